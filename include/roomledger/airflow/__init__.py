@@ -1,0 +1,1 @@
+"""The only place besides `dags/` and `plugins/` that knows Airflow."""

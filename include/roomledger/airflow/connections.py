@@ -1,0 +1,36 @@
+"""Airflow connections become store credentials, through the hooks of the providers, as Airflow's users know them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from roomledger.settings import Source
+from roomledger.stores import Access, default_access
+
+
+def access(source: Source) -> Access:
+    """Resolve the source's connection: AWS for s3://, Google for gs://. Without one, the standard credential chain."""
+    if not source.connection or source.url.startswith("file:"):
+        return default_access(source.url, connection=None, endpoint=source.endpoint, region=source.region)
+    found = _google(source.connection) if source.url.startswith("gs:") else _aws(source.connection)
+    return replace(found, endpoint=source.endpoint or found.endpoint, region=source.region or found.region)
+
+
+def _aws(connection: str) -> Access:
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    hook = S3Hook(aws_conn_id=connection)
+    return Access(
+        session=hook.get_session(),
+        endpoint=hook.conn_config.get_service_endpoint_url("s3"),
+        region=hook.region_name,
+    )
+
+
+def _google(connection: str) -> Access:
+    from airflow.providers.google.cloud.hooks.gcs import GCSHook
+    from google.auth.credentials import AnonymousCredentials
+
+    credentials = GCSHook(gcp_conn_id=connection).get_credentials()
+    # An anonymous connection is how one reaches an emulator, which wants no credentials at all.
+    return Access(credentials=None if isinstance(credentials, AnonymousCredentials) else credentials)

@@ -1,0 +1,35 @@
+"""What the DAGs share: the assets that ring them and how tasks are tried again. Light: it is read at every parse."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import (
+    Asset,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+)
+
+BELL = Asset("roomledger_bell", uri="roomledger://bell", group="roomledger")
+"""Rung by whoever knows of new objects: collect looks at once."""
+LEDGER = Asset("roomledger_ledger", uri="roomledger://ledger", group="roomledger")
+"""Rung by collect when the ledger is up to date: load takes over."""
+
+RETRIES: dict[str, Any] = {
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "retry_policy": ExceptionRetryPolicy(
+        # These wait for a person: trying again would only hide them for a while.
+        [RetryRule(["roomledger.settings.SettingsError", "roomledger.model.BatchRefused"], RetryAction.FAIL)]
+    ),
+}
+
+
+def now_and_then(bell: Asset) -> AssetOrTimeSchedule:
+    """At once when the bell rings, and every 15 minutes in case it did not."""
+    return AssetOrTimeSchedule(timetable=CronTriggerTimetable("*/15 * * * *", timezone="UTC"), assets=[bell])

@@ -1,0 +1,53 @@
+"""Looking before leaping: every mistake in the settings, the credentials and the permissions, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from roomledger.settings import Source
+from roomledger.stores import Access, ObjectChanged, ObjectGone, StoreError, open_store
+from roomledger.warehouse import Warehouse, WarehouseError
+from roomledger.warehouse.migrate import require_current
+
+Resolve = Callable[[Source], Access]
+"""How the credentials of a source are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; `problem` is None when it is well."""
+
+    subject: str
+    problem: str | None
+
+
+def check(warehouse: Warehouse, sources: Sequence[Source], access: Resolve) -> list[Finding]:
+    """Look at the warehouse and at every source: one finding each, nothing is written."""
+    return [_warehouse(warehouse), *(_source(source, access) for source in sources)]
+
+
+def _warehouse(warehouse: Warehouse) -> Finding:
+    try:
+        require_current(warehouse)
+    except WarehouseError as error:
+        return Finding("warehouse", str(error))
+    return Finding("warehouse", None)
+
+
+def _source(source: Source, access: Resolve) -> Finding:
+    subject = f"source {source.name}"
+    try:
+        store = open_store(source.url, access(source))
+        first = next((page for page in store.list() if page), [])
+        if not first:
+            return Finding(
+                subject, f"nothing lies under {source.url}: check bucket and prefix, or wait for a first object"
+            )
+        smallest = min(first, key=lambda seen: seen.size_bytes or 1 << 62)
+        next(store.read(smallest), None)
+    except (ObjectChanged, ObjectGone):
+        return Finding(subject, None)  # it was there a moment ago: listing and reading are both allowed
+    except StoreError as error:
+        return Finding(subject, str(error))
+    return Finding(subject, None)

@@ -1,0 +1,299 @@
+"""The `roomledger` command: every verb of the pipeline for people and scripts, without Airflow running.
+
+Exit codes: 0 when all went well, 2 when the user can mend it (settings, credentials, a wrong address), 1 when not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.exc import DBAPIError
+
+from roomledger import ledger, pipeline, report, settings
+from roomledger.check import check as check_all
+from roomledger.model import BatchRefused
+from roomledger.stores import (
+    Access,
+    AccessDenied,
+    BucketMissing,
+    CredentialsMissing,
+    Store,
+    StoreError,
+    default_access,
+    open_store,
+)
+from roomledger.terminal import complain, print_json, progress, say, show
+from roomledger.warehouse import Warehouse, WarehouseError, migrate, open_warehouse
+
+USERS_MISTAKE, FAILURE = 2, 1
+
+app = typer.Typer(
+    help="Load 100ms recordings from your buckets into warehouse tables. First: `init`, then `check`, then `run`.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+_Config = Annotated[Path, typer.Option("--config", "-c", envvar="ROOMLEDGER_CONFIG", help="The settings file.")]
+_Sources = Annotated[
+    list[str] | None, typer.Option("--source", "-s", help="Only this source; may be given several times.")
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")]
+_Batch = Annotated[int, typer.Option(min=1, help="Objects that are claimed and committed together.")]
+_Reads = Annotated[int, typer.Option(min=1, max=256, help="Objects read at the same time.")]
+_AcceptRefusals = Annotated[
+    bool, typer.Option("--accept-refusals", help="Go on though most files of a batch are refused for one reason.")
+]
+_TOML = Path("roomledger.toml")
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a verb works with."""
+
+    warehouse: Warehouse
+    sources: tuple[settings.Source, ...]
+    as_json: bool
+
+    def stores(self) -> dict[str, Store]:
+        return {source.name: open_store(source.url, _access(source)) for source in self.sources}
+
+    def show(self, title: str, rows: Sequence[Any], *, empty: str = "Nothing.") -> None:
+        if self.as_json:
+            print_json(list(rows))
+        else:
+            show(title, rows, empty=empty)
+
+
+def _access(source: settings.Source) -> Access:
+    return default_access(source.url, connection=source.connection, endpoint=source.endpoint, region=source.region)
+
+
+@contextmanager
+def _opened(
+    config: Path, names: Sequence[str] | None = None, as_json: bool = False, *, tables: bool = True
+) -> Iterator[_Run]:
+    """Open settings and warehouse for a verb, and turn what goes wrong into one sentence and an exit code."""
+    try:
+        given = settings.read(config, os.environ)
+        warehouse = open_warehouse(given)
+        if tables:
+            migrate.require_current(warehouse)
+        yield _Run(warehouse, given.select(names or ()), as_json)
+    except settings.SettingsError as error:
+        for problem in error.problems:
+            complain(problem)
+        raise typer.Exit(USERS_MISTAKE) from None
+    except (AccessDenied, BucketMissing, CredentialsMissing, WarehouseError) as error:
+        complain(str(error))
+        raise typer.Exit(USERS_MISTAKE) from None
+    except (StoreError, BatchRefused) as error:
+        complain(str(error))
+        raise typer.Exit(FAILURE) from None
+
+
+@app.command()
+def init(config: _Config = _TOML) -> None:
+    """Create the warehouse's tables, or bring those of an older version up to date; rows stay."""
+    with _opened(config, tables=False) as run:
+        before, after = migrate.upgrade(run.warehouse)
+        told = "had all tables already" if before == after else f"now has the tables of revision {after}"
+        say(f"The warehouse {told}. Next: roomledger check")
+
+
+@app.command()
+def check(config: _Config = _TOML, source: _Sources = None, as_json: _AsJson = False) -> None:
+    """Look at settings, credentials, permissions and warehouse; change nothing. Exit code 2 when something is wrong."""
+    with _opened(config, source, as_json, tables=False) as run:
+        findings = check_all(run.warehouse, run.sources, _access)
+        rows = [
+            {"what": finding.subject, "state": "wrong" if finding.problem else "well", "problem": finding.problem}
+            for finding in findings
+        ]
+        run.show("Check", rows)
+    if any(finding.problem for finding in findings):
+        raise typer.Exit(USERS_MISTAKE)
+
+
+@app.command()
+def collect(config: _Config = _TOML, source: _Sources = None, as_json: _AsJson = False) -> None:
+    """List the sources and write what is new, or gone, into the ledger."""
+    with _opened(config, source, as_json) as run:
+        found, errors = _collect(run, run.stores())
+        run.show("Collected", found)
+        _raise_first(errors)
+
+
+def _collect(run: _Run, stores: dict[str, Store]) -> tuple[list[dict[str, Any]], list[StoreError]]:
+    """List every source; one that cannot be listed does not keep the others from it."""
+    rows: list[dict[str, Any]] = []
+    errors: list[StoreError] = []
+    with progress(quiet=run.as_json) as bars:
+        for source in run.sources:
+            bar = bars.add_task(f"listing {source.name}", total=None)
+
+            def advance(objects: int, bar: Any = bar) -> None:
+                bars.advance(bar, objects)
+
+            try:
+                found = pipeline.collect(run.warehouse, source, stores[source.name], on_page=advance)
+            except StoreError as error:
+                errors.append(error)
+            else:
+                new = {f"new_{name}": found.new[name] for name in ("seen", "ignored", "superseded")}
+                back = {"back": found.new["back"], "gone": found.gone}
+                rows.append({"source": found.source, "listed": found.listed, **new, **back})
+    return rows, errors
+
+
+def _raise_first(errors: Sequence[StoreError]) -> None:
+    for error in errors[1:]:
+        complain(str(error))
+    if errors:
+        raise errors[0]
+
+
+@app.command()
+def load(
+    config: _Config = _TOML,
+    source: _Sources = None,
+    batch: _Batch = pipeline.BATCH,
+    reads: _Reads = pipeline.READS,
+    accept_refusals: _AcceptRefusals = False,
+    as_json: _AsJson = False,
+) -> None:
+    """Read what waits in the ledger and load it, batch by batch, until nothing waits."""
+    with _opened(config, source, as_json) as run:
+        totals = _load(run, run.stores(), batch=batch, reads=reads, accept_refusals=accept_refusals)
+        run.show("Loaded", [totals])
+
+
+def _load(run: _Run, stores: dict[str, Store], **options: Any) -> Counter[str]:
+    """Load until nothing waits; give the counts."""
+    totals = Counter(dict.fromkeys(("loads", "objects", "loaded", "refused"), 0))
+    with progress(quiet=run.as_json) as bars:
+        bar = bars.add_task("loading", total=pipeline.plan(run.warehouse, run.sources))
+        for done in pipeline.load(run.warehouse, run.sources, stores, **options):
+            bars.advance(bar, sum(done.objects.values()))
+            totals["loads"] += 1
+            totals["objects"] += sum(done.objects.values())
+            totals.update({"tried_again_later" if kind == "seen" else kind: n for kind, n in done.objects.items()})
+            totals["rows_loaded"] += done.rows_loaded
+            totals["rows_refused"] += done.rows_refused
+            totals["rows_duplicate"] += done.rows_duplicate
+    return totals
+
+
+@app.command()
+def run(
+    config: _Config = _TOML,
+    source: _Sources = None,
+    batch: _Batch = pipeline.BATCH,
+    reads: _Reads = pipeline.READS,
+    accept_refusals: _AcceptRefusals = False,
+    as_json: _AsJson = False,
+) -> None:
+    """Collect and load until nothing is left to load. What could not be read yet is tried again by a later run."""
+    with _opened(config, source, as_json) as opened:
+        stores = opened.stores()
+        collected: Counter[str] = Counter()
+        loaded: Counter[str] = Counter()
+        errors: list[StoreError] = []
+        waiting = True
+        while waiting:
+            found, errors = _collect(opened, stores)
+            for row in found:
+                collected.update({name: row[name] for name in row.keys() - {"source", "listed"}})
+            waiting = pipeline.plan(opened.warehouse, opened.sources) > 0
+            if waiting:
+                loaded += _load(opened, stores, batch=batch, reads=reads, accept_refusals=accept_refusals)
+        opened.show("Collected and loaded", [dict(sorted(collected.items())) | loaded])
+        _raise_first(errors)
+
+
+@app.command()
+def status(config: _Config = _TOML, as_json: _AsJson = False) -> None:
+    """Show how far things are: objects by disposition, open refusals by reason, retries, the last load."""
+    with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
+        found = report.status(tx)
+    if as_json:
+        print_json(asdict(found))
+        return
+    show("Objects", found.objects, empty="Nothing was collected yet: roomledger collect")
+    show("Open refusals", found.refusals, empty="Nothing is refused.")
+    show("To be tried again", found.retries, empty="Nothing waits for another try.")
+    show("Last load", [found.last_load] if found.last_load else [], empty="Nothing was loaded yet.")
+
+
+@app.command()
+def where(
+    uri: Annotated[str, typer.Argument(help="Address of the object, such as s3://bucket/prefix/chat/…/Rec-….csv")],
+    config: _Config = _TOML,
+    as_json: _AsJson = False,
+) -> None:
+    """Tell what became of one object, and why: its versions, who saw it, its rows and refusals."""
+    with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
+        found = report.where(tx, uri)
+    if as_json:
+        print_json(asdict(found))
+    elif found.versions:
+        columns = ("object_id", "version", "modified_at", "size_bytes", "asset_type", "disposition", "reason")
+        show("Versions, newest first", [{name: row[name] for name in columns} for row in found.versions], empty="")
+        show("Seen by", found.observations, empty="")
+        show("Rows", found.rows, empty="No rows come from it.")
+        show("Refusals", found.refusals, empty="Nothing of it was refused.")
+    if not found.versions:
+        complain(
+            f'nobody has seen {uri}: check the address (`roomledger sql "SELECT uri FROM object_ledger WHERE uri LIKE '
+            "'%…%'\"`), or run `roomledger collect` if it is new"
+        )
+        raise typer.Exit(USERS_MISTAKE)
+
+
+@app.command()
+def replay(
+    config: _Config = _TOML,
+    uri: Annotated[str | None, typer.Option(help="Only this object, whatever became of it.")] = None,
+    source: Annotated[str | None, typer.Option("--source", "-s", help="Only objects of this source.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only objects refused, or ignored, with this reason code.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="All that was loaded, refused or ignored, not only what was refused.")
+    ] = False,
+    as_json: _AsJson = False,
+) -> None:
+    """Read refused objects again after a fix. Rows are replaced, never doubled; what is good now is marked resolved."""
+    with _opened(config, [source] if source else None, as_json) as run:
+        stores = run.stores()
+        with run.warehouse.begin() as tx:
+            count = ledger.requeue(
+                tx, uri=uri, source=source, reason=reason, everything=everything, now=pipeline.clock()
+            )
+        if uri and not count:
+            complain(f"{uri} holds nothing to replay: `roomledger where` tells why")
+            raise typer.Exit(USERS_MISTAKE)
+        totals = _load(run, stores, accept_refusals=True)
+        run.show("Replayed", [{"replayed": count, **totals}])
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help='One SELECT, such as "SELECT * FROM chat_messages LIMIT 5"')],
+    config: _Config = _TOML,
+    as_json: _AsJson = False,
+) -> None:
+    """Ask the warehouse; nothing can be changed this way."""
+    with _opened(config, as_json=as_json) as run:
+        try:
+            with run.warehouse.begin(read_only=True) as tx:
+                rows = [dict(row) for row in tx.exec_driver_sql(query).mappings()]
+        except DBAPIError as error:
+            complain(f"the warehouse says: {error.orig}")
+            raise typer.Exit(USERS_MISTAKE) from None
+        run.show("Result", rows, empty="No rows.")

@@ -1,0 +1,305 @@
+"""The commit of a load: the rows of a batch and what became of its claims, in one short transaction.
+
+A claim counts only while the ledger still says that it is this load's: what another load took over or superseded in the
+meantime is left out with its rows. An object's rows are replaced as a whole by those of its newer version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+from sqlalchemy import Connection, Table, text
+
+from roomledger.formats import PARSER_VERSION
+from roomledger.ledger import NEWER, THIS, Claim
+from roomledger.model import Asset
+from roomledger.spool import spooled_schema
+from roomledger.warehouse import Warehouse
+from roomledger.warehouse.schema import (
+    FACTS,
+    OBJECT_COLUMNS,
+    Json,
+    arrow_schema,
+    chat_messages,
+    object_ledger,
+    refusals,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of reading one claimed version: its next disposition, and the counts that prove it."""
+
+    claim: Claim
+    disposition: str
+    """loaded, refused, unchanged, ignored, missing; seen to try again at `retry_at`."""
+    reason: str
+    asset: Asset | None = None
+    rows_parsed: int = 0
+    rows_refused: int = 0
+    content_sha256: str | None = None
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """One committed batch: how many versions and records ended how."""
+
+    load_id: str
+    objects: Mapping[str, int]
+    """Versions by disposition."""
+    rows_loaded: int = 0
+    rows_refused: int = 0
+    rows_duplicate: int = 0
+    lost_claims: int = 0
+    """Versions that another load had taken over: nothing of them was written."""
+
+
+def commit(
+    tx: Connection,
+    warehouse: Warehouse,
+    token: str,
+    outcomes: Sequence[Outcome],
+    spooled: Mapping[Table, pads.Dataset],
+    *,
+    claimed_at: datetime,
+    now: datetime,
+    started_by: str,
+) -> Load:
+    """Settle the outcomes of this token's claims and write their rows; `token` becomes the load's id."""
+    warehouse.stage(tx, "settled", _settled(outcomes))
+    names = {"load": token, "now": now, "parser": PARSER_VERSION}
+    tx.execute(text(_LOCKED.format(lock=warehouse.lock)))
+    replaced = tx.execute(text(_REPLACED)).scalars().all()
+    settled = tx.execute(text(_SETTLE), names).scalars().all()
+    tx.execute(text(_COUNT), names)
+    if replaced:
+        for table in FACTS:
+            tx.execute(text(f"DELETE FROM {table.name} WHERE object_id IN ({_REPLACED_ROWS})"), names)
+    tx.execute(text(_SUPERSEDE), names)
+    for table, rows in spooled.items():
+        warehouse.stage(tx, f"spooled_{table.name}", rows)
+    if chat_messages in spooled:
+        tx.execute(text(_COUNT_DUPLICATES), names)
+    for table in spooled.keys() - {refusals}:
+        tx.execute(text(_insert(table)), names)
+    if refusals not in spooled:
+        warehouse.stage(tx, "spooled_refusals", _NO_REFUSALS)
+    tx.execute(text(_RESOLVE), names)
+    tx.execute(text(_REFUSE), names)
+    rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS), names).one()
+    load = Load(
+        load_id=token,
+        objects={disposition: settled.count(disposition) for disposition in sorted(set(settled))},
+        rows_loaded=rows_loaded,
+        rows_refused=rows_refused,
+        rows_duplicate=rows_duplicate,
+        lost_claims=len(outcomes) - len(settled),
+    )
+    if settled:
+        row = {
+            "load_id": token,
+            "claimed_at": claimed_at,
+            "committed_at": now,
+            "objects": len(settled),
+            "objects_loaded": load.objects.get("loaded", 0),
+            "objects_refused": load.objects.get("refused", 0),
+            "rows_loaded": rows_loaded,
+            "rows_refused": rows_refused,
+            "rows_duplicate": rows_duplicate,
+            "parser_version": PARSER_VERSION,
+            "started_by": started_by,
+        }
+        tx.execute(text(f"INSERT INTO loads ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"), row)
+    return load
+
+
+_SETTLED = pa.schema(
+    [
+        field
+        for field in arrow_schema(object_ledger)
+        if field.name
+        in {
+            *("object_id", "uri", "disposition", "reason", "asset_type", "room_id", "session_id", "session_evidence"),
+            *("rows_parsed", "rows_loaded", "rows_refused", "content_sha256", "retry_at"),
+        }
+    ]
+)
+
+
+def _settled(outcomes: Sequence[Outcome]) -> pa.Table:
+    rows = [
+        {
+            "object_id": outcome.claim.object_id,
+            "uri": outcome.claim.seen.uri,
+            "disposition": outcome.disposition,
+            "reason": outcome.reason,
+            "asset_type": outcome.asset and outcome.asset.asset_type,
+            "room_id": outcome.asset and outcome.asset.room_id,
+            "session_id": outcome.asset and outcome.asset.session_id,
+            "session_evidence": "key" if outcome.asset and outcome.asset.session_id else "none",
+            "rows_parsed": outcome.rows_parsed,
+            "rows_loaded": outcome.rows_parsed - outcome.rows_refused,
+            "rows_refused": outcome.rows_refused,
+            "content_sha256": outcome.content_sha256,
+            "retry_at": outcome.retry_at,
+        }
+        for outcome in outcomes
+    ]
+    return pa.Table.from_pylist(rows, schema=_SETTLED)
+
+
+# All versions of the objects at hand, always in the same order: two loads never wait for each other in a ring.
+_LOCKED = """
+SELECT object_id FROM object_ledger WHERE uri IN (SELECT uri FROM settled) ORDER BY object_id {lock}
+"""
+
+# Versions of the objects at hand that have rows now. Most batches bring only new objects and delete nothing.
+_REPLACED = """
+SELECT object_id FROM object_ledger
+WHERE loaded_at IS NOT NULL AND disposition <> 'superseded'
+  AND uri IN (SELECT uri FROM settled WHERE disposition = 'loaded')
+"""
+
+_NEWER_IS_CURRENT = f"""EXISTS (
+    SELECT 1 FROM object_ledger newer
+    WHERE newer.uri = object_ledger.uri AND {NEWER} > {THIS}
+      AND (newer.disposition = 'unchanged'
+           OR (newer.loaded_at IS NOT NULL AND newer.disposition IN ('loaded', 'missing')))
+)"""
+
+_SAME_IS_CURRENT = """EXISTS (
+    SELECT 1 FROM object_ledger same
+    WHERE same.uri = object_ledger.uri AND same.object_id <> object_ledger.object_id
+      AND same.loaded_at IS NOT NULL AND same.disposition IN ('loaded', 'missing')
+      AND (same.content_sha256 = settled.content_sha256 OR same.content_tag = object_ledger.content_tag)
+)"""
+
+# What another load did to other versions of the object since the claim decides together with the outcome. Rows that are
+# in the tables stay there, and the version stays loaded, when it was read again in vain.
+_FINAL = f"""
+SELECT settled.*, CASE
+    WHEN settled.disposition = 'loaded' AND {_NEWER_IS_CURRENT} THEN 'superseded'
+    WHEN settled.disposition = 'unchanged' AND NOT {_SAME_IS_CURRENT} THEN 'seen'
+    WHEN settled.disposition = 'refused' AND object_ledger.loaded_at IS NOT NULL THEN 'loaded'
+    ELSE settled.disposition END AS final
+FROM settled JOIN object_ledger ON object_ledger.object_id = settled.object_id
+WHERE object_ledger.disposition = 'claimed' AND object_ledger.claimed_by = :load
+"""
+
+_SETTLE = f"""
+UPDATE object_ledger
+SET disposition = final,
+    reason = CASE
+        WHEN final = outcome.disposition THEN outcome.reason
+        WHEN final = 'superseded' THEN 'superseded: a newer version was loaded first'
+        WHEN final = 'seen' THEN 'new: what it was the same as has changed; waits to be read'
+        ELSE 'replay_refused: the rows of the earlier load stay: ' || outcome.reason END,
+    asset_type = COALESCE(outcome.asset_type, object_ledger.asset_type),
+    content_sha256 = COALESCE(outcome.content_sha256, object_ledger.content_sha256),
+    replay_requested_at = CASE WHEN final = 'seen' THEN replay_requested_at END,
+    retry_at = outcome.retry_at, load_id = :load, claimed_by = NULL, lease_until = NULL
+FROM ({_FINAL}) AS outcome
+WHERE outcome.object_id = object_ledger.object_id
+RETURNING object_ledger.disposition
+"""
+
+_COUNT = """
+UPDATE object_ledger
+SET room_id = settled.room_id, session_id = settled.session_id, session_evidence = settled.session_evidence,
+    rows_parsed = settled.rows_parsed, rows_loaded = settled.rows_loaded, rows_refused = settled.rows_refused,
+    rows_duplicate = 0, loaded_at = :now, parser_version = :parser
+FROM settled
+WHERE settled.object_id = object_ledger.object_id AND settled.disposition = 'loaded'
+  AND object_ledger.disposition = 'loaded' AND object_ledger.load_id = :load
+"""
+
+_LOADED = "SELECT object_id FROM object_ledger WHERE load_id = :load AND loaded_at = :now AND disposition = 'loaded'"
+
+_REPLACED_ROWS = f"""
+SELECT object_ledger.object_id FROM object_ledger JOIN object_ledger newer ON newer.uri = object_ledger.uri
+WHERE newer.load_id = :load AND newer.loaded_at = :now AND newer.disposition = 'loaded' AND {NEWER} >= {THIS}
+"""
+
+_SUPERSEDE = f"""
+UPDATE object_ledger
+SET disposition = 'superseded', reason = 'superseded: a newer version of the object was loaded',
+    claimed_by = NULL, lease_until = NULL, retry_at = NULL, replay_requested_at = NULL
+WHERE disposition NOT IN ('superseded', 'ignored', 'erased')
+  AND object_id NOT IN ({_LOADED}) AND object_id IN ({_REPLACED_ROWS})
+"""
+
+_DUPLICATES = f"""
+SELECT object_id, ordinal FROM (
+    SELECT object_id, ordinal, row_number() OVER (PARTITION BY object_id, message_id ORDER BY ordinal) AS occurrence
+    FROM spooled_chat_messages WHERE message_id IS NOT NULL AND object_id IN ({_LOADED})
+) AS numbered
+WHERE occurrence > 1
+"""
+
+_COUNT_DUPLICATES = f"""
+UPDATE object_ledger SET rows_duplicate = found, rows_loaded = rows_loaded - found
+FROM (SELECT object_id AS doubled, count(*) AS found FROM ({_DUPLICATES}) AS doubles GROUP BY object_id) AS counted
+WHERE object_id = doubled
+"""
+
+# A record that is refused again keeps its refusal; one that is good now, or whose version has gone, is resolved.
+_RESOLVE = f"""
+UPDATE refusals SET resolved_at = :now
+WHERE resolved_at IS NULL AND object_id IN ({_REPLACED_ROWS})
+  AND NOT EXISTS (
+      SELECT 1 FROM spooled_refusals again
+      WHERE again.object_id = refusals.object_id AND again.ordinal = refusals.ordinal
+        AND again.reason_code = refusals.reason_code AND again.ordinal > 0
+  )
+"""
+
+# Of a file that was refused only its own refusal is kept, not those of records that were read before it showed.
+_REFUSE = """
+INSERT INTO refusals (customer, source, room_id, session_id, session_evidence, object_id, ordinal, load_id, uri,
+                      reason_code, detail, raw, refused_at)
+SELECT ledger.customer, ledger.source, ledger.room_id, ledger.session_id, ledger.session_evidence, ledger.object_id,
+       spooled.ordinal, ledger.load_id, ledger.uri, spooled.reason_code, spooled.detail, spooled.raw,
+       CAST(:now AS TIMESTAMP WITH TIME ZONE)
+FROM spooled_refusals AS spooled
+JOIN object_ledger AS ledger ON ledger.object_id = spooled.object_id
+JOIN settled ON settled.object_id = spooled.object_id
+WHERE ledger.load_id = :load AND ledger.disposition IN ('loaded', 'refused')
+  AND (settled.disposition = 'refused') = (spooled.ordinal = 0)
+  AND NOT EXISTS (
+      SELECT 1 FROM refusals said
+      WHERE said.object_id = spooled.object_id AND said.ordinal = spooled.ordinal
+        AND said.reason_code = spooled.reason_code AND said.resolved_at IS NULL
+  )
+"""
+
+_NO_REFUSALS = spooled_schema(refusals).empty_table()
+
+_TOTALS = f"""
+SELECT CAST(COALESCE(SUM(rows_loaded), 0) AS BIGINT), CAST(COALESCE(SUM(rows_refused), 0) AS BIGINT),
+       CAST(COALESCE(SUM(rows_duplicate), 0) AS BIGINT)
+FROM object_ledger WHERE object_id IN ({_LOADED})
+"""
+
+
+def _insert(table: Table) -> str:
+    """Build the INSERT that joins spooled records with what the ledger says of their object."""
+    cells = [
+        f"ledger.{column.name}"
+        if column.name in OBJECT_COLUMNS
+        else f"CAST(spooled.{column.name} AS JSON)"
+        if column.type is Json
+        else f"spooled.{column.name}"
+        for column in table.columns
+    ]
+    without = f"AND (spooled.object_id, spooled.ordinal) NOT IN ({_DUPLICATES})" if table is chat_messages else ""
+    return f"""
+        INSERT INTO {table.name} ({", ".join(table.columns.keys())})
+        SELECT {", ".join(cells)}
+        FROM spooled_{table.name} AS spooled JOIN object_ledger AS ledger ON ledger.object_id = spooled.object_id
+        WHERE ledger.object_id IN ({_LOADED}) {without}
+    """

@@ -1,0 +1,72 @@
+"""Summaries: the sections that the vendor writes about one recording, each of bullets or a paragraph.
+
+`{"summary": {"sections": […]}}` in the vendor documentation, `{"sections": […]}` as consumers in the field read it; a
+section is `{"title", "format": "bullets|paragraph", "bullets": […], "paragraph": ""}` with the customer's own titles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from roomledger.formats import document
+from roomledger.formats.document import BadEntry
+from roomledger.formats.text import opened
+from roomledger.model import Asset, Refusal, Summary, SummaryPoint, SummarySection, Unreadable
+
+_MEMBERS = {"title", "format", "bullets", "paragraph"}
+
+
+def parse(content: Iterable[bytes], asset: Asset) -> Iterator[SummarySection | SummaryPoint | Summary | Refusal]:
+    """Give every section followed by its points, last the Summary that counts them; a bad section gives a Refusal.
+
+    Sections are numbered from 1, refused ones included; points from 1 over the whole file. Raises Unreadable as
+    `document.read` does, and `unexpected_shape` for other JSON.
+    """
+    sections = points = 0
+    for ordinal, entry in enumerate(_sections(document.read(opened(content))), 1):
+        try:
+            section, bullets = _section(ordinal, entry)
+        except BadEntry as error:
+            yield Refusal(ordinal, error.reason_code, f"Section {ordinal}: {error}.", document.written(entry))
+            continue
+        yield section
+        sections += 1
+        for bullet in bullets:
+            points += 1
+            yield SummaryPoint(points, ordinal, bullet)
+    yield Summary(0, sections, points)
+
+
+def _sections(content: Any) -> list[Any]:
+    if isinstance(content, dict) and isinstance(content.get("summary"), dict):
+        content = content["summary"]
+    if isinstance(content, dict) and "sections" in content:
+        sections = content["sections"] if content["sections"] is not None else []
+        if isinstance(sections, list):
+            return sections
+    raise Unreadable("unexpected_shape", 'A summary is {"sections": […]}, alone or within "summary"; this is not.')
+
+
+def _section(ordinal: int, entry: Any) -> tuple[SummarySection, list[str]]:
+    if not isinstance(entry, dict):
+        raise BadEntry("bad_section", f"an object was expected, not {document.shown(entry)}")
+    if not entry.keys() & _MEMBERS:
+        raise BadEntry("bad_section", "it has no title, format, bullets or paragraph")
+    bullets = entry.get("bullets")
+    if not isinstance(bullets, list):
+        bullets = [] if bullets is None or bullets == "" else [bullets]
+    section = SummarySection(
+        ordinal,
+        document.text(entry.get("title"), "title", "bad_section") or None,
+        document.text(entry.get("format"), "format", "bad_section") or None,
+        document.text(entry.get("paragraph"), "paragraph", "bad_section") or None,
+    )
+    return section, [_point(bullet) for bullet in bullets]
+
+
+def _point(bullet: Any) -> str:
+    """Whatever else a bullet is than a text is kept as JSON; null is an empty one."""
+    if isinstance(bullet, (list, dict, bool)):
+        bullet = document.written(bullet).decode()
+    return document.text(bullet, "a bullet", "bad_section") or ""

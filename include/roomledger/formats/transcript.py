@@ -1,0 +1,84 @@
+"""Transcripts: what was said in one recording, as sentences and words (json), subtitles (srt) or turns (txt).
+
+The json form holds `words[]` and `sentences[]`, each `{word|sentence, name, peer_id, start_time, end_time}`, times in
+milliseconds from the start of the recording as texts or numbers (vendor documentation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from roomledger.formats import document
+from roomledger.formats.content import transcript_mode
+from roomledger.formats.document import BadEntry
+from roomledger.formats.text import fault, opened, peeked
+from roomledger.formats.turns import parse_srt, parse_txt
+from roomledger.model import Asset, Refusal, Transcript, TranscriptSegment, TranscriptWord, Unreadable
+
+Spoken = TranscriptSegment | TranscriptWord
+
+
+def parse(content: Iterable[bytes], asset: Asset) -> Iterator[Spoken | Transcript | Refusal]:
+    """Give the segments, then the words, last the Transcript that counts them; a bad entry gives a Refusal.
+
+    Segments and words are numbered from 1 each, refused ones included. The number of a refusal runs over both, segments
+    first: with 3 sentences, the second word is record 5. No speech is an empty srt or txt. The file's content tells the
+    form when its name is wrong. Raises Unreadable as `document.read` does, `unexpected_shape` for other JSON, and
+    `too_large` for what cannot be cut into turns.
+    """
+    head, file = peeked(opened(content))
+    mode = transcript_mode(head, asset.output_mode)
+    segments = words = 0
+    language = None
+    if mode == "json":
+        sentences, spoken_words, language = _lists(document.read(file))
+        entries = _entries(sentences, spoken_words)
+    else:
+        entries = parse_srt(file) if mode == "srt" else parse_txt(file)
+    for entry in entries:
+        segments += isinstance(entry, TranscriptSegment)
+        words += isinstance(entry, TranscriptWord)
+        yield entry
+    yield Transcript(0, mode, segments, words, language)
+
+
+def _lists(content: Any) -> tuple[list[Any], list[Any], str | None]:
+    """Find sentences, words and, if it is ever said, the language; they may lie in a `transcript` object."""
+    if isinstance(content, dict) and isinstance(content.get("transcript"), dict):
+        content = content["transcript"]
+    if not isinstance(content, dict) or not content.keys() & {"words", "sentences"}:
+        raise Unreadable("unexpected_shape", 'A transcript is {"words": […], "sentences": […]}; this is other JSON.')
+    sentences, words = (content[name] if content.get(name) is not None else [] for name in ("sentences", "words"))
+    if not isinstance(sentences, list) or not isinstance(words, list):
+        raise Unreadable("unexpected_shape", "The words and the sentences of a transcript are lists; here one is not.")
+    language = content.get("language")
+    return sentences, words, language if isinstance(language, str) and not fault(language) else None
+
+
+def _entries(sentences: list[Any], words: list[Any]) -> Iterator[Spoken | Refusal]:
+    for ordinal, entry in enumerate(sentences, 1):
+        yield _entry(TranscriptSegment, "sentence", "bad_segment", ordinal, entry)
+    for ordinal, entry in enumerate(words, 1):
+        spoken = _entry(TranscriptWord, "word", "bad_word", ordinal, entry)
+        yield spoken._replace(ordinal=len(sentences) + ordinal) if isinstance(spoken, Refusal) else spoken
+
+
+def _entry(make: Callable[..., Spoken], key: str, reason_code: str, ordinal: int, entry: Any) -> Spoken | Refusal:
+    try:
+        if not isinstance(entry, dict):
+            raise BadEntry(reason_code, f"an object was expected, not {document.shown(entry)}")
+        text = document.text(entry.get(key), key, reason_code)
+        if text is None:
+            raise BadEntry(reason_code, f"it has no {key!r}")
+        return make(
+            ordinal,
+            document.text(entry.get("name"), "name", reason_code) or None,
+            document.text(entry.get("peer_id"), "peer_id", reason_code) or None,
+            document.milliseconds(entry.get("start_time"), "start_time"),
+            document.milliseconds(entry.get("end_time"), "end_time"),
+            text,
+        )
+    except BadEntry as error:
+        detail = f"{key.capitalize()} {ordinal}: {error}."
+        return Refusal(ordinal, error.reason_code, detail, document.written(entry))

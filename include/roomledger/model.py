@@ -1,0 +1,222 @@
+"""What flows from a store to the warehouse: observations, assets, records and refusals.
+
+Everything here is plain data without behaviour beyond its own identity. A record's fields are the columns of its table
+in the order of the table (`warehouse/schema.py` says which table a record type belongs to and what every column means);
+the columns all facts share (`customer`, `source`, `room_id`, …, `load_id`) are added when a batch is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple, Protocol
+
+TEXT_TYPES = ("chat", "transcript", "summary")
+MEDIA_TYPES = ("room-composite", "room-composite-legacy", "room-vod", "track", "stream")
+ASSET_TYPES = MEDIA_TYPES + TEXT_TYPES
+
+UNKNOWN = "unknown"
+"""Asset type of a small text file whose key says nothing: only its content can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A witness said that this version of this object exists.
+
+    `version` is the S3 ETag without quotes, the GCS generation, or `<mtime in ns>-<size>` of a file. The same bytes put
+    again may bring the same ETag, so a version's identity includes its modification time (UTC; whole seconds on S3).
+    """
+
+    uri: str
+    """`s3://bucket/key`, `gs://bucket/key` or `file:///path`, with the key as stored, not URL-encoded."""
+    version: str
+    modified_at: datetime
+    size_bytes: int
+    content_tag: str | None = None
+    """The store's own fingerprint (S3 ETag, GCS MD5): equal tags on one URI mean equal bytes. Folders have none."""
+    version_id: str | None = None
+    """S3 VersionId, where the witness knows it."""
+
+    @property
+    def object_id(self) -> str:
+        """32 hex digits that name this object version in every table."""
+        identity = "\n".join((self.uri, self.version, self.modified_at.isoformat()))
+        return hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One recording asset as its object tells it: what the key and the listing say, before anything is read."""
+
+    uri: str
+    size_bytes: int
+    modified_at: datetime
+    asset_type: str
+    """One of `ASSET_TYPES`, or `UNKNOWN` when only the content can tell."""
+    room_id: str | None = None
+    session_id: str | None = None
+    peer_id: str | None = None
+    stream_id: str | None = None
+    track_id: str | None = None
+    layer: str | None = None
+    output_mode: str | None = None
+    """`json`, `srt` or `txt` of a transcript or summary, as far as the key says."""
+    recorder_started_at: datetime | None = None
+    session_date: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The object is no recording asset; the reason is kept in the ledger."""
+
+    reason: str
+
+
+class Refusal(NamedTuple):
+    """A record or a file that could not be understood, kept so that it can be loaded after a fix."""
+
+    ordinal: int
+    """Number of the record in its file, from 1; 0 for the file as a whole."""
+    reason_code: str
+    """`snake_case`, stable: people count and filter by it."""
+    detail: str
+    """One sentence for a person, with the line number where there are lines."""
+    raw: bytes
+
+
+class Unreadable(Exception):
+    """The file as a whole could not be understood: none of its records is loaded, its bytes are kept."""
+
+    def __init__(self, reason_code: str, detail: str) -> None:
+        super().__init__(f"{reason_code}: {detail}")
+        self.reason_code = reason_code
+        self.detail = detail
+
+
+class BatchRefused(Exception):
+    """More than half of a batch was refused for one reason: rather a fault of ours than of every file."""
+
+
+class RecordingAsset(NamedTuple):
+    """A row of `recording_assets`."""
+
+    ordinal: int
+    asset_type: str
+    raw_type: str | None
+    uri: str
+    status: str | None
+    size_bytes: int | None
+    duration_s: float | None
+    created_at: datetime | None
+    asset_id: str | None
+    job_id: str | None
+    peer_id: str | None
+    user_id: str | None
+    stream_id: str | None
+    stream_type: str | None
+    track_id: str | None
+    track_type: str | None
+    width: int | None
+    height: int | None
+    layer: str | None
+    output_mode: str | None
+    metadata: str | None
+    thumbnails: str | None
+
+
+class ChatMessage(NamedTuple):
+    """A row of `chat_messages`; `roles` and `extra` are JSON text."""
+
+    ordinal: int
+    message_id: str | None
+    sender_peer_id: str | None
+    sender_name: str | None
+    sender_user_id: str | None
+    roles: str
+    roles_raw: str | None
+    sent_at: datetime | None
+    message_type: str | None
+    message: str
+    extra: str | None
+    recorder_started_at: datetime | None
+
+
+class Transcript(NamedTuple):
+    """A row of `transcripts`: one transcript file."""
+
+    ordinal: int
+    output_mode: str
+    segments: int
+    words: int
+    language: str | None
+
+
+class TranscriptSegment(NamedTuple):
+    """A row of `transcript_segments`: one sentence; milliseconds count from the start of the recording."""
+
+    ordinal: int
+    speaker_name: str | None
+    speaker_peer_id: str | None
+    start_ms: int | None
+    end_ms: int | None
+    text: str
+
+
+class TranscriptWord(NamedTuple):
+    """A row of `transcript_words`: one word; milliseconds count from the start of the recording."""
+
+    ordinal: int
+    speaker_name: str | None
+    speaker_peer_id: str | None
+    start_ms: int | None
+    end_ms: int | None
+    text: str
+
+
+class Summary(NamedTuple):
+    """A row of `summaries`: one summary file."""
+
+    ordinal: int
+    sections: int
+    points: int
+
+
+class SummarySection(NamedTuple):
+    """A row of `summary_sections`."""
+
+    ordinal: int
+    title: str | None
+    format: str | None
+    paragraph: str | None
+
+
+class SummaryPoint(NamedTuple):
+    """A row of `summary_points`: one bullet of the section with ordinal `section_ordinal`."""
+
+    ordinal: int
+    section_ordinal: int
+    text: str
+
+
+Record = (
+    RecordingAsset
+    | ChatMessage
+    | Transcript
+    | TranscriptSegment
+    | TranscriptWord
+    | Summary
+    | SummarySection
+    | SummaryPoint
+)
+
+
+class Parser(Protocol):
+    """The one calling convention of `formats/`: bytes in pieces of any size, records and refusals out, lazily.
+
+    Raises `Unreadable` when the file as a whole makes no sense, possibly after some records: the caller drops those.
+    """
+
+    def __call__(self, content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:
+        """Parse; `content` may be left unread."""

@@ -1,0 +1,203 @@
+"""Reading one claimed version: its bytes through the parser of its type into the spool, and what came of it.
+
+Every way this can end is an `Outcome`; nothing is raised. It runs in many threads at once and touches no database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from itertools import chain
+
+from roomledger import layout
+from roomledger.commit import Outcome
+from roomledger.formats import PARSERS
+from roomledger.formats.media import asset_record
+from roomledger.ledger import MAX_ATTEMPTS, Claim, back_off
+from roomledger.model import (
+    MEDIA_TYPES,
+    UNKNOWN,
+    Asset,
+    Ignored,
+    Record,
+    RecordingAsset,
+    Refusal,
+    Summary,
+    Transcript,
+    Unreadable,
+)
+from roomledger.settings import Source
+from roomledger.spool import Spool
+from roomledger.stores import ObjectChanged, ObjectGone, Store, StoreError
+
+RAW_LIMIT = 16 << 20
+"""Bytes of a refused file that are kept in the warehouse."""
+_SNIFFED = 64 << 10
+_FLUSH_BYTES = 8 << 20
+_FLUSH_RECORDS = 2048
+
+_HEADERS = (RecordingAsset, Transcript, Summary)
+"""Rows that stand for the file itself: of a text file only its contents are counted as records."""
+
+Kept = Callable[[str], bytes | None]
+"""Gives the whole bytes of a refused version, by object id, if the warehouse holds them."""
+
+
+class _Digest:
+    """Passes content through and remembers its SHA-256 and length."""
+
+    def __init__(self, content: Iterable[bytes]) -> None:
+        self._content = iter(content)
+        self._sha256 = hashlib.sha256()
+        self.size = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = next(self._content)
+        self._sha256.update(piece)
+        self.size += len(piece)
+        return piece
+
+    def hexdigest(self) -> str:
+        return self._sha256.hexdigest()
+
+
+def read(claim: Claim, source: Source, store: Store, spool: Spool, kept: Kept, now: datetime) -> Outcome:
+    """Read and parse one version; records and refusals go to the spool, the outcome says what the ledger is to hold."""
+    asset = layout.recognise(claim.seen)
+    if isinstance(asset, Ignored):
+        return Outcome(claim=claim, disposition="ignored", reason=asset.reason)
+    if claim.replaces_tag and claim.replaces_tag == claim.seen.content_tag and not claim.replay:
+        return _unchanged(claim, asset)
+    if asset.asset_type in MEDIA_TYPES:
+        return _parsed(claim, source, asset, (), spool, "the bytes of media are not read")
+    try:
+        try:
+            return _text(claim, source, asset, store.read(claim.seen), spool)
+        except (ObjectChanged, ObjectGone):
+            if not claim.replay or (content := kept(claim.object_id)) is None:
+                raise
+            return _text(claim, source, asset, [content], spool)
+    except ObjectGone:
+        return Outcome(claim=claim, disposition="missing", reason="missing: the object was gone when it was to be read")
+    except ObjectChanged as error:
+        return _try_again(claim, f"changed: {error}; the next listing brings the new version", spool, now)
+    except Unreadable as error:
+        return _refused(claim, asset, error, store, spool, kept, now)
+    except StoreError as error:
+        return _try_again(claim, f"read_failed: {error}", spool, now)
+    except Exception as error:
+        # A mistake of ours in one file must cost neither its batch nor its bytes: it is kept and can be replayed.
+        where = traceback.format_exception_only(error)[-1].strip()
+        problem = Unreadable("parser_failed", f"{where}: a fault of the parser; report it, then replay the object")
+        return _refused(claim, asset, problem, store, spool, kept, now)
+
+
+def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], spool: Spool) -> Outcome:
+    content = _Digest(pieces)
+    whole: Iterator[bytes] = content
+    if asset.asset_type == UNKNOWN:
+        head, whole = _peek(content)
+        found = layout.recognise_content(head, asset)
+        if isinstance(found, Ignored):
+            return Outcome(claim=claim, disposition="ignored", reason=found.reason)
+        if excluded := source.excludes(found):
+            return Outcome(claim=claim, disposition="ignored", reason=excluded, asset=found)
+        asset = found
+    outcome = _parsed(claim, source, asset, whole, spool, "all of it was read", content)
+    if outcome.content_sha256 == claim.replaces_sha256 and not claim.replay:
+        return _unchanged(claim, asset, outcome.content_sha256)
+    return outcome
+
+
+def _parsed(
+    claim: Claim,
+    source: Source,
+    asset: Asset,
+    content: Iterable[bytes],
+    spool: Spool,
+    how: str,
+    digest: _Digest | None = None,
+) -> Outcome:
+    counted = refused = flushed = 0
+    waiting: list[Record | Refusal] = []
+    is_text = asset.asset_type not in MEDIA_TYPES
+    header = [asset_record(asset)] if is_text else []
+    for record in chain(header, PARSERS[asset.asset_type](content, asset)):
+        waiting.append(record)
+        if isinstance(record, Refusal):
+            refused += 1
+        elif not (is_text and isinstance(record, _HEADERS)):
+            counted += 1
+        if len(waiting) >= _FLUSH_RECORDS or (digest and digest.size - flushed > _FLUSH_BYTES):
+            spool.add(claim.object_id, waiting, flush=bool(digest and digest.size - flushed > _FLUSH_BYTES))
+            flushed = digest.size if digest else 0
+            waiting.clear()
+    for _ in content:
+        pass  # the digest is of the whole object, also where a parser stops early
+    spool.add(claim.object_id, waiting)
+    return Outcome(
+        claim=claim,
+        disposition="loaded",
+        reason=f"loaded: {how}" if not refused else f"loaded: {refused} of its records were refused",
+        asset=asset,
+        rows_parsed=counted + refused,
+        rows_refused=refused,
+        content_sha256=digest.hexdigest() if digest else None,
+    )
+
+
+def _unchanged(claim: Claim, asset: Asset, sha256: str | None = None) -> Outcome:
+    reason = "unchanged: the same bytes as the version that is loaded"
+    return Outcome(claim=claim, disposition="unchanged", reason=reason, asset=asset, content_sha256=sha256)
+
+
+def _try_again(claim: Claim, reason: str, spool: Spool, now: datetime) -> Outcome:
+    if claim.attempts >= MAX_ATTEMPTS:
+        spool.add(claim.object_id, [Refusal(0, "gave_up", f"tried {claim.attempts} times; last: {reason}", b"")])
+        return Outcome(
+            claim=claim, disposition="refused", reason=f"gave_up: tried {claim.attempts} times; last: {reason}"
+        )
+    return Outcome(claim=claim, disposition="seen", reason=f"retry: {reason}", retry_at=now + back_off(claim.attempts))
+
+
+def _refused(
+    claim: Claim, asset: Asset, error: Unreadable, store: Store, spool: Spool, kept: Kept, now: datetime
+) -> Outcome:
+    try:
+        raw, digest = _keep(store.read(claim.seen))
+    except (StoreError, ObjectChanged, ObjectGone) as failure:
+        if (content := kept(claim.object_id) if claim.replay else None) is None:
+            return _try_again(claim, f"read_failed: {failure}", spool, now)
+        raw, digest = _keep([content])
+    detail = error.detail if digest.size <= RAW_LIMIT else f"{error.detail}; of {digest.size} bytes the first are kept"
+    spool.add(claim.object_id, [Refusal(0, error.reason_code, detail, raw)], flush=True)
+    return Outcome(
+        claim=claim,
+        disposition="refused",
+        reason=f"{error.reason_code}: {error.detail}",
+        asset=asset,
+        content_sha256=digest.hexdigest(),
+    )
+
+
+def _keep(content: Iterable[bytes]) -> tuple[bytes, _Digest]:
+    digest = _Digest(content)
+    raw = bytearray()
+    for piece in digest:
+        raw += piece[: RAW_LIMIT - len(raw)]
+    return bytes(raw), digest
+
+
+def _peek(content: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Give the first bytes of the content, and all of it again."""
+    head = bytearray()
+    for piece in content:
+        head += piece
+        if len(head) >= _SNIFFED:
+            break
+    return bytes(head[:_SNIFFED]), chain([bytes(head)], content)

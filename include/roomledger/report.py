@@ -1,0 +1,99 @@
+"""What the ledger can tell a person: how far things are, what became of one object, what was refused and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from roomledger.warehouse.schema import DISPOSITIONS, FACTS
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far things are."""
+
+    objects: Sequence[Row]
+    """One row per source and disposition: versions, records loaded, oldest `modified_at`."""
+    refusals: Sequence[Row]
+    """One row per reason code of the refusals that are open: how many, in how many objects, an example."""
+    retries: Sequence[Row]
+    """Versions that could not be read and are tried again, soonest first, at most 20."""
+    last_load: Row | None
+
+
+def status(tx: Connection) -> Status:
+    """Count what the ledger holds."""
+    last = _rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
+    return Status(
+        objects=sorted(
+            _rows(tx, _OBJECTS), key=lambda row: (row["source"], list(DISPOSITIONS).index(row["disposition"]))
+        ),
+        refusals=_rows(tx, _REFUSALS),
+        retries=_rows(tx, _RETRIES),
+        last_load=last[0] if last else None,
+    )
+
+
+_OBJECTS = """
+SELECT source, disposition, count(*) AS versions, CAST(sum(rows_loaded) AS BIGINT) AS rows_loaded,
+       min(modified_at) AS oldest
+FROM object_ledger GROUP BY source, disposition
+"""
+
+_REFUSALS = """
+SELECT source, reason_code, count(*) AS refusals, count(DISTINCT object_id) AS objects, min(uri) AS example
+FROM refusals WHERE resolved_at IS NULL GROUP BY source, reason_code ORDER BY refusals DESC, source, reason_code
+"""
+
+_RETRIES = """
+SELECT source, uri, attempts, retry_at, reason FROM object_ledger
+WHERE disposition = 'seen' AND retry_at IS NOT NULL ORDER BY retry_at, uri LIMIT 20
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """What became of one object, version by version, newest first."""
+
+    versions: Sequence[Row]
+    observations: Sequence[Row]
+    rows: Sequence[Row]
+    """One row per version and table: how many rows in it come from this version."""
+    refusals: Sequence[Row]
+
+
+def where(tx: Connection, uri: str) -> Whereabouts:
+    """Look an object up by its exact address; `versions` is empty when nobody ever saw it."""
+    given = {"uri": uri}
+    versions = "SELECT * FROM object_ledger WHERE uri = :uri ORDER BY modified_at DESC, first_seen_at DESC"
+    counts = " UNION ALL ".join(
+        f"SELECT object_id, '{table.name}' AS table_name, count(*) AS row_count FROM {table.name}"
+        " WHERE object_id IN (SELECT object_id FROM object_ledger WHERE uri = :uri) GROUP BY object_id"
+        for table in FACTS
+    )
+    return Whereabouts(
+        versions=_rows(tx, versions, given),
+        observations=_rows(tx, _SAID, given),
+        rows=_rows(tx, counts, given),
+        refusals=_rows(tx, _REFUSED, given),
+    )
+
+
+_SAID = """
+SELECT observed_at, witness, kind, object_id FROM observations
+WHERE object_id IN (SELECT object_id FROM object_ledger WHERE uri = :uri) ORDER BY observed_at, kind
+"""
+
+_REFUSED = """
+SELECT object_id, ordinal, reason_code, detail, octet_length(raw) AS raw_bytes, refused_at, resolved_at
+FROM refusals WHERE uri = :uri ORDER BY refused_at, ordinal
+"""
+
+
+def _rows(tx: Connection, query: str, given: Mapping[str, Any] | None = None) -> list[Row]:
+    return [dict(row) for row in tx.execute(text(query), given or {}).mappings()]

@@ -1,0 +1,208 @@
+"""Settings: what `roomledger.toml` and the environment say, as frozen data.
+
+Every mistake is found in one pass and told as one sentence that names the source and the way out.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from roomledger.model import ASSET_TYPES, UNKNOWN, Asset
+
+_SOURCE_KEYS = ("name", "customer", "url", "connection", "endpoint", "region", "include", "exclude", "not_before")
+_WAREHOUSE_KEYS = ("url", "memory_mb")
+_SCHEMES = {"s3": "s3://bucket/prefix", "gs": "gs://bucket/prefix", "file": "file:///absolute/folder"}
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+class SettingsError(Exception):
+    """The settings hold mistakes; `problems` has one sentence for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One customer's bucket and prefix."""
+
+    name: str
+    customer: str
+    url: str
+    """`s3://bucket/prefix`, `gs://bucket/prefix` or `file:///folder`, without a slash at the end."""
+    connection: str | None = None
+    """Airflow connection id; outside Airflow an AWS profile of that name, else the standard credential chain."""
+    endpoint: str | None = None
+    region: str | None = None
+    asset_types: frozenset[str] = frozenset(ASSET_TYPES)
+    not_before: date | None = None
+
+    def excludes(self, asset: Asset) -> str | None:
+        """Say why the settings leave this asset out, or None when they take it."""
+        if asset.asset_type != UNKNOWN and asset.asset_type not in self.asset_types:
+            return f"excluded_by_source: the settings leave out assets of type {asset.asset_type}"
+        day = asset.session_date or asset.modified_at.date()
+        if self.not_before and day < self.not_before:
+            return f"before_not_before: {day} is before {self.not_before}"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that a run needs to know."""
+
+    warehouse_url: str
+    warehouse_memory_mb: int
+    """What DuckDB may hold in memory before it spills to disk; PostgreSQL has its own settings."""
+    sources: tuple[Source, ...]
+
+    def select(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
+        """Give the sources with these names, all without names; raises SettingsError when one is unknown."""
+        known = {source.name: source for source in self.sources}
+        if unknown := [name for name in names if name not in known]:
+            have = ", ".join(known)
+            raise SettingsError([f"no source is called {name}: the settings name {have}" for name in unknown])
+        return tuple(known[name] for name in names) or self.sources
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Read `roomledger.toml`; `ROOMLEDGER_WAREHOUSE_URL` in the environment overrides the warehouse's address.
+
+    The override keeps the warehouse's password out of files. A relative DuckDB path counts from the folder of the
+    settings file. Raises SettingsError.
+    """
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            [f"there is no settings file at {path}: write one (README, 'Your own buckets') or name it with --config"]
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError([f"{path} cannot be read as TOML: {error}"]) from None
+    problems: list[str] = []
+    if unknown := set(document) - {"warehouse", "source"}:
+        problems += [f"{path}: unknown table or key '{key}': use [warehouse] and [[source]]" for key in sorted(unknown)]
+    warehouse_url, memory = _warehouse(document.get("warehouse", {}), path, environ, problems)
+    tables = document.get("source", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        problems.append(f"{path}: write sources as [[source]], with two brackets")
+        tables = []
+    elif not tables:
+        problems.append(f"{path} names no source: add a [[source]] with name, customer and url")
+    sources = [_source(table, number, problems) for number, table in enumerate(tables, 1)]
+    _check_overlaps(sources, problems)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(warehouse_url=warehouse_url, warehouse_memory_mb=memory, sources=tuple(sources))
+
+
+def _warehouse(table: Any, path: Path, environ: Mapping[str, str], problems: list[str]) -> tuple[str, int]:
+    if not isinstance(table, dict):
+        problems.append(f"{path}: write the warehouse as a table: [warehouse] and below it url = …")
+        return "", 0
+    unknown = sorted(table.keys() - set(_WAREHOUSE_KEYS))
+    problems += [f"[warehouse]: unknown key '{key}': it knows {', '.join(_WAREHOUSE_KEYS)}" for key in unknown]
+    memory = table.get("memory_mb", 256)
+    if not isinstance(memory, int) or memory < 64:
+        problems.append(f"[warehouse] memory_mb = {memory!r}: give whole megabytes, at least 64")
+    url = environ.get("ROOMLEDGER_WAREHOUSE_URL") or table.get("url")
+    if not isinstance(url, str) or not url:
+        problems.append(
+            f"{path}: [warehouse] has no url: use duckdb:///roomledger.duckdb or postgresql+psycopg://user@host/database"
+        )
+        return "", 0
+    if url.startswith("duckdb:///"):
+        file = Path(url.removeprefix("duckdb:///"))
+        return f"duckdb:///{path.parent.resolve() / file}", memory
+    if not url.startswith("postgresql+psycopg://"):
+        scheme = url.split("://")[0]
+        problems.append(f"[warehouse] url: '{scheme}' is no engine: use duckdb:///… or postgresql+psycopg://…")
+    return url, memory
+
+
+def _source(table: Mapping[str, Any], number: int, problems: list[str]) -> Source:
+    name = table.get("name")
+    label = f"source {name}" if isinstance(name, str) and name else f"source number {number}"
+
+    def wrong(sentence: str) -> None:
+        problems.append(f"{label}: {sentence}")
+
+    for key in sorted(table.keys() - set(_SOURCE_KEYS)):
+        wrong(f"unknown key '{key}': a source knows {', '.join(_SOURCE_KEYS)}")
+    for key in ("name", "customer", "url"):
+        if key not in table:
+            wrong(f"'{key}' is missing: every source needs name, customer and url")
+    for key in set(_SOURCE_KEYS) - {"include", "exclude", "not_before"}:
+        if key in table and (not isinstance(table[key], str) or not table[key].strip()):
+            wrong(f"'{key}' must be text and not empty")
+    if isinstance(name, str) and name and not _NAME.fullmatch(name):
+        wrong("a name has lower-case letters, digits, '-' and '_' and opens with a letter or digit")
+    not_before = table.get("not_before")
+    if not_before is not None and type(not_before) is not date:
+        wrong(f"not_before = {not_before!r}: write a date without quotes, such as not_before = 2026-01-31")
+        not_before = None
+    return Source(
+        name=str(name),
+        customer=str(table.get("customer")),
+        url=_source_url(table.get("url"), wrong),
+        connection=table.get("connection"),
+        endpoint=table.get("endpoint"),
+        region=table.get("region"),
+        asset_types=_asset_types(table, wrong),
+        not_before=not_before,
+    )
+
+
+def _source_url(url: Any, wrong: Any) -> str:
+    if not isinstance(url, str) or not url.strip():
+        return ""  # said already
+    parts = urlsplit(url, allow_fragments=False)
+    if parts.scheme not in _SCHEMES:
+        wrong(f"'{url}' is no address that can be read: use {', '.join(_SCHEMES.values())}")
+    elif parts.query:
+        wrong(f"'{url}' holds a '?': give the address of a bucket and prefix, not a link to a file")
+    elif parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
+        wrong(f"'{url}' is no absolute folder: use {_SCHEMES['file']}, with three slashes")
+    elif parts.scheme != "file" and (not parts.netloc or "@" in parts.netloc or ":" in parts.netloc):
+        wrong(f"'{url}' names no bucket: use {_SCHEMES[parts.scheme]}")
+    return url.rstrip("/")
+
+
+def _asset_types(table: Mapping[str, Any], wrong: Any) -> frozenset[str]:
+    chosen: dict[str, frozenset[str]] = {}
+    for key in ("include", "exclude"):
+        value = table.get(key, list(ASSET_TYPES) if key == "include" else [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            wrong(f'\'{key}\' must be a list of asset types, such as {key} = ["chat", "transcript"]')
+            value = []
+        for unknown in sorted(set(value) - set(ASSET_TYPES)):
+            wrong(f"{key}: '{unknown}' is no asset type: choose from {', '.join(ASSET_TYPES)}")
+        chosen[key] = frozenset(value)
+    left = chosen["include"] - chosen["exclude"]
+    if not left:
+        wrong("include and exclude leave no asset type: take one out of exclude or put one into include")
+    return left
+
+
+def _check_overlaps(sources: Sequence[Source], problems: list[str]) -> None:
+    """The same object reached through two sources would be loaded under two customers or none."""
+    seen: dict[str, Source] = {}
+    for source in sources:
+        if source.name in seen:
+            problems.append(f"source {source.name}: the name is used twice: give every source its own")
+        for other in seen.values():
+            inner, outer = sorted((f"{source.url}/", f"{other.url}/"), key=len, reverse=True)
+            if source.url and other.url and inner.startswith(outer):
+                problems.append(
+                    f"source {source.name}: {source.url} and {other.url} of source {other.name} overlap: "
+                    "an object belongs to one source, so give them separate prefixes or keep one of them"
+                )
+        seen[source.name] = source

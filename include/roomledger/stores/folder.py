@@ -1,0 +1,96 @@
+"""A folder as a store: copies of buckets on a disk, for development and for archives.
+
+A file's version is `<modification time in ns>-<size>`. Nothing here can lock a file, so a read looks at both again
+before it hands out what it has read. Two contents of one size, written within one tick of the file system's clock (some
+milliseconds), cannot be told apart: put files in place by renaming them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import FileIO
+from itertools import islice
+from pathlib import Path
+
+from roomledger import stores
+from roomledger.model import Observation
+from roomledger.stores import transfer
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Folder:
+    """Every regular file below one absolute path, links followed."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self._root = Path(stores.split(url)[2])
+
+    def list(self) -> Iterator[list[Observation]]:
+        """See `Store.list`."""
+        files = _files(self._root, frozenset())
+        try:
+            while page := list(islice(files, stores.PAGE_OBJECTS)):
+                yield page
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise stores.BucketMissing(f"there is no folder {self.url}: create it, or name the right one") from error
+        except OSError as error:
+            raise _explained(error, self.url) from error
+
+    def read(self, seen: Observation) -> Iterator[bytes]:
+        """See `Store.read`."""
+        path = Path(stores.key_of(seen, self))
+        if not path.is_relative_to(self._root):
+            raise ValueError(f"{seen.uri} does not lie in {self.url}")
+        try:
+            _check(path.stat(), seen)
+            with path.open("rb", buffering=0) as file:
+                yield from transfer.whole(_pieces(file, seen), seen)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise stores.ObjectGone(f"{seen.uri} is no longer there") from error
+        except OSError as error:
+            raise _explained(error, seen.uri) from error
+
+
+def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Observation]:
+    """Depth first, in the order of the names; `above` are the folders on the way, where a link may not lead back to."""
+    status = folder.stat()
+    here = above | {(status.st_dev, status.st_ino)}
+    for path in sorted(folder.iterdir()):
+        try:
+            status = path.stat()
+        except OSError:
+            # What vanished since, and a link that leads nowhere, is no object.
+            continue
+        if stat.S_ISREG(status.st_mode):
+            modified_at = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
+            yield Observation(f"file://{path}", _version(status), modified_at, status.st_size)
+        elif stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in here:
+            yield from _files(path, here)
+
+
+def _pieces(file: FileIO, seen: Observation) -> Iterator[bytes]:
+    while True:
+        piece = file.read(stores.PIECE_BYTES)
+        _check(os.fstat(file.fileno()), seen)
+        yield piece
+        if len(piece) < stores.PIECE_BYTES:
+            return
+
+
+def _check(status: os.stat_result, seen: Observation) -> None:
+    if not stat.S_ISREG(status.st_mode) or _version(status) != seen.version:
+        raise stores.ObjectChanged(f"{seen.uri} is another version now than {seen.version}")
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns}-{status.st_size}"
+
+
+def _explained(error: OSError, uri: str) -> stores.StoreError:
+    if isinstance(error, PermissionError):
+        return stores.AccessDenied(f"no permission to read {uri}: give it to the user that roomledger runs as")
+    return stores.StoreError(f"{uri} cannot be read: {transfer.summary(error)}")

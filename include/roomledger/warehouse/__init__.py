@@ -1,0 +1,50 @@
+"""The warehouse: the tables and the ledger, in an engine behind three verbs.
+
+An engine opens transactions (`begin`), shows rows to the SQL of one transaction in bulk (`stage`) and says how it locks
+rows (`lock`, `skip_locked`). Everything else is SQL that all engines share.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+from sqlalchemy import Connection
+
+from roomledger.settings import Settings
+
+Rows = pa.Table | pads.Dataset
+"""What can be staged: rows in memory, or in a file that is streamed."""
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be used as it is; the message says what to do."""
+
+
+class Warehouse(Protocol):
+    """One engine; the contract that the suite in `tests/warehouse` checks."""
+
+    url: str
+    lock: str
+    """Clause that locks the rows of a SELECT until the transaction ends; empty where there is one writer at a time."""
+    skip_locked: str
+    """The same, leaving out rows that another transaction holds."""
+
+    def begin(self, *, read_only: bool = False) -> AbstractContextManager[Connection]:
+        """Open a transaction: committed when the block ends, rolled back when it raises. Raises WarehouseError."""
+
+    def stage(self, tx: Connection, name: str, rows: Rows) -> None:
+        """Make `rows` readable as the table `name` until the transaction ends."""
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """Give the engine for the settings' address; nothing is opened yet."""
+    if settings.warehouse_url.startswith("duckdb:"):
+        from roomledger.warehouse.duck import DuckWarehouse
+
+        return DuckWarehouse(settings.warehouse_url, settings.warehouse_memory_mb)
+    from roomledger.warehouse.postgres import PostgresWarehouse
+
+    return PostgresWarehouse(settings.warehouse_url)

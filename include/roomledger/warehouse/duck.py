@@ -1,0 +1,75 @@
+"""DuckDB: a warehouse in one file, the embedded default.
+
+Only one process may hold the file, so a transaction opens it late, works in bulk and closes it; another process waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from roomledger.warehouse import Rows, WarehouseError
+
+_LOCK_WAIT_S = 120
+
+
+class DuckWarehouse:
+    """A DuckDB file."""
+
+    lock = ""
+    skip_locked = ""
+
+    def __init__(self, url: str, memory_mb: int = 256, lock_wait_s: float = _LOCK_WAIT_S) -> None:
+        self.url = url
+        self._path = Path(url.removeprefix("duckdb:///"))
+        self._lock_wait_s = lock_wait_s
+        # Without insertion order DuckDB writes large inserts out as they come, in bounded memory.
+        config = {"memory_limit": f"{memory_mb}MB", "preserve_insertion_order": False}
+        # A pool would keep the file, and so the lock, after the transaction.
+        self._engine = sa.create_engine(url, poolclass=NullPool, connect_args={"config": config})
+        # Two transactions at once in one process would collide on the same rows; across processes the file lock serves.
+        self._mine = threading.Lock()
+
+    @contextmanager
+    def begin(self, *, read_only: bool = False) -> Iterator[sa.Connection]:
+        """Open the file, waiting for another process to close it, and a transaction in it."""
+        if read_only and not self._path.exists():
+            raise WarehouseError(f"there is no warehouse file at {self._path}: run `roomledger init`")
+        with self._mine, self._connect() as connection, connection.begin():
+            if read_only:
+                connection.exec_driver_sql("ROLLBACK")
+                connection.exec_driver_sql("BEGIN TRANSACTION READ ONLY")
+            yield connection
+
+    def _connect(self) -> sa.Connection:
+        waiting = Retrying(
+            retry=retry_if_exception(_is_locked),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            stop=stop_after_delay(self._lock_wait_s),
+            reraise=True,
+        )
+        try:
+            return waiting(self._engine.connect)
+        except sa.exc.DBAPIError as error:
+            if _is_locked(error):
+                raise WarehouseError(
+                    f"another process has held {self._path} for {self._lock_wait_s:.0f} s: "
+                    "close what has it open (a `duckdb` shell, a notebook) and run again"
+                ) from error
+            raise WarehouseError(f"{self._path} cannot be opened: {error.orig}") from error
+
+    def stage(self, tx: sa.Connection, name: str, rows: Rows) -> None:
+        """Register the rows as a view on Arrow memory or an Arrow file: nothing is copied."""
+        driver: Any = tx.connection.driver_connection
+        driver.register(name, rows)
+
+
+def _is_locked(error: BaseException) -> bool:
+    return "Could not set lock on file" in str(error)

@@ -1,0 +1,63 @@
+"""Bringing a warehouse to the tables of this version, by Alembic, on every engine alike."""
+
+from __future__ import annotations
+
+from alembic import command
+from alembic.config import Config
+from alembic.ddl.postgresql import PostgresqlImpl
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, make_url
+
+from roomledger.warehouse import Warehouse, WarehouseError
+
+
+class DuckDBImpl(PostgresqlImpl):
+    """DuckDB speaks PostgreSQL's DDL as far as the migrations go; Alembic finds this class by its dialect."""
+
+    __dialect__ = "duckdb"
+
+
+def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
+    """Create or change the tables; give the revision before and after."""
+    with warehouse.begin() as tx:
+        before = MigrationContext.configure(tx).get_current_revision()
+        command.upgrade(_config(connection=tx), "head")
+    return before, _head()
+
+
+def require_current(warehouse: Warehouse) -> None:
+    """Raise WarehouseError unless the tables are those of this version."""
+    with warehouse.begin(read_only=True) as tx:
+        have = MigrationContext.configure(tx).get_current_revision()
+    if have is None:
+        raise WarehouseError(f"the warehouse at {_shown(warehouse)} has no tables yet: run `roomledger init`")
+    known = {script.revision for script in _scripts().walk_revisions()}
+    if have not in known:
+        raise WarehouseError(
+            f"the warehouse at {_shown(warehouse)} was made by a newer Roomledger (tables {have}): upgrade this one"
+        )
+    if have != _head():
+        raise WarehouseError(
+            f"the warehouse at {_shown(warehouse)} has the tables of an older version ({have}): run `roomledger init`, "
+            "which keeps all rows"
+        )
+
+
+def _shown(warehouse: Warehouse) -> str:
+    return make_url(warehouse.url).render_as_string(hide_password=True)
+
+
+def _config(**attributes: Connection) -> Config:
+    config = Config(attributes=attributes)
+    config.set_main_option("script_location", "roomledger.warehouse:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _head() -> str:
+    return str(_scripts().get_current_head())

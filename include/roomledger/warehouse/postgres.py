@@ -1,0 +1,77 @@
+"""PostgreSQL: the warehouse on a server, for many writers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import sqlalchemy as sa
+
+from roomledger.warehouse import Rows, WarehouseError
+
+_TYPES = {
+    pa.string(): "text",
+    pa.int64(): "bigint",
+    pa.float64(): "double precision",
+    pa.timestamp("us", tz="UTC"): "timestamptz",
+    pa.binary(): "bytea",
+}
+# Null is an empty cell without quotes and an empty text one with them: the two stay apart in COPY's CSV.
+_CSV = pacsv.WriteOptions(include_header=False, quoting_style="all_valid")
+
+
+class PostgresWarehouse:
+    """A PostgreSQL database, 15 or newer."""
+
+    lock = "FOR UPDATE"
+    skip_locked = "FOR UPDATE SKIP LOCKED"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = sa.create_engine(
+            url,
+            poolclass=sa.pool.NullPool,  # a task process makes a handful of transactions, then ends
+            connect_args={"options": "-c timezone=UTC", "connect_timeout": 10, "application_name": "roomledger"},
+        )
+
+    @contextmanager
+    def begin(self, *, read_only: bool = False) -> Iterator[sa.Connection]:
+        """Open a transaction."""
+        try:
+            connection = self._engine.connect()
+        except sa.exc.OperationalError as error:
+            where = self._engine.url.render_as_string(hide_password=True)
+            raise WarehouseError(
+                f"the warehouse at {where} does not answer: {str(error.orig).strip()}: "
+                "check host, database, user and password in [warehouse] url or ROOMLEDGER_WAREHOUSE_URL"
+            ) from error
+        with connection, connection.begin():
+            if read_only:
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            yield connection
+
+    def stage(self, tx: sa.Connection, name: str, rows: Rows) -> None:
+        """Copy the rows into a temporary table by `COPY`."""
+        columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in rows.schema)
+        tx.exec_driver_sql(f"CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DROP")
+        driver: Any = tx.connection.driver_connection
+        with driver.cursor() as cursor:
+            with cursor.copy(f"COPY {name} FROM STDIN (FORMAT csv)") as copy:
+                for batch in rows.to_batches():
+                    if batch.num_rows:
+                        sink = pa.BufferOutputStream()
+                        pacsv.write_csv(_printable(batch), sink, _CSV)
+                        copy.write(sink.getvalue())
+            cursor.execute(f"ANALYZE {name}")  # else the planner believes that it is empty
+
+
+def _printable(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Write bytes as PostgreSQL's hex form: Arrow's CSV writer knows no binary."""
+    for index, field in enumerate(batch.schema):
+        if pa.types.is_binary(field.type):
+            cells = [None if cell is None else "\\x" + cell.hex() for cell in batch.column(index).to_pylist()]
+            batch = batch.set_column(index, field.name, pa.array(cells, pa.string()))
+    return batch
