@@ -1,0 +1,46 @@
+"""Collect: look into every source's bucket and write what is new, or gone, into the ledger."""
+
+from __future__ import annotations
+
+from airflow.sdk import dag, task
+
+from roomledger.airflow.schedule import BELL, LEDGER, RETRIES, now_and_then
+
+
+@dag(
+    dag_display_name="Roomledger: collect",
+    schedule=now_and_then(BELL),
+    catchup=False,
+    max_active_runs=1,
+    tags=["roomledger"],
+    default_args=RETRIES,
+    doc_md="""
+Lists the bucket of every `[[source]]` in `roomledger.toml` and notes each object version that is not known yet.
+Runs every 15 minutes, and at once when something rings the asset `roomledger_bell`. It may run as often as you like:
+what is known already changes nothing. One task per source, limited by the pool `roomledger_collect`.
+""",
+)
+def collect() -> None:
+    """List every source; the task's log and return value hold the counts."""
+
+    @task(task_display_name="name the sources")
+    def sources() -> list[str]:
+        from roomledger.airflow import tasks
+
+        return tasks.source_names()
+
+    @task(
+        task_display_name="list one bucket",
+        pool="roomledger_collect",
+        outlets=[LEDGER],
+        map_index_template="{{ task.op_kwargs['name'] }}",
+    )
+    def list_bucket(name: str) -> dict[str, int]:
+        from roomledger.airflow import tasks
+
+        return tasks.collect_source(name)
+
+    list_bucket.expand(name=sources())
+
+
+collect()

@@ -1,0 +1,42 @@
+"""Load: read what waits in the ledger and load it into the warehouse, batch by batch."""
+
+from __future__ import annotations
+
+from airflow.sdk import dag, get_current_context, task
+
+from roomledger.airflow.schedule import LEDGER, RETRIES, now_and_then
+
+
+@dag(
+    dag_display_name="Roomledger: load",
+    schedule=now_and_then(LEDGER),
+    catchup=False,
+    max_active_runs=1,
+    tags=["roomledger"],
+    default_args=RETRIES,
+    doc_md="""
+Plans the object versions that wait in the ledger into batches; each load task claims its batches, reads and parses the
+files and commits rows and ledger together. Runs after every `collect`, and every 15 minutes for what is to be tried
+again. A task that dies loses nothing: its claims come free after five minutes. The pool `roomledger_load` says how many
+load tasks run at once. Fails when most of a batch is refused for one reason: see *Operations* in the README.
+""",
+)
+def load() -> None:
+    """Plan, then load; the tasks' logs and return values hold the counts."""
+
+    @task(task_display_name="plan the batches")
+    def plan() -> list[int]:
+        from roomledger.airflow import tasks
+
+        return tasks.plan_loads()
+
+    @task(task_display_name="load batches", pool="roomledger_load")
+    def load_batches(batches: int) -> dict[str, int]:
+        from roomledger.airflow import tasks
+
+        return tasks.load_batches(batches, get_current_context()["run_id"])
+
+    load_batches.expand(batches=plan())
+
+
+load()

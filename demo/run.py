@@ -1,0 +1,243 @@
+"""The demo: two invented customers' buckets on real local servers, loaded by real Airflow DAGs into a DuckDB file.
+
+`make demo` runs it. It ends with exit code 0 only if every count equals what the generator of the world knows.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sqlalchemy import text
+
+from demo.airflow import Airflow, AirflowFailed, airflow
+from demo.servers import GcsServer, S3Server, gcs_server, s3_server
+from demo.upload import fill
+from demo.world import Expected, World, generate
+from demo.world.model import TABLES
+from roomledger.settings import read
+from roomledger.warehouse import Warehouse, migrate, open_warehouse
+
+FOLDER = Path(__file__).parent.parent / ".work" / "demo"
+_PATIENCE_S = 240
+
+console = Console()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the warehouse holds, in the form of the generator's expectation."""
+
+    objects: dict[str, dict[str, int]]
+    rows: dict[str, int]
+    refusals: dict[str, int]
+    ignored: dict[str, int]
+    duplicates: int
+
+
+def main() -> int:
+    """Run it all; give the exit code."""
+    began = time.monotonic()
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    with console.status("inventing a fortnight of two customers"):
+        world = generate()
+    size = sum(len(thing.content) for thing in world.objects)
+    console.print(
+        f"Two invented customers, {len(world.sessions)} sessions, {len(world.objects):,} objects, {size / 1e6:.0f} MB.",
+        highlight=False,
+    )
+    try:
+        with ExitStack() as stack:
+            s3 = stack.enter_context(s3_server(FOLDER / "s3"))
+            gcs = stack.enter_context(gcs_server(FOLDER / "gcs"))
+            config = _settings(world, s3, gcs)
+            warehouse = open_warehouse(read(config, {}))
+            migrate.upgrade(warehouse)
+            uploads = Thread(target=_upload, args=(world, s3, gcs))
+            uploads.start()
+            running = stack.enter_context(
+                airflow(
+                    FOLDER / "airflow",
+                    {"roomledger_collect": 4, "roomledger_load": 2},
+                    {"ROOMLEDGER_CONFIG": str(config)} | _connections(s3, gcs),
+                )
+            )
+            uploads.join()
+            _load(running, warehouse)
+    except AirflowFailed as error:
+        console.print(str(error), style="red", highlight=False)
+        return 1
+    found = _found(warehouse)
+    _tell(warehouse, world, found)
+    wrong = _differences(world.expected, found)
+    for line in wrong:
+        console.print(line, style="red", highlight=False)
+    _tell_what_next(config)
+    verdict = "[red]The counts differ from the generator's." if wrong else "[green]Every count is the generator's."
+    console.print(f"{verdict}[/] {time.monotonic() - began:.0f} s in all.", highlight=False)
+    return 1 if wrong else 0
+
+
+def _settings(world: World, s3: S3Server, gcs: GcsServer) -> Path:
+    endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
+    lines = ["[warehouse]", 'url = "duckdb:///warehouse.duckdb"']
+    for bucket in world.buckets:
+        lines += [
+            "",
+            "[[source]]",
+            f'name = "{bucket.source}"',
+            f'customer = "{bucket.customer}"',
+            f'url = "{bucket.url}"',
+            f'connection = "{bucket.scheme}_demo"',
+            f'endpoint = "{endpoints[bucket.scheme]}"',
+        ]
+    config = FOLDER / "roomledger.toml"
+    config.write_text("\n".join(lines) + "\n")
+    return config
+
+
+def _connections(s3: S3Server, gcs: GcsServer) -> dict[str, str]:
+    """Airflow reads connections from variables; those of the demo are no secrets."""
+    connections: dict[str, dict[str, Any]] = {
+        "s3_demo": {
+            "conn_type": "aws",
+            "login": s3.access_key,
+            "password": s3.secret_key,
+            "extra": {"region_name": s3.region},
+        },
+        "gs_demo": {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": "demo"}},
+    }
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
+
+
+def _upload(world: World, s3: S3Server, gcs: GcsServer) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("filling the buckets while Airflow starts", total=len(world.objects))
+        fill(world, s3, gcs, lambda: progress.advance(task))
+
+
+def _load(running: Airflow, warehouse: Warehouse) -> None:
+    """Run collect, which rings load, and wait until nothing is left to load."""
+    with console.status("Airflow reads its DAG files") as status:
+        running.trigger("collect")
+        deadline = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < deadline:
+            collects, loads = running.runs("collect"), running.runs("load")
+            status.update(f"collect: {', '.join(collects)}; load: {', '.join(loads) or 'waits for collect'}")
+            if {"success"} == set(collects) == set(loads):
+                with warehouse.begin() as tx:
+                    waiting = "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')"
+                    if not tx.execute(text(waiting)).scalar_one():
+                        return
+            time.sleep(0.5)
+    raise AirflowFailed(f"the DAGs did not finish within {_PATIENCE_S} s: see {running.logs}")
+
+
+def _found(warehouse: Warehouse) -> Found:
+    objects: dict[str, dict[str, int]] = {}
+    with warehouse.begin(read_only=True) as tx:
+        query = "SELECT source, disposition, count(*) FROM object_ledger GROUP BY source, disposition"
+        for source, disposition, count in tx.execute(text(query)):
+            objects.setdefault(source, {})[disposition] = count
+        rows = {table: tx.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in TABLES}
+        refusals = dict(tx.execute(text("SELECT reason_code, count(*) FROM refusals GROUP BY 1")).tuples().all())
+        reasons = tx.execute(text("SELECT reason FROM object_ledger WHERE disposition = 'ignored'")).scalars()
+        ignored = dict(Counter(reason.split(":")[0] for reason in reasons))
+        duplicates = tx.execute(text("SELECT CAST(sum(rows_duplicate) AS BIGINT) FROM object_ledger")).scalar_one()
+    return Found(objects, rows, refusals, ignored, duplicates)
+
+
+def _differences(expected: Expected, found: Found) -> list[str]:
+    return [
+        f"{what}: expected {wanted!r}, found {had!r}"
+        for what in ("objects", "rows", "refusals", "ignored", "duplicates")
+        if (wanted := getattr(expected, what)) != (had := getattr(found, what))
+    ]
+
+
+def _tell(warehouse: Warehouse, world: World, found: Found) -> None:
+    objects = Table(title="What was found", title_justify="left", title_style="bold")
+    dispositions = ("loaded", "refused", "ignored")
+    for name in ("source", "objects", *dispositions):
+        objects.add_column(name, justify="left" if name == "source" else "right")
+    for source, counts in sorted(found.objects.items()):
+        objects.add_row(
+            source, f"{sum(counts.values()):,}", *(f"{counts.get(disposition, 0):,}" for disposition in dispositions)
+        )
+    rows = _pairs("What was loaded", "table", "rows", found.rows)
+    refusals = _pairs("What was refused, kept with its bytes", "reason", "records and files", found.refusals)
+    for table in (objects, rows, refusals):
+        console.print(table)
+    console.print(f"{found.duplicates} message(s) stood twice in their file and were stored once.", highlight=False)
+    _tell_speed(warehouse)
+    if world.expected.showcase:
+        _tell_session(warehouse, world.expected.showcase.session_id, world)
+
+
+def _pairs(title: str, name: str, number: str, counts: dict[str, int]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(name)
+    table.add_column(number, justify="right")
+    for key, count in counts.items():
+        table.add_row(key, f"{count:,}")
+    return table
+
+
+def _tell_speed(warehouse: Warehouse) -> None:
+    query = """
+        SELECT sum(objects), sum(rows_loaded), epoch(max(committed_at)) - epoch(min(claimed_at)), count(*) FROM loads
+    """
+    with warehouse.begin(read_only=True) as tx:
+        objects, rows, seconds, loads = tx.execute(text(query)).one()
+    console.print(
+        f"{loads} loads took {seconds:.1f} s: {objects / seconds:,.0f} objects/s, {rows / seconds:,.0f} records/s.\n",
+        highlight=False,
+    )
+
+
+def _tell_session(warehouse: Warehouse, session_id: str, world: World) -> None:
+    """Show one session's record: the media carry the session in their keys, the chat is found by its room and time."""
+    session = next(one for one in world.sessions if one.id == session_id)
+    given = {"room": session.room_id, "start": session.started_at, "end": session.ended_at}
+    said = Table(title=f"One session's record: {session.room_name}", title_justify="left", title_style="bold")
+    for column in ("when", "who", "what"):
+        said.add_column(column, overflow="fold")
+    with warehouse.begin(read_only=True) as tx:
+        chat = """
+            SELECT sent_at, sender_name, message FROM chat_messages
+            WHERE room_id = :room AND recorder_started_at BETWEEN :start AND :end ORDER BY sent_at, ordinal LIMIT 5
+        """
+        for sent_at, name, message in tx.execute(text(chat), given):
+            said.add_row(f"{sent_at:%Y-%m-%d %H:%M:%S}", name, message)
+        assets = "SELECT asset_type, count(*) FROM recording_assets WHERE room_id = :room GROUP BY 1 ORDER BY 1"
+        kinds = ", ".join(f"{count} {kind}" for kind, count in tx.execute(text(assets), {"room": session.room_id}))
+    console.print(said)
+    console.print(f"Assets of its room: {kinds}.\n", highlight=False)
+
+
+def _tell_what_next(config: Path) -> None:
+    shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
+    command = f".venv/bin/roomledger {{}} --config {shown}"
+    console.print("The warehouse file is yours to look at:")
+    for verb in ("status", 'sql "SELECT sender_name, message FROM chat_messages LIMIT 5"'):
+        console.print("  " + command.format(verb), highlight=False, soft_wrap=True, markup=False)
+    warehouse = shown.with_name("warehouse.duckdb")
+    console.print(f"  .venv/bin/python -c \"import duckdb; print(duckdb.connect('{warehouse}').sql('SHOW TABLES'))\"\n",
+        highlight=False, soft_wrap=True, markup=False)  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
