@@ -1,0 +1,56 @@
+# The verbs of the project, for people and for CI alike. `make help` lists them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.8
+export UV_PYTHON_DOWNLOADS := never
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-emit-index-url \
+	--no-emit-find-links --annotation-style line --custom-compile-command "make requirements"
+SOURCES := include dags demo tests bench
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format large requirements dictionary clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+install: $(BIN)/.installed ## Make .venv with the pinned requirements
+
+$(BIN)/.installed: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Roomledger needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {v[0]}.{v[1]}: run make PYTHON=python3.11 …")'
+	@echo "Installing into .venv (a few minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync --quiet requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install ## Load two invented customers' buckets by Airflow into a warehouse file, and show what came out
+	@$(BIN)/python -m demo.run
+
+test: install ## Run the tests
+	@$(BIN)/python -m pytest -q
+
+large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcript on both engines
+	@$(BIN)/python -m bench.large
+
+lint: install ## Check style and types
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check --quiet $(SOURCES)
+	@$(BIN)/mypy
+
+format: install ## Put the code into the project's form
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+requirements: ## Compile the pinned requirements anew from pyproject.toml
+	@$(COMPILE) --upgrade --extra airflow --extra dev --output-file requirements-dev.txt
+	@$(COMPILE) --upgrade --extra airflow --constraint requirements-dev.txt --output-file requirements.txt
+
+dictionary: install ## Write docs/data-dictionary.md anew from the schema
+	@$(BIN)/python -m roomledger.warehouse.dictionary > docs/data-dictionary.md
+
+clean: ## Remove what make made: .venv, the demo's files, caches
+	rm -rf .venv .work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,133 @@
+"""What holds for every parser: any bytes in pieces of any size give the same records, refusals, or Unreadable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from roomledger.formats import PARSERS, chat, content, media, rows, summary, text, transcript
+from roomledger.layout import recognise_content
+from roomledger.model import ASSET_TYPES, MEDIA_TYPES, UNKNOWN, Asset, Ignored, RecordingAsset, Unreadable
+
+NOW = datetime(2025, 3, 7, tzinfo=UTC)
+FORMS = [("chat", None), ("summary", "json"), *(("transcript", mode) for mode in (None, "json", "srt", "txt"))]
+
+
+def asset(asset_type: str, mode: str | None = None) -> Asset:
+    return Asset(uri="s3://a/k", size_bytes=7, modified_at=NOW, asset_type=asset_type, output_mode=mode)
+
+
+def outcome(pieces: Iterable[bytes], form: tuple[str, str | None]) -> Sequence[tuple[object, ...]]:
+    """Give all that a parser gives; fails on anything that the warehouse could not hold, and on any other exception."""
+    try:
+        found: list[tuple[object, ...]] = list(PARSERS[form[0]](pieces, asset(*form)))
+    except Unreadable as error:
+        found = [(error.reason_code, error.detail)]
+    for cell in chain.from_iterable(found):
+        assert not isinstance(cell, str) or "\0" not in cell
+        assert not isinstance(cell, str) or cell.encode().decode() == cell
+    return found
+
+
+fragments = st.sampled_from(
+    [
+        *(
+            b'"',
+            b'""',
+            b",",
+            b"\n",
+            b"\r\n",
+            b"\n\n",
+            b": ",
+            b"\0",
+            b"\xff",
+            b"\xed\xa0\x80",
+            "é😀\u2028".encode(),
+            b"a",
+        ),
+        *(b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\\ud800", b"\\u0000", b"NaN", b"1e999", b"null", b"[]", b"{}"),
+        *(b"SenderName,SentAt,Message\n", b"x,2025-03-07T10:00:01Z,hi\n", b'x,2025-03-07T10:00:01Z,"hi\nyou"\n'),
+        *(b'x,2025-03-07T10:00:01Z,"open\n', b"1\n00:00:01,000 --> 00:00:02,000\n", b"Mara: hello", b"--> "),
+        *(b'{"', b'{"words": [', b'{"word": "a", "start_time": "1"},', b'{"sentence": "b"}', b"]}", b"[" * 3000),
+        *(b'{"sections": [', b'{"title": "a", "bullets": ["b", 1, null]}', b'{"summary": ', b'{"transcript": '),
+    ]
+)
+files = st.lists(fragments, max_size=12).map(b"".join) | st.binary(max_size=60)
+files |= files.map(lambda content: content.decode("latin-1").encode("utf-16"))
+files |= files.map(lambda content: b"SenderName,SentAt,Message\n" + content)
+
+
+@given(files, st.sampled_from(FORMS), st.integers(1, 9))
+def test_any_bytes_in_any_pieces(content: bytes, form: tuple[str, str | None], size: int) -> None:
+    expected = outcome([content], form)
+    assert outcome([content[at : at + size] for at in range(0, len(content), size)], form) == expected
+    assert outcome([b"", content[:size], b"", content[size:], b""], form) == expected
+
+
+@pytest.mark.parametrize("block", [16, 64])
+def test_records_across_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the blocks of a CSV file end changes nothing, as long as its records fit."""
+    line = b'x,2025-03-07T10:00:01Z,"hi\nyou, ""there"" ' + "é😀".encode() * 5 + b'"\n'
+    content = b"SenderName,SentAt,Message\n" + line + b'"bad"x,\n\n' + line * 3 + b"\xff,,\n" + line
+    expected = outcome([content], ("chat", None))
+    assert len(expected) == 7
+    monkeypatch.setattr(rows, "_BLOCK", block)
+    assert outcome([content], ("chat", None)) == expected
+
+
+@given(files)
+def test_any_head_is_recognised_or_not(head: bytes) -> None:
+    found = recognise_content(head, asset(UNKNOWN))
+    if isinstance(found, Asset):
+        assert found.asset_type in ("chat", "transcript", "summary")
+        assert (found.output_mode is None) == (found.asset_type == "chat")
+    else:
+        assert found == Ignored("content_not_recognised")
+
+
+def test_there_is_a_parser_for_every_asset_type() -> None:
+    assert {
+        **dict.fromkeys(MEDIA_TYPES, media.parse),
+        "chat": chat.parse,
+        "transcript": transcript.parse,
+        "summary": summary.parse,
+    } == PARSERS
+    assert set(PARSERS) == set(ASSET_TYPES)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_goes_wrong_in_reading_comes_through(form: tuple[str, str | None]) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"SentAt,Message\n"
+        raise ConnectionError("the store went away")
+
+    with pytest.raises(ConnectionError, match="went away"):
+        list(PARSERS[form[0]](pieces(), asset(*form)))
+
+
+def test_media_are_not_read() -> None:
+    def pieces() -> Iterator[bytes]:
+        raise AssertionError("somebody read a video")
+        yield b""
+
+    about = {"peer_id": "p-1", "stream_id": "s-1", "track_id": "t-1", "layer": "0"}
+    video = Asset(uri="gs://a/v.mp4", size_bytes=9, modified_at=NOW, asset_type="track", room_id="r-1", **about)
+    (found,) = media.parse(pieces(), video)
+    assert found == media.asset_record(video)
+    known = {"ordinal": 0, "asset_type": "track", "uri": "gs://a/v.mp4", "size_bytes": 9, "created_at": NOW, **about}
+    expected = RecordingAsset(**{**dict.fromkeys(RecordingAsset._fields), **known, "status": "completed"})
+    assert found == expected
+
+
+def test_the_record_of_a_text_file_holds_its_form() -> None:
+    found = media.asset_record(asset("summary", "json"))
+    assert (found.asset_type, found.output_mode) == ("summary", "json")
+
+
+def test_the_head_of_a_transcript_is_as_long_as_recognition_asks_for() -> None:
+    assert content.HEAD == text.HEAD == 64 * 1024

@@ -1,0 +1,227 @@
+"""What every store promises, asked of each of them with a real server behind it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from roomledger import stores
+from roomledger.model import Observation
+from tests.stores.conftest import KINDS, Bucket
+
+MEGABYTE = 1024 * 1024
+LARGE = 80 * MEGABYTE
+
+ODD_KEYS = (
+    "live/chat/room/Rec-1.csv",
+    "live/with space",
+    "live/a+b",
+    "live/100%",
+    "live/100%25",
+    "live/slash%2Fcoded",
+    "live/hash#1",
+    "live/query?x=1&y=2",
+    "live/semi;colon:comma,",
+    "live/quote'\"<>[]{}|^`~*",
+    "live/Zoë/日本/\U0001f600",
+    "live/e\u0301 is not \u00e9",
+    "live/trailing space ",
+    " leading space",
+    "live/back\\slash",
+    "live/tab\tand\nline",
+    "live/\x01\x7f",
+    "live/x//y",
+    "live//",
+    "/leading",
+    "//two",
+    "live/./dot",
+    "live/../dotdot",
+    "live/both",
+    "live/both/below",
+    "live/marker/",
+    "live/.hidden",
+)
+
+
+def listed(store: stores.Store) -> list[Observation]:
+    return [seen for page in store.list() for seen in page]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def odd(request: pytest.FixtureRequest, new_bucket: Callable[[str], Bucket]) -> Bucket:
+    """A bucket with nothing but the odd keys that it can hold; each object's content is its key."""
+    bucket = new_bucket(request.param)
+    for key in ODD_KEYS:
+        if key not in bucket.cannot_hold:
+            bucket.put(key, b"" if key.endswith("/") else key.encode())
+    return bucket
+
+
+def test_a_listing_has_every_key_as_it_is_stored(odd: Bucket) -> None:
+    expected = {f"{odd.url}/{key}" for key in ODD_KEYS if key not in odd.cannot_hold}
+    found = [seen.uri for seen in listed(odd.store())]
+    assert sorted(found) == sorted(expected)
+
+
+def test_every_listed_key_reads(odd: Bucket) -> None:
+    store = odd.store()
+    for seen in listed(store):
+        key = seen.uri.removeprefix(f"{odd.url}/")
+        content = b"" if key.endswith("/") else key.encode()
+        assert b"".join(store.read(seen)) == content
+        assert seen.size_bytes == len(content)
+
+
+def test_a_key_that_ends_in_a_slash_or_begins_with_one_is_another_object(new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = new_bucket("gcs")
+    contents = {"a": b"one", "a/": b"two", "/a": b"three"}
+    for key, content in contents.items():
+        bucket.put(key, content)
+    store = bucket.store()
+    found = {seen.uri.removeprefix(f"{bucket.url}/"): b"".join(store.read(seen)) for seen in listed(store)}
+    assert found == contents
+
+
+def test_a_prefix_ends_at_a_slash(bucket: Bucket) -> None:
+    for key in ("live/eu/a", "live/eu/deeper/b", "live/europe/c", "live/eu.txt", "live/e/d"):
+        bucket.put(key, b"x")
+    for root in (bucket.below("live/eu"), replace(bucket, url=f"{bucket.url}/live/eu/")):
+        found = {seen.uri for seen in listed(root.store())}
+        assert found == {f"{bucket.url}/live/eu/a", f"{bucket.url}/live/eu/deeper/b"}
+
+
+def test_an_empty_prefix_has_no_objects(bucket: Bucket) -> None:
+    bucket.put("other/a", b"x")
+    if bucket.kind == "folder":
+        Path(bucket.url.removeprefix("file://"), "nothing").mkdir()
+    assert listed(bucket.below("nothing").store()) == []
+
+
+def test_a_long_listing_comes_in_pages(bucket: Bucket) -> None:
+    keys = [f"room{number % 7}/Rec-{number:05}.csv" for number in range(2500)]
+    bucket.put_all(keys, b"some content")
+    pages = [page for page in bucket.store().list() if page]
+    assert len(pages) >= 3
+    assert max(map(len, pages)) <= stores.PAGE_OBJECTS
+    assert sorted(seen.uri for page in pages for seen in page) == sorted(f"{bucket.url}/{key}" for key in keys)
+    assert {seen.size_bytes for page in pages for seen in page} == {len(b"some content")}
+
+
+def test_an_observation_is_the_same_at_every_look(bucket: Bucket) -> None:
+    for key in ("a", "b/c"):
+        bucket.put(key, key.encode())
+    first, second = listed(bucket.store()), listed(bucket.store())
+    assert sorted(first, key=lambda seen: seen.uri) == sorted(second, key=lambda seen: seen.uri)
+    for seen in first:
+        assert seen.modified_at.utcoffset() is not None
+        assert '"' not in seen.version
+        if bucket.url.startswith("s3"):
+            assert seen.modified_at.microsecond == 0
+
+
+VERSION = {
+    "ministack": r"[0-9a-f]{32}",
+    "seaweedfs": r"[0-9a-f]{32}",
+    "gcs": r"\d{16}",
+    "folder": r"\d{19}-7",
+}
+
+
+def test_a_version_is_what_the_store_calls_it(bucket: Bucket) -> None:
+    bucket.put("key", b"content")
+    assert re.fullmatch(VERSION[bucket.kind], bucket.seen("key").version)
+
+
+def test_the_same_bytes_put_again_have_the_same_content_tag(bucket: Bucket) -> None:
+    bucket.put("key", b"the same")
+    first = bucket.seen("key")
+    bucket.put("key", b"other")
+    other = bucket.seen("key")
+    bucket.put("key", b"the same")
+    again = bucket.seen("key")
+    if bucket.kind == "folder":
+        assert first.content_tag is None
+    else:
+        assert first.content_tag is not None
+        assert first.content_tag == again.content_tag != other.content_tag
+    assert first.version != other.version
+
+
+def test_an_overwritten_version_is_not_read(bucket: Bucket) -> None:
+    bucket.put("key", b"first bytes")
+    old = bucket.seen("key")
+    bucket.put("key", b"other bytes")
+    with pytest.raises(stores.ObjectChanged, match=re.escape(old.uri)):
+        list(bucket.store().read(old))
+    assert b"".join(bucket.store().read(bucket.seen("key"))) == b"other bytes"
+
+
+def test_a_deleted_object_is_gone(bucket: Bucket) -> None:
+    bucket.put("key", b"first bytes")
+    old = bucket.seen("key")
+    bucket.delete("key")
+    with pytest.raises(stores.ObjectGone, match=re.escape(old.uri)):
+        list(bucket.store().read(old))
+
+
+@pytest.mark.parametrize("kind", ["ministack", "gcs"])
+def test_an_odd_key_changes_and_goes_like_any_other(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = new_bucket(kind)
+    bucket.put("x//y", b"first bytes")
+    old = bucket.seen("x//y")
+    bucket.put("x//y", b"other bytes")
+    with pytest.raises(stores.ObjectChanged):
+        list(bucket.store().read(old))
+    bucket.delete("x//y")
+    with pytest.raises(stores.ObjectGone):
+        list(bucket.store().read(old))
+
+
+@pytest.mark.parametrize("key", ["plain", "odd//key"])
+def test_a_large_object_comes_in_pieces(bucket: Bucket, key: str) -> None:
+    if f"live/{key}".replace("odd//key", "x//y") in bucket.cannot_hold:
+        pytest.skip(f"{bucket.kind} holds no such key")
+    bucket.put(key, bytes(LARGE))
+    seen = bucket.seen(key)
+    before = _memory("VmRSS", reset_peak=True)
+    sizes = [len(piece) for piece in bucket.store().read(seen)]
+    assert sum(sizes) == seen.size_bytes == LARGE
+    assert max(sizes) <= 2 * stores.PIECE_BYTES
+    assert _memory("VmHWM") - before < 6 * stores.PIECE_BYTES
+
+
+def test_an_object_that_changes_while_it_is_read_is_never_mixed(bucket: Bucket) -> None:
+    first, second = b"1" * LARGE, b"2" * LARGE
+    bucket.put("key", first)
+    reading = bucket.store().read(bucket.seen("key"))
+    received = [next(reading)]
+    bucket.put("key", second)
+    try:
+        received += reading
+    except (stores.ObjectChanged, stores.ObjectGone, stores.StoreError):
+        assert bucket.kind != "gcs", "a generation does not change"
+    else:
+        assert bucket.kind != "folder", "a file has changed unnoticed"
+        assert sum(map(len, received)) == LARGE
+    assert set(b"".join(received)) == {ord("1")}
+
+
+def test_many_threads_share_a_store(bucket: Bucket) -> None:
+    bucket.put_all([f"{number}" for number in range(200)], b"content of one")
+    store = bucket.store()
+    with ThreadPoolExecutor(8) as threads:
+        contents = set(threads.map(lambda seen: b"".join(store.read(seen)), listed(store)))
+    assert contents == {b"content of one"}
+
+
+def _memory(figure: str, *, reset_peak: bool = False) -> int:
+    """Bytes of memory that this process has (`VmRSS`) or had at most (`VmHWM`), Linux's own count."""
+    if reset_peak:
+        Path("/proc/self/clear_refs").write_text("5")
+    (kilobytes,) = re.findall(rf"{figure}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(kilobytes) * 1024

@@ -1,0 +1,311 @@
+"""What a person is told when a store does not answer, refuses, or answers wrongly."""
+
+from __future__ import annotations
+
+import http.server
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.credentials import RefreshableCredentials
+from botocore.session import get_session
+
+from demo.servers import S3Server
+from roomledger import stores
+from roomledger.model import Observation
+from roomledger.stores import transfer
+from tests.stores.conftest import KINDS, Bucket, session
+
+NO_SERVER = "http://127.0.0.1:1"
+
+
+def observed(uri: str, size: int = 100) -> Observation:
+    return Observation(uri, "0" * 32, datetime(2026, 1, 2, tzinfo=UTC), size)
+
+
+def list_all(store: stores.Store) -> list[Observation]:
+    return [seen for page in store.list() for seen in page]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors that last are reported at once."""
+    monkeypatch.setattr(transfer, "RETRIES", 0)
+    monkeypatch.setattr(transfer, "RETRY_TIME", timedelta(seconds=0.1))
+
+
+@pytest.mark.parametrize(
+    "url", ["", "bucket/prefix", "s3://", "gs:///key", "file://relative", "https://host/x", "oss://b"]
+)
+def test_a_url_that_names_no_store_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"s3://bucket/prefix, gs://bucket/prefix or file:///folder"):
+        stores.open_store(url, stores.Access())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_object_of_another_bucket_is_not_read(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = new_bucket(kind)
+    elsewhere = bucket.url.replace(kind, "other") + "/key"
+    with pytest.raises(ValueError, match=re.escape(elsewhere)):
+        list(bucket.store().read(observed(elsewhere)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_bucket_is_not_an_empty_one(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = replace(new_bucket(kind), url=f"{new_bucket(kind).url}-missing")
+    with pytest.raises(stores.BucketMissing, match="missing"):
+        list_all(bucket.store())
+
+
+@pytest.mark.parametrize("kind", ["ministack", "seaweedfs", "gcs"])
+def test_the_objects_of_a_missing_bucket_are_not_called_gone(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = replace(new_bucket(kind), url=f"{new_bucket(kind).url}-missing")
+    with pytest.raises(stores.BucketMissing, match=r"has no bucket .*-missing: check the source's url"):
+        list(bucket.store().read(observed(f"{bucket.url}/key")))
+
+
+WRONG_KEYS = {"SignatureDoesNotMatch": ("owner", "not its secret"), "InvalidAccessKeyId": ("nobody", "owner-secret")}
+
+
+@pytest.mark.parametrize("word", WRONG_KEYS)
+def test_wrong_credentials_are_named(word: str, new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = new_bucket("seaweedfs")
+    bucket.put("key", b"content")
+    seen = bucket.seen("key")
+    store = stores.open_store(bucket.url, replace(bucket.access, session=session(*WRONG_KEYS[word])))
+    for attempt in (lambda: list_all(store), lambda: list(store.read(seen))):
+        with pytest.raises(stores.AccessDenied, match=rf"does not accept the credentials for s3://seaweedfs-.*{word}"):
+            attempt()
+
+
+def test_a_missing_right_is_named(seaweedfs: S3Server, new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = new_bucket("seaweedfs")
+    bucket.put("key", b"content")
+    seen = bucket.seen("key")
+
+    def store(name: str) -> stores.Store:
+        return stores.open_store(bucket.url, replace(bucket.access, session=session(name, seaweedfs.others[name])))
+
+    with pytest.raises(
+        stores.AccessDenied, match=rf"no permission to list {bucket.url}: .* s3:ListBucket on the bucket"
+    ):
+        list_all(store("uploader"))
+    with pytest.raises(stores.AccessDenied, match=rf"no permission to read {bucket.url}/key: .* s3:GetObject on it"):
+        list(store("lister").read(seen))
+    assert list_all(store("lister")) == [seen]
+    assert b"".join(store("uploader").read(seen)) == b"content"
+
+
+ACCESS = {
+    "s3": stores.Access(session=session("key", "secret"), endpoint=NO_SERVER),
+    "gs": stores.Access(endpoint=NO_SERVER),
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("scheme", ACCESS)
+@pytest.mark.parametrize("verb", ["list", "read"])
+def test_a_server_that_is_not_there_is_named(scheme: str, verb: str) -> None:
+    store = stores.open_store(f"{scheme}://bucket/prefix", ACCESS[scheme])
+    with pytest.raises(stores.StoreError, match=rf"{NO_SERVER} .*{verb} {scheme}://bucket/prefix") as failure:
+        _ = list_all(store) if verb == "list" else list(store.read(observed(f"{scheme}://bucket/prefix/key")))
+    assert failure.type is stores.StoreError
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """A server at the end of its strength: it gives `status` and `body` for everything, `length` being a promise."""
+
+    status, body, length, tag = 200, b"", 0, ""
+
+    def do_GET(self) -> None:
+        type(self).asked += 1
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(self.length))
+        self.send_header("Last-Modified", "Fri, 02 Jan 2026 00:00:00 GMT")
+        self.send_header("ETag", f'"{self.tag}"')
+        self.send_header("x-goog-generation", self.tag)
+        self.end_headers()
+        self.wfile.write(self.body)
+        self.close_connection = True
+
+    do_HEAD = do_GET
+    asked = 0
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(handler: type[Answer]) -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def answering(status: int, body: bytes = b"", *, length: int | None = None, tag: str = "0" * 32) -> Any:
+    fields = {"status": status, "body": body, "tag": tag, "length": len(body) if length is None else length}
+    return serving(type("ThisAnswer", (Answer,), fields))
+
+
+STATUSES = [
+    (401, stores.AccessDenied, "credentials"),
+    (403, stores.AccessDenied, "no permission to"),
+    (500, stores.StoreError, "500"),
+    (503, stores.StoreError, "503"),
+]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("key", ["key", "odd//key"])
+@pytest.mark.parametrize("scheme", ACCESS)
+@pytest.mark.parametrize(("status", "kind", "words"), STATUSES)
+def test_a_bare_status_says_what_it_can(scheme: str, key: str, status: int, kind: type[Exception], words: str) -> None:
+    with answering(status) as endpoint:
+        store = stores.open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
+        for attempt in (lambda: list_all(store), lambda: list(store.read(observed(f"{scheme}://bucket/{key}")))):
+            with pytest.raises(stores.StoreError, match=words) as failure:
+                attempt()
+            assert failure.type is kind
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("scheme", ACCESS)
+def test_a_body_that_breaks_off_is_not_taken_for_the_whole(scheme: str) -> None:
+    with answering(200, b"half", length=100) as endpoint:
+        store = stores.open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
+        with pytest.raises(stores.StoreError):
+            list(store.read(observed(f"{scheme}://bucket/key", size=100)))
+
+
+@pytest.mark.parametrize("scheme", ACCESS)
+@pytest.mark.parametrize("size", [3, 5])
+def test_another_size_than_the_listing_said_is_an_error(scheme: str, size: int) -> None:
+    with answering(200, b"four") as endpoint:
+        store = stores.open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
+        with pytest.raises(stores.StoreError, match=f"of {size} bytes"):
+            list(store.read(observed(f"{scheme}://bucket/key", size=size)))
+
+
+@pytest.mark.parametrize("key", ["key", "odd//key"])
+def test_a_server_that_ignores_the_version_is_caught(key: str) -> None:
+    with answering(200, b"four", tag="1" * 32) as endpoint:
+        store = stores.open_store("s3://bucket", replace(ACCESS["s3"], endpoint=endpoint))
+        with pytest.raises(stores.ObjectChanged):
+            list(store.read(observed(f"s3://bucket/{key}", size=4)))
+
+
+def test_a_generation_that_was_not_asked_for_is_caught() -> None:
+    with answering(200, b"four", tag="1" * 16) as endpoint:
+        store = stores.open_store("gs://bucket", replace(ACCESS["gs"], endpoint=endpoint))
+        with pytest.raises(stores.ObjectChanged, match="is generation 1111111111111111 now"):
+            list(store.read(observed("gs://bucket/key", size=4)))
+
+
+def test_a_file_in_the_place_of_the_folder_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(stores.BucketMissing, match=f"no folder file://{tmp_path}/file"):
+        list_all(stores.open_store(f"file://{tmp_path}/file", stores.Access()))
+
+
+def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "file").write_text("x")
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path)
+    (tmp_path / "a" / "file-link").symlink_to(tmp_path / "a" / "b" / "file")
+    (tmp_path / "a" / "nowhere").symlink_to(tmp_path / "nothing")
+    (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
+    found = [seen.uri for seen in list_all(stores.open_store(f"file://{tmp_path}", stores.Access()))]
+    assert found == [f"file://{tmp_path}/{name}" for name in ("a/b/file", "a/file-link", "link/file")]
+
+
+@pytest.mark.parametrize("scheme", ACCESS)
+def test_missing_credentials_are_named_with_the_ways_to_give_them(scheme: str) -> None:
+    with pytest.raises(
+        stores.CredentialsMissing, match=rf"no .* credentials for {scheme}://bucket/prefix: .*connection"
+    ):
+        stores.open_store(f"{scheme}://bucket/prefix", stores.default_access(f"{scheme}://bucket/prefix"))
+
+
+def test_a_connection_may_be_an_aws_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_bucket: Callable[[str], Bucket]
+) -> None:
+    bucket = new_bucket("seaweedfs")
+    bucket.put("key", b"content")
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[customer]\naws_access_key_id = owner\naws_secret_access_key = owner-secret\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "else")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", NO_SERVER)
+
+    def content(connection: str) -> bytes:
+        access = stores.default_access(bucket.url, connection=connection, endpoint=bucket.access.endpoint)
+        return b"".join(stores.open_store(bucket.url, access).read(bucket.seen("key")))
+
+    assert content("customer") == b"content"
+    with pytest.raises(stores.AccessDenied, match="InvalidAccessKeyId"):
+        content("no_profile")
+
+
+def refreshing(renew: Callable[[], dict[str, str]]) -> boto3.Session:
+    """A session like that of an assumed role, whose first keys have run out."""
+    core = get_session()
+    core._credentials = RefreshableCredentials("old", "old", "old", datetime(2026, 1, 1, tzinfo=UTC), renew, "test")
+    return boto3.Session(botocore_session=core, region_name="us-east-1")
+
+
+def test_credentials_that_run_out_are_renewed_in_time(new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = new_bucket("seaweedfs")
+    bucket.put("key", b"content")
+    renewed = []
+
+    def renew() -> dict[str, str]:
+        renewed.append(1)
+        until = datetime.now(UTC) + timedelta(hours=1)
+        return {"access_key": "owner", "secret_key": "owner-secret", "token": "", "expiry_time": until.isoformat()}
+
+    store = stores.open_store(bucket.url, replace(bucket.access, session=refreshing(renew)))
+    assert [b"".join(store.read(seen)) for seen in list_all(store)] == [b"content"]
+    assert renewed == [1]
+
+
+@pytest.mark.parametrize("verb", ["list", "read"])
+def test_credentials_that_cannot_be_renewed_are_named(verb: str, new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = new_bucket("seaweedfs")
+    bucket.put("key", b"content")
+    seen = bucket.seen("key")
+
+    def renew() -> dict[str, str]:
+        raise PermissionError("the role may not be assumed")
+
+    store = stores.open_store(bucket.url, replace(bucket.access, session=refreshing(renew)))
+    with pytest.raises(stores.StoreError, match="the role may not be assumed"):
+        _ = list_all(store) if verb == "list" else list(store.read(seen))
+
+
+def test_an_error_that_passes_is_not_reported() -> None:
+    failures = iter([503, 500])
+
+    class Recovering(Answer):
+        body, length, tag = b"four", 4, "0" * 32
+
+        @property
+        def status(self) -> int:
+            return next(failures, 200)
+
+    with serving(Recovering) as endpoint:
+        store = stores.open_store("s3://bucket", replace(ACCESS["s3"], endpoint=endpoint))
+        assert list(store.read(observed("s3://bucket/key", size=4))) == [b"four"]
+    assert Recovering.asked == 3

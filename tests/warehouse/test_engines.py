@@ -1,0 +1,107 @@
+"""The engines' contract: transactions, bulk staging and read-only use behave alike."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from roomledger.warehouse import Warehouse, WarehouseError
+from roomledger.warehouse.duck import DuckWarehouse
+from roomledger.warehouse.postgres import PostgresWarehouse
+
+ROWS = pa.table(
+    {
+        "name": ["plain", None, "", 'quote " comma , newline \n', "\\N", "\\x41", "नमस्ते 👋\u200f", "'"],
+        "number": pa.array([1, None, -3, 2**62, 0, 5, 6, 7], pa.int64()),
+        "real": pa.array([1.5, None, 0.1, 1e300, -0.0, 5, 6, 7], pa.float64()),
+        "moment": pa.array(
+            [datetime(2026, 3, 1, 23, 59, 59, 999_999, UTC), None, datetime(1, 1, 1, tzinfo=UTC)]
+            + [datetime(2026, 7, 1, tzinfo=UTC)] * 5,
+            pa.timestamp("us", tz="UTC"),
+        ),
+        "raw": pa.array([b"\x00\xff", None, b"", b"\\x", b",", b"\n", b'"', b"'"], pa.binary()),
+    }
+)
+
+
+def open_once(warehouse: Warehouse, *, read_only: bool = False) -> None:
+    with warehouse.begin(read_only=read_only):
+        pass
+
+
+def test_staged_rows_come_back_as_they_were(warehouse: Warehouse, tmp_path: Path) -> None:
+    with pa.ipc.new_file(str(tmp_path / "rows.arrow"), ROWS.schema) as file:
+        file.write_table(ROWS, max_chunksize=3)
+    for rows in (ROWS, pads.dataset(tmp_path / "rows.arrow", format="ipc")):
+        with warehouse.begin() as tx:
+            warehouse.stage(tx, "staged", rows)
+            found = tx.execute(text("SELECT * FROM staged")).all()
+        assert sorted(map(tuple, found), key=repr) == sorted((tuple(r.values()) for r in ROWS.to_pylist()), key=repr)
+
+
+def test_empty_rows_can_be_staged(warehouse: Warehouse) -> None:
+    with warehouse.begin() as tx:
+        warehouse.stage(tx, "staged", ROWS.schema.empty_table())
+        assert tx.execute(text("SELECT count(*) FROM staged")).scalar_one() == 0
+
+
+def test_a_block_that_raises_leaves_nothing(warehouse: Warehouse) -> None:
+    with warehouse.begin() as tx:
+        tx.execute(text("CREATE TABLE kept (n INTEGER)"))
+
+    def fail_half_way() -> None:
+        with warehouse.begin() as tx:
+            tx.execute(text("INSERT INTO kept VALUES (1)"))
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fail_half_way()
+    with warehouse.begin() as tx:
+        assert tx.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
+
+
+def test_read_only_means_it(warehouse: Warehouse) -> None:
+    with warehouse.begin() as tx:
+        tx.execute(text("CREATE TABLE kept (n INTEGER)"))
+    with pytest.raises(DBAPIError), warehouse.begin(read_only=True) as tx:
+        tx.execute(text("INSERT INTO kept VALUES (1)"))
+    with warehouse.begin() as tx:
+        assert tx.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
+
+
+def test_a_file_held_by_another_process_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "held.duckdb"
+    hold = (
+        "import duckdb, sys, time; held = duckdb.connect(sys.argv[1]); print('held', flush=True);"
+        " time.sleep(float(sys.argv[2]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold, path, "1"], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        with DuckWarehouse(f"duckdb:///{path}").begin() as tx:
+            assert tx.execute(text("SELECT 1")).scalar_one() == 1
+    with subprocess.Popen([sys.executable, "-c", hold, path, "60"], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        with pytest.raises(WarehouseError, match="another process has held"):
+            open_once(DuckWarehouse(f"duckdb:///{path}", lock_wait_s=0.3))
+        holder.kill()
+
+
+def test_a_warehouse_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match="roomledger init"):
+        open_once(DuckWarehouse(f"duckdb:///{tmp_path}/none.duckdb"), read_only=True)
+    (tmp_path / "text.duckdb").write_text("this is no database, however long it goes on" * 1000)
+    with pytest.raises(WarehouseError, match="cannot be opened"):
+        open_once(DuckWarehouse(f"duckdb:///{tmp_path}/text.duckdb"))
+    with pytest.raises(WarehouseError, match="does not answer") as told:
+        open_once(PostgresWarehouse("postgresql+psycopg://someone:hush@127.0.0.1:1/nowhere"))
+    assert "hush" not in str(told.value)

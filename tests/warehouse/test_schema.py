@@ -1,0 +1,104 @@
+"""The schema stands in one place: migrations, comments and public column names agree with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from roomledger.warehouse import Warehouse, WarehouseError, migrate
+from roomledger.warehouse.schema import FACTS, OBJECT_COLUMNS, RECORD_TABLES, metadata
+
+COMMON = "customer source room_id session_id session_evidence object_id ordinal load_id"
+PUBLIC = {
+    "chat_messages": f"{COMMON} message_id sender_peer_id sender_name sender_user_id roles roles_raw sent_at"
+    " message_type message extra recorder_started_at",
+    "transcript_segments": f"{COMMON} speaker_name speaker_peer_id start_ms end_ms text",
+    "transcript_words": f"{COMMON} speaker_name speaker_peer_id start_ms end_ms text",
+    "transcripts": f"{COMMON} output_mode segments words language",
+    "summaries": COMMON,
+    "summary_sections": f"{COMMON} title format paragraph",
+    "summary_points": f"{COMMON} section_ordinal text",
+    "recording_assets": f"{COMMON} asset_type raw_type uri status size_bytes duration_s created_at asset_id job_id"
+    " peer_id user_id stream_id stream_type track_id track_type width height layer output_mode metadata thumbnails",
+    "object_ledger": "customer source room_id session_id session_evidence object_id load_id uri version size_bytes"
+    " asset_type disposition reason attempts rows_parsed rows_loaded rows_refused rows_duplicate content_sha256"
+    " first_seen_at first_seen_by modified_at loaded_at parser_version",
+    "refusals": f"{COMMON} uri reason_code detail raw refused_at resolved_at",
+    "observations": "object_id source witness observed_at",
+    "loads": "load_id",
+}
+
+
+def test_the_public_columns_are_there(ready: Warehouse) -> None:
+    with ready.begin() as tx:
+        columns = {table: {column["name"] for column in inspect(tx).get_columns(table)} for table in PUBLIC}
+    assert {table: set(names.split()) - columns[table] for table, names in PUBLIC.items()} == {t: set() for t in PUBLIC}
+
+
+def test_the_migrations_make_the_tables_of_the_schema(new_postgres: Warehouse) -> None:
+    migrate.upgrade(new_postgres)
+    with new_postgres.begin() as tx:
+        context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_both_engines_have_the_same_columns_and_comments(ready: Warehouse) -> None:
+    catalogue = {
+        "duckdb": "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal",
+        "postgresql": "SELECT c.relname, a.attname, col_description(c.oid, a.attnum) FROM pg_class c"
+        " JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0"
+        " AND c.relkind = 'r'",
+    }
+    with ready.begin() as tx:
+        found = {(t, c): comment for t, c, comment in tx.exec_driver_sql(catalogue[tx.dialect.name]).all()}
+    found = {key: comment for key, comment in found.items() if key[0] != "alembic_version"}
+    assert found == {(t.name, c.name): c.comment for t in metadata.sorted_tables for c in t.columns}
+
+
+def test_tables_say_their_grain() -> None:
+    tables = metadata.sorted_tables
+    assert [table.name for table in tables if not (table.comment or "").startswith("One row per ")] == []
+
+
+def test_records_have_the_columns_of_their_table() -> None:
+    for record, table in RECORD_TABLES.items():
+        own = [column.name for column in table.columns if column.name not in (*OBJECT_COLUMNS, "object_id")]
+        assert list(record._fields) == own, table.name  # type: ignore[attr-defined]
+    assert set(RECORD_TABLES.values()) == set(FACTS)
+
+
+def test_init_may_be_repeated_and_a_warehouse_without_tables_is_named(warehouse: Warehouse) -> None:
+    with warehouse.begin():
+        pass
+    with pytest.raises(WarehouseError, match="roomledger init"):
+        migrate.require_current(warehouse)
+    assert migrate.upgrade(warehouse)[0] is None
+    before, after = migrate.upgrade(warehouse)
+    assert before == after
+    migrate.require_current(warehouse)
+    with warehouse.begin() as tx:
+        tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(WarehouseError, match="newer Roomledger"):
+        migrate.require_current(warehouse)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["rows_parsed = 3", "disposition = 'lost'", "reason = ''", "reason = NULL"],
+)
+def test_the_database_itself_holds_the_invariants(ready: Warehouse, change: str) -> None:
+    row: dict[str, Any] = {
+        "object_id": "o", "customer": "c", "source": "s", "session_evidence": "none", "uri": "s3://b/k", "version": "v",
+        "modified_at": "2026-01-01 00:00:00+00", "size_bytes": 1, "disposition": "seen", "reason": "new", "attempts": 0,
+        "rows_parsed": 0, "rows_loaded": 0, "rows_refused": 0, "rows_duplicate": 0,
+        "first_seen_at": "2026-01-01 00:00:00+00", "first_seen_by": "listing",
+    }  # fmt: skip
+    with ready.begin() as tx:
+        tx.execute(text(f"INSERT INTO object_ledger ({', '.join(row)}) VALUES ({', '.join(map(repr, row.values()))})"))
+    with pytest.raises(DBAPIError), ready.begin() as tx:
+        tx.execute(text(f"UPDATE object_ledger SET {change}"))
