@@ -52,6 +52,8 @@ _AcceptRefusals = Annotated[
     bool, typer.Option("--accept-refusals", help="Go on though most files of a batch are refused for one reason.")
 ]
 _TOML = Path("roomledger.toml")
+_COUNTED = ("loads", "objects", "loaded", "refused", "rows_loaded", "rows_refused", "rows_duplicate")
+"""Counts that a load always tells; other dispositions only when there are any."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def load(
 
 def _load(run: _Run, stores: dict[str, Store], **options: Any) -> Counter[str]:
     """Load until nothing waits; give the counts."""
-    totals = Counter(dict.fromkeys(("loads", "objects", "loaded", "refused"), 0))
+    totals = Counter(dict.fromkeys(_COUNTED, 0))
     with progress(quiet=run.as_json) as bars:
         bar = bars.add_task("loading", total=pipeline.plan(run.warehouse, run.sources))
         for done in pipeline.load(run.warehouse, run.sources, stores, **options):
@@ -204,7 +206,7 @@ def run(
     with _opened(config, source, as_json) as opened:
         stores = opened.stores()
         collected: Counter[str] = Counter()
-        loaded: Counter[str] = Counter()
+        loaded = Counter(dict.fromkeys(_COUNTED, 0))
         errors: list[StoreError] = []
         waiting = True
         while waiting:
@@ -213,7 +215,7 @@ def run(
                 collected.update({name: row[name] for name in row.keys() - {"source", "listed"}})
             waiting = pipeline.plan(opened.warehouse, opened.sources) > 0
             if waiting:
-                loaded += _load(opened, stores, batch=batch, reads=reads, accept_refusals=accept_refusals)
+                loaded.update(_load(opened, stores, batch=batch, reads=reads, accept_refusals=accept_refusals))
         opened.show("Collected and loaded", [dict(sorted(collected.items())) | loaded])
         _raise_first(errors)
 

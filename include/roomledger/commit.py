@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 from sqlalchemy import Connection, Table, text
 
 from roomledger.formats import PARSER_VERSION
 from roomledger.ledger import NEWER, THIS, Claim
 from roomledger.model import Asset
 from roomledger.spool import spooled_schema
-from roomledger.warehouse import Warehouse
+from roomledger.warehouse import Rows, Warehouse
 from roomledger.warehouse.schema import (
     FACTS,
     OBJECT_COLUMNS,
@@ -64,7 +63,7 @@ def commit(
     warehouse: Warehouse,
     token: str,
     outcomes: Sequence[Outcome],
-    spooled: Mapping[Table, pads.Dataset],
+    spooled: Mapping[Table, Rows],
     *,
     claimed_at: datetime,
     now: datetime,
@@ -88,7 +87,7 @@ def commit(
     for table in spooled.keys() - {refusals}:
         tx.execute(text(_insert(table)), names)
     if refusals not in spooled:
-        warehouse.stage(tx, "spooled_refusals", _NO_REFUSALS)
+        warehouse.stage(tx, "spooled_refusals", spooled_schema(refusals).empty_table())
     tx.execute(text(_RESOLVE), names)
     tx.execute(text(_REFUSE), names)
     rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS), names).one()
@@ -276,8 +275,6 @@ WHERE ledger.load_id = :load AND ledger.disposition IN ('loaded', 'refused')
         AND said.reason_code = spooled.reason_code AND said.resolved_at IS NULL
   )
 """
-
-_NO_REFUSALS = spooled_schema(refusals).empty_table()
 
 _TOTALS = f"""
 SELECT CAST(COALESCE(SUM(rows_loaded), 0) AS BIGINT), CAST(COALESCE(SUM(rows_refused), 0) AS BIGINT),

@@ -188,7 +188,7 @@ def present(tx: Connection, source: str, before: datetime) -> Iterable[Sequence[
         "SELECT DISTINCT uri FROM object_ledger WHERE source = :source AND first_seen_at < :before"
         " AND disposition IN ('seen', 'loaded', 'refused', 'unchanged')"
     )
-    rows = tx.execution_options(yield_per=20_000).execute(query, {"source": source, "before": before})
+    rows = tx.execute(query, {"source": source, "before": before}, execution_options={"yield_per": 20_000})
     return (page for page in rows.scalars().partitions())
 
 

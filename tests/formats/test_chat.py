@@ -171,12 +171,15 @@ REFUSED: dict[str, tuple[bytes, list[tuple[str, bytes]]]] = {
         ("text after a closing quote", row(b'"a" b'), "bad_quoting"),
         ("a lone carriage return", row(b"a\rb"), "bad_quoting"),
         ("an open quote", row(b'"hello'), "unclosed_quote"),
-        ("an open quote that a later one seems to close", row(b'"oops'), "unclosed_quote"),
     ]
 }
 REFUSED["two times that are none"] = (
     row(b"a", sent=b"now") * 2,
     [("bad_sent_at", row(b"a", sent=b"now"))] * 2,
+)
+REFUSED["an open quote before quotes of later rows"] = (
+    row(b'"oops') + row(b'"a, b"'),
+    [("unclosed_quote", row(b'"oops'))],
 )
 REFUSED["an open quote before a message that starts with a line end"] = (
     row(b'"hello') + row(b'"\n2"'),
@@ -195,6 +198,12 @@ def test_refused_alone(name: str) -> None:
     assert found[0] == message()
     assert found[-2:] == [second(len(found) - 1), message(len(found))]
     assert "Line 3" in refusals[0].detail or "Lines 3 to" in refusals[0].detail
+
+
+def test_the_first_row_without_a_time() -> None:
+    refusal, loaded = parse(HEADER + row(b"hello", sent=b"") + NEXT)
+    assert refusal[:2] + refusal[3:] == (1, "bad_sent_at", row(b"hello", sent=b""))
+    assert loaded == second()
 
 
 def test_a_file_cut_within_quotes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from roomledger.warehouse import Warehouse, WarehouseError, migrate
+from roomledger.warehouse import Warehouse, WarehouseError, dictionary, migrate
 from roomledger.warehouse.schema import FACTS, OBJECT_COLUMNS, RECORD_TABLES, metadata
 
 COMMON = "customer source room_id session_id session_evidence object_id ordinal load_id"
@@ -102,3 +103,8 @@ def test_the_database_itself_holds_the_invariants(ready: Warehouse, change: str)
         tx.execute(text(f"INSERT INTO object_ledger ({', '.join(row)}) VALUES ({', '.join(map(repr, row.values()))})"))
     with pytest.raises(DBAPIError), ready.begin() as tx:
         tx.execute(text(f"UPDATE object_ledger SET {change}"))
+
+
+def test_the_data_dictionary_is_the_schemas() -> None:
+    written = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
+    assert written.read_text() == "\n".join(dictionary.lines()) + "\n", "run make dictionary"

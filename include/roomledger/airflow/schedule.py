@@ -14,9 +14,10 @@ from airflow.sdk import (
     RetryRule,
 )
 
-BELL = Asset("roomledger_bell", uri="roomledger://bell", group="roomledger")
+# Plain names: for an address with a scheme Airflow imports every provider that knows some, at each parse.
+BELL = Asset("roomledger_bell", group="roomledger")
 """Rung by whoever knows of new objects: collect looks at once."""
-LEDGER = Asset("roomledger_ledger", uri="roomledger://ledger", group="roomledger")
+LEDGER = Asset("roomledger_ledger", group="roomledger")
 """Rung by collect when the ledger is up to date: load takes over."""
 
 RETRIES: dict[str, Any] = {

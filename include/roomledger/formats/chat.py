@@ -45,11 +45,11 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
     width = len(names)  # A cell is put at this place for the columns that the file lacks.
     peer, name, user, roles, sent, kind, text, message_id = (place.get(column, width) for column in COLUMNS)
     started = asset.recorder_started_at
-    sent_cell, sent_at, roles_cell, roles_json = "", None, "", "[]"  # Neighbours often share these: read them once.
+    sent_cell, sent_at, roles_cell, roles_json = None, None, "", "[]"  # Neighbours often share these: read them once.
     for ordinal, (cells, block, start, stop, fault) in enumerate(records, 1):
         if not (block.clean or fault):
             fault = block.text_fault(start, stop)
-        if not fault and (cells[sent] != sent_cell or not sent_cell):
+        if not fault and cells[sent] != sent_cell:
             try:
                 sent_at = parse_rfc3339(cells[sent])
                 sent_cell = cells[sent]

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from roomledger.model import Unreadable
-
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
@@ -76,14 +74,6 @@ def peeked(file: io.BufferedReader, size: int = HEAD) -> tuple[bytes, io.Buffere
     """Read the first `size` bytes and give them with a stream that starts with them again."""
     head = file.read(size)
     return head, io.BufferedReader(_Pieces(chain((head,), iter(lambda: file.read(HEAD), b""))))
-
-
-def lines(file: io.BufferedReader) -> Iterator[bytes]:
-    r"""Give the lines with their line ends, split at `\n` and nowhere else; raises Unreadable at one without end."""
-    while line := file.readline(MAX_RECORD + 1):
-        if len(line) > MAX_RECORD:
-            raise Unreadable("too_large", f"A line is longer than {MAX_RECORD >> 20} MiB. Is this a text file?")
-        yield line
 
 
 def fault(text: str) -> str | None:

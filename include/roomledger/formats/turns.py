@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 
-from roomledger.formats.text import MAX_RECORD, fault, lines
+from roomledger.formats.text import MAX_RECORD, fault
 from roomledger.model import Refusal, TranscriptSegment, Unreadable
 
 _POINT = rb"(\d{1,4}):(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
@@ -74,7 +74,7 @@ def _blocks(file: io.BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
     """Give the blocks with the number of their first line; a second timing line starts a block of its own."""
     block: list[bytes] = []
     timed, size, number = False, 0, 0
-    for number, line in enumerate(lines(file), 1):
+    for number, line in enumerate(iter(lambda: file.readline(MAX_RECORD + 1), b""), 1):
         timing = TIMING.fullmatch(line) is not None
         if block and (not line.strip() or (timing and timed)):
             next_ = [block.pop()] if timing and len(block) > 1 and block[-1].strip().isdigit() else []

@@ -24,6 +24,7 @@ ABSENT = {"NoSuchKey", "NoSuchVersion"}
 
 _ACCESS_DENIED = {"403", "AccessDenied", "AllAccessDisabled", "AccountProblem"}
 _BAD_CREDENTIALS = {
+    "401",
     "AuthFailure",
     "ExpiredToken",
     "InvalidAccessKeyId",

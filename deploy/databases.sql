@@ -1,0 +1,12 @@
+-- Two databases and two roles: Airflow's metadata, and the warehouse. The postgres image runs this once, on an empty
+-- volume; an unset password is a syntax error here and stops the start.
+\getenv airflow_password AIRFLOW_DB_PASSWORD
+\getenv warehouse_password WAREHOUSE_DB_PASSWORD
+
+CREATE ROLE airflow LOGIN PASSWORD :'airflow_password';
+CREATE DATABASE airflow OWNER airflow;
+REVOKE ALL ON DATABASE airflow FROM PUBLIC;
+
+CREATE ROLE roomledger LOGIN PASSWORD :'warehouse_password';
+CREATE DATABASE roomledger OWNER roomledger;
+REVOKE ALL ON DATABASE roomledger FROM PUBLIC;

@@ -1,0 +1,164 @@
+"""The DAGs in a real Airflow: they import fast, do nothing at import, and load buckets on both engines."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from demo.servers import GcsServer, S3Server
+from demo.upload import fill
+from demo.world import World, generate
+from roomledger.warehouse import Warehouse
+from tests.worlds import ask
+
+ROOT = Path(__file__).parents[2]
+DAGS = sorted((ROOT / "dags").glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of an Airflow with a database of its own, and the pools that the DAGs name."""
+    home = tmp_path_factory.mktemp("airflow")
+    environment = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONPATH": str(ROOT / "include"),
+    }
+    for step in ("db migrate", "pools set roomledger_collect 4 listing", "pools set roomledger_load 1 loading"):
+        run([sys.executable, "-m", "airflow", *step.split()], environment)
+    return environment
+
+
+@pytest.fixture(scope="module")
+def filled(s3: S3Server, gcs: GcsServer) -> World:
+    """A small world, in the buckets of both clouds."""
+    world = generate(sessions=6)
+    fill(world, s3, gcs)
+    return world
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        command, env=os.environ | dict(environment), capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+LOOK = """
+import json, sys, time
+import airflow.sdk, airflow.models  # what Airflow itself costs
+from airflow.dag_processing.dagbag import DagBag
+import builtins, socket
+
+opened = []
+def watched(event, args):
+    if event == "open" and isinstance(args[0], str) and args[0].endswith((".toml", ".duckdb")):
+        opened.append(args[0])
+    if event in ("socket.connect", "subprocess.Popen"):
+        opened.append(event)
+sys.addaudithook(watched)
+before = set(sys.modules)
+bag = DagBag(sys.argv[1])
+heavy = {"boto3", "pandas", "pyarrow", "duckdb", "obstore", "google.cloud.storage", "roomledger.pipeline"}
+print("FOUND" + json.dumps({
+    "errors": bag.import_errors,
+    "dags": {dag_id: [task.task_id for task in dag.tasks] for dag_id, dag in bag.dags.items()},
+    "undocumented": [dag_id for dag_id, dag in bag.dags.items() if not dag.doc_md],
+    "pools": sorted({task.pool for dag in bag.dags.values() for task in dag.tasks}),
+    "opened": opened,
+    "heavy": sorted(heavy & (set(sys.modules) - before)),
+    "seconds": max(stat.duration.total_seconds() for stat in bag.dagbag_stats),
+}))
+"""
+
+
+def test_dags_import_fast_without_errors_and_do_nothing(airflow_home: dict[str, str]) -> None:
+    nowhere = airflow_home | {"ROOMLEDGER_CONFIG": "/nowhere/roomledger.toml"}
+    said = run([sys.executable, "-c", LOOK, str(ROOT / "dags")], nowhere)
+    found = json.loads(said.split("FOUND")[1])
+    assert found["errors"] == {}
+    assert found["dags"] == {"collect": ["sources", "list_bucket"], "load": ["plan", "load_batches"]}
+    assert found["undocumented"] == []
+    assert found["pools"] == ["default_pool", "roomledger_collect", "roomledger_load"]
+    assert found["opened"] == []
+    assert found["heavy"] == []
+    assert found["seconds"] < 1
+
+
+@pytest.mark.parametrize("dag", DAGS, ids=lambda path: path.stem)
+def test_a_dag_file_is_a_schedule(dag: Path) -> None:
+    assert len(dag.read_text().splitlines()) < 60
+    top = {type(node) for node in ast.parse(dag.read_text()).body}
+    assert top <= {ast.Expr, ast.Import, ast.ImportFrom, ast.FunctionDef}
+
+
+def test_only_the_airflow_folder_knows_airflow() -> None:
+    for module in (ROOT / "include" / "roomledger").rglob("*.py"):
+        imported = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(module.read_text()))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        assert "airflow" not in imported or module.parent.name == "airflow", module
+
+
+TEST_RUN = """
+import sys
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.dagbundle import DagBundleModel
+bag = DagBag(sys.argv[1])
+for dag_id in ("collect", "load"):
+    run = bag.dags[dag_id].test()
+    tasks = {(task.task_id, task.map_index): str(task.state) for task in run.get_task_instances()}
+    print("STATE", dag_id, run.state, sorted(set(tasks.values())), flush=True)
+    assert str(run.state) == "success", tasks
+"""
+
+
+def test_collect_and_load_bring_both_clouds_into_both_engines(
+    airflow_home: dict[str, str], ready: Warehouse, filled: World, s3: S3Server, gcs: GcsServer, tmp_path: Path
+) -> None:
+    endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
+    config = tmp_path / "roomledger.toml"
+    config.write_text(
+        f'[warehouse]\nurl = "{ready.url}"\n'
+        + "".join(
+            f'[[source]]\nname = "{bucket.source}"\ncustomer = "{bucket.customer}"\nurl = "{bucket.url}"\n'
+            f'connection = "{bucket.scheme}_demo"\n'
+            + (f'endpoint = "{gcs.endpoint}"\n' if bucket.scheme == "gs" else "")
+            for bucket in filled.buckets
+        )
+    )
+    aws = {"region_name": s3.region, "service_config": {"s3": {"endpoint_url": endpoints["s3"]}}}
+    connections = {
+        "S3_DEMO": {"conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "extra": aws},
+        "GS_DEMO": {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": "demo"}},
+    }
+    environment = airflow_home | {f"AIRFLOW_CONN_{name}": json.dumps(c) for name, c in connections.items()}
+    run([sys.executable, "-c", TEST_RUN, str(ROOT / "dags")], environment | {"ROOMLEDGER_CONFIG": str(config)})
+
+    found: dict[str, dict[str, int]] = {}
+    for source, disposition, count in ask(
+        ready, "SELECT source, disposition, count(*) FROM object_ledger GROUP BY 1, 2"
+    ):
+        found.setdefault(source, {})[disposition] = count
+    assert found == filled.expected.objects
+    for table, rows in filled.expected.rows.items():
+        assert ask(ready, f"SELECT count(*) FROM {table}") == [(rows,)], table
+    [(by,)] = ask(ready, "SELECT DISTINCT split_part(started_by, ' ', 1) FROM loads")
+    assert by == "airflow"

@@ -1,0 +1,170 @@
+"""The command line as a user meets it: real processes, their output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.servers import S3Server
+from roomledger.cli import app
+from tests.worlds import chat, chat_key, put
+
+
+def roomledger(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command; without a terminal, as a script does."""
+    given = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
+    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli import app; app()", *words]
+    return subprocess.run(
+        command, env=os.environ | given | environ, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def told(*words: str, config: Path) -> Any:
+    """Run the command with --json and read what it says."""
+    done = roomledger(*words, "--json", config=config)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "bucket").mkdir()
+    path = tmp_path / "roomledger.toml"
+    path.write_text(
+        f'[warehouse]\nurl = "duckdb:///w.duckdb"\n[[source]]\nname = "acme"\ncustomer = "Acme"\n'
+        f'url = "file://{tmp_path}/bucket"\n'
+    )
+    return path
+
+
+def test_a_newcomers_path(config: Path) -> None:
+    bucket = config.parent / "bucket"
+    uri = put(bucket, chat_key(1), chat("hello", "=1+1"))
+    bad = put(bucket, chat_key(2), b"SenderName\nNell\n")
+    put(bucket, "README.md", b"# not ours")
+
+    first = roomledger("check", config=config)
+    assert (first.returncode, "roomledger init" in first.stdout) == (2, True)
+    assert roomledger("init", config=config).returncode == 0
+    assert roomledger("check", config=config).returncode == 0
+    done = told("run", config=config)
+    assert done == [
+        {"back": 0, "gone": 0, "new_ignored": 1, "new_seen": 2, "new_superseded": 0, "loads": 1, "objects": 2,
+         "loaded": 1, "refused": 1, "rows_loaded": 2, "rows_refused": 0, "rows_duplicate": 0}
+    ]  # fmt: skip
+    assert told("sql", "SELECT message FROM chat_messages ORDER BY ordinal", config=config) == [
+        {"message": "hello"},
+        {"message": "=1+1"},
+    ]
+    status = told("status", config=config)
+    assert [(row["disposition"], row["versions"]) for row in status["objects"]] == [
+        ("loaded", 1),
+        ("refused", 1),
+        ("ignored", 1),
+    ]
+    assert [(row["reason_code"], row["example"]) for row in status["refusals"]] == [("missing_column", bad)]
+    where = told("where", uri, config=config)
+    assert where["versions"][0]["disposition"] == "loaded"
+    assert {row["table_name"]: row["row_count"] for row in where["rows"]} == {"chat_messages": 2, "recording_assets": 1}
+    assert "missing_column" in roomledger("where", bad, config=config).stdout
+
+    assert [row["refused"] for row in told("replay", config=config)] == [1]
+    put(bucket, chat_key(2), chat("mended"), minute=9)
+    assert [row["loaded"] for row in told("run", config=config)] == [1]
+    assert told("status", config=config)["refusals"] == []
+    assert told("collect", config=config)[0]["new_seen"] == 0
+    assert told("load", config=config)[0]["objects"] == 0
+    for verb in ("status", "check"):
+        readable = roomledger(verb, config=config)
+        assert (readable.returncode, "Traceback" in readable.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "--config", "/nowhere/roomledger.toml"], "there is no settings file at /nowhere/roomledger.toml"),
+        (["run", "--source", "acne"], "no source is called acne: the settings name acme"),
+        (["where", "s3://nobody/knows"], "nobody has seen s3://nobody/knows: check the address"),
+        (["replay", "--uri", "s3://nobody/knows"], "holds nothing to replay"),
+        (["sql", "SELECT nonsense"], "the warehouse says: "),
+        (["sql", "DELETE FROM loads"], "read-only"),
+        (["load", "--batch", "0"], "--batch"),
+    ],
+)
+def test_a_users_mistake_ends_with_2_and_a_sentence(config: Path, words: list[str], sentence: str) -> None:
+    roomledger("init", config=config)
+    done = roomledger(*words, config=config)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_tables_every_verb_points_to_init(config: Path) -> None:
+    for verb in ("collect", "load", "run", "status", "replay"):
+        done = roomledger(verb, config=config)
+        assert (done.returncode, "run `roomledger init`" in done.stderr) == (2, True), verb
+
+
+def test_a_batch_that_is_refused_ends_with_1_and_the_way_out(config: Path) -> None:
+    for number in range(25):
+        put(config.parent / "bucket", chat_key(number), b"SenderName\nNell\n")
+    roomledger("init", config=config)
+    done = roomledger("run", config=config)
+    assert (done.returncode, "--accept-refusals" in done.stderr) == (1, True)
+    assert told("run", "--accept-refusals", config=config)[0]["refused"] == 25
+
+
+def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedfs: S3Server) -> None:
+    import boto3
+
+    session = boto3.Session(seaweedfs.access_key, seaweedfs.secret_key, region_name="us-east-1")
+    client = session.client("s3", endpoint_url=seaweedfs.endpoint)
+    client.create_bucket(Bucket="checked")
+    client.put_object(Bucket="checked", Key="full/a.csv", Body=b"x")
+    client.close()
+    sources = "".join(
+        f'[[source]]\nname = "{name}"\ncustomer = "A"\nurl = "{url}"\nendpoint = "{seaweedfs.endpoint}"\n'
+        for name, url in (
+            ("good", "s3://checked/full"),
+            ("empty", "s3://checked/nothing-here"),
+            ("no-bucket", "s3://never-made"),
+        )
+    ) + (
+        '[[source]]\nname = "no-folder"\ncustomer = "A"\nurl = "file:///never/made"\n'
+    )  # fmt: skip
+    config = tmp_path / "roomledger.toml"
+    config.write_text(f'[warehouse]\nurl = "duckdb:///w.duckdb"\n{sources}')
+    good = {"AWS_ACCESS_KEY_ID": seaweedfs.access_key, "AWS_SECRET_ACCESS_KEY": seaweedfs.secret_key}
+    assert roomledger("init", config=config).returncode == 0
+    done = roomledger("check", "--json", config=config, **good)
+    problems = {row["what"]: row["problem"] for row in json.loads(done.stdout)}
+    assert done.returncode == 2
+    assert problems["warehouse"] is None
+    assert problems["source good"] is None
+    assert "nothing lies under s3://checked/nothing-here" in problems["source empty"]
+    assert "no bucket never-made" in problems["source no-bucket"]
+    assert "/never/made" in problems["source no-folder"]
+
+    wrong = roomledger("check", "--json", "--source", "good", config=config, **(good | {"AWS_SECRET_ACCESS_KEY": "no"}))
+    assert "does not accept the credentials" in json.loads(wrong.stdout)[1]["problem"]
+    none = roomledger("check", "--json", "--source", "good", config=config)
+    assert "no AWS credentials for s3://checked/full" in json.loads(none.stdout)[1]["problem"]
+    people = {"AWS_ACCESS_KEY_ID": "uploader", "AWS_SECRET_ACCESS_KEY": seaweedfs.others["uploader"]}
+    denied = roomledger("check", "--json", "--source", "good", config=config, **people)
+    assert "no permission to list s3://checked/full" in json.loads(denied.stdout)[1]["problem"]
+
+
+def test_help_teaches() -> None:
+    done = roomledger("--help", COLUMNS="200")
+    assert done.returncode == 0
+    for verb in app.registered_commands:
+        assert verb.callback
+        assert verb.callback.__doc__
+        assert verb.callback.__name__ in done.stdout

@@ -1,0 +1,436 @@
+"""Collect and load over real files: the tables, what becomes of bad input, and that order and batches do not matter."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from demo.world import World, generate
+from roomledger import layout, ledger, pipeline
+from roomledger.formats import PARSERS
+from roomledger.model import ASSET_TYPES, BatchRefused, Observation
+from roomledger.settings import Source
+from roomledger.stores import Store, StoreError
+from roomledger.warehouse import Warehouse, migrate
+from roomledger.warehouse.duck import DuckWarehouse
+from tests.worlds import ask, change, chat, chat_key, contents, lay_out, put, source_of, store_of
+
+
+def collect(warehouse: Warehouse, source: Source) -> pipeline.Collected:
+    return pipeline.collect(warehouse, source, store_of(source))
+
+
+def load(warehouse: Warehouse, *sources: Source, batch: int = 1000, accept_refusals: bool = False) -> int:
+    """Load until nothing waits; give the number of loads."""
+    stores = {source.name: store_of(source) for source in sources}
+    options = {"batch": batch, "accept_refusals": accept_refusals}
+    return len(list(pipeline.load(warehouse, sources, stores, **options)))  # type: ignore[arg-type]
+
+
+def run(warehouse: Warehouse, source: Source) -> None:
+    collect(warehouse, source)
+    load(warehouse, source)
+
+
+def messages(warehouse: Warehouse) -> list[str]:
+    return [said for (said,) in ask(warehouse, "SELECT message FROM chat_messages ORDER BY message")]
+
+
+def dispositions(warehouse: Warehouse) -> list[str]:
+    return [said for (said,) in ask(warehouse, "SELECT disposition FROM object_ledger ORDER BY modified_at, uri")]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return generate(sessions=6)
+
+
+@pytest.fixture(scope="module")
+def world_sources(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, ...]:
+    folder = tmp_path_factory.mktemp("world")
+    lay_out(world.objects, folder)
+    return tuple(
+        source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in world.buckets
+    )
+
+
+@pytest.fixture(scope="module")
+def plainly_loaded(
+    world_sources: tuple[Source, ...], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[tuple[object, ...]]]:
+    """What the warehouse holds after one undisturbed run over the world."""
+    warehouse = DuckWarehouse(f"duckdb:///{tmp_path_factory.mktemp('plain')}/plain.duckdb")
+    migrate.upgrade(warehouse)
+    for source in world_sources:
+        collect(warehouse, source)
+    load(warehouse, *world_sources)
+    return dict(contents(warehouse))
+
+
+def test_the_world_is_loaded_as_its_generator_knows(
+    world: World, plainly_loaded: dict[str, list[tuple[object, ...]]]
+) -> None:
+    assert {table: len(plainly_loaded[table]) for table in world.expected.rows} == world.expected.rows
+    assert len(plainly_loaded["refusals"]) == sum(world.expected.refusals.values())
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_order_repetition_batches_and_engine_do_not_change_the_tables(
+    ready: Warehouse,
+    world_sources: tuple[Source, ...],
+    plainly_loaded: dict[str, list[tuple[object, ...]]],
+    batch: int,
+) -> None:
+    seen = [(source, one) for source in world_sources for page in store_of(source).list() for one in page]
+    chance = random.Random(batch)
+    chance.shuffle(seen)
+    while seen:
+        told, seen = seen[:150], seen[150:]
+        for source in world_sources:
+            mine = [(one, layout.recognise(one)) for of, one in told if of is source]
+            for _ in range(2):
+                with ready.begin() as tx:
+                    ledger.note(tx, ready, source, mine, witness="listing", now=pipeline.clock())
+        load(ready, *world_sources, batch=batch, accept_refusals=True)
+    for source in world_sources:
+        assert not collect(ready, source).new
+    assert load(ready, *world_sources) == 0
+    assert contents(ready) == plainly_loaded
+
+
+def test_a_second_run_changes_nothing(ready: Warehouse, tmp_path: Path) -> None:
+    source = source_of(tmp_path / "bucket")
+    put(tmp_path / "bucket", chat_key(), chat("one", "two"))
+    run(ready, source)
+    before = ask(ready, "SELECT * FROM object_ledger"), ask(ready, "SELECT * FROM observations")
+    run(ready, source)
+    assert (ask(ready, "SELECT * FROM object_ledger"), ask(ready, "SELECT * FROM observations")) == before
+
+
+def test_rows_lead_back_to_the_bytes(ready: Warehouse, tmp_path: Path) -> None:
+    source = source_of(tmp_path / "bucket")
+    uri = put(tmp_path / "bucket", chat_key(), b"\xef\xbb\xbf" + chat("one", "two"))
+    run(ready, source)
+    [row] = ask(
+        ready,
+        "SELECT m.room_id, m.session_id, m.session_evidence, m.ordinal, l.uri, l.content_sha256, l.parser_version,"
+        " l.rows_parsed, l.rows_loaded, loads.rows_loaded, loads.started_by FROM chat_messages m"
+        " JOIN object_ledger l ON l.object_id = m.object_id JOIN loads ON loads.load_id = m.load_id"
+        " WHERE m.message = 'two'",
+    )
+    import hashlib
+
+    digest = hashlib.sha256(b"\xef\xbb\xbf" + chat("one", "two")).hexdigest()
+    assert row == ("room1", None, "none", 2, uri, digest, "1", 2, 2, 2, "command line")
+    assert ask(ready, "SELECT asset_type, uri, status, ordinal FROM recording_assets") == [
+        ("chat", uri, "completed", 0)
+    ]
+
+
+def test_a_media_file_is_recorded_by_its_key_and_never_read(ready: Warehouse, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    put(bucket, "chat/room/20260302/session/peer/stream/track.webm", b"")
+    (bucket / "chat/room/20260302/session/peer/stream/track.webm").chmod(0)
+    run(ready, source_of(bucket))
+    [row] = ask(
+        ready,
+        "SELECT asset_type, room_id, session_id, session_evidence, peer_id, stream_id, track_id FROM recording_assets",
+    )
+    assert row == ("track", "room", "session", "key", "peer", "stream", "track")
+    assert ask(ready, "SELECT rows_parsed, rows_loaded, content_sha256 FROM object_ledger") == [(1, 1, None)]
+
+
+def test_a_corrected_file_replaces_its_rows_and_the_same_bytes_change_nothing(ready: Warehouse, tmp_path: Path) -> None:
+    bucket, key = tmp_path / "bucket", chat_key()
+    source = source_of(bucket)
+    put(bucket, key, chat("wrong", "right"))
+    run(ready, source)
+    put(bucket, key, chat("right"), minute=5)
+    run(ready, source)
+    assert messages(ready) == ["right"]
+    rows = ask(ready, "SELECT * FROM chat_messages")
+    put(bucket, key, chat("right"), minute=9)
+    run(ready, source)
+    assert ask(ready, "SELECT * FROM chat_messages") == rows
+    assert dispositions(ready) == ["superseded", "loaded", "unchanged"]
+    put(bucket, key, chat("wrong", "right"), minute=12)
+    run(ready, source)
+    assert messages(ready) == ["right", "wrong"]
+    assert dispositions(ready) == ["superseded", "superseded", "superseded", "loaded"]
+
+
+def test_a_file_that_changes_before_it_is_read_is_read_as_what_it_is_now(ready: Warehouse, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    put(bucket, chat_key(), chat("first"))
+    collect(ready, source)
+    put(bucket, chat_key(), chat("second"), minute=5)
+    load(ready, source)
+    [(disposition, reason)] = ask(ready, "SELECT disposition, reason FROM object_ledger")
+    assert (disposition, reason.split(":")[:2]) == ("seen", ["retry", " changed"])
+    assert messages(ready) == []
+    run(ready, source)
+    assert messages(ready) == ["second"]
+    assert dispositions(ready) == ["superseded", "loaded"]
+
+
+def test_a_file_that_is_gone_before_it_is_read_is_missing(ready: Warehouse, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    put(bucket, chat_key(), chat("first"))
+    collect(ready, source)
+    (bucket / chat_key()).unlink()
+    load(ready, source)
+    assert dispositions(ready) == ["missing"]
+    put(bucket, chat_key(), chat("first"))
+    run(ready, source)
+    assert (messages(ready), dispositions(ready)) == (["first"], ["loaded"])
+
+
+def test_rows_of_a_deleted_file_stay(ready: Warehouse, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    put(bucket, chat_key(1), chat("kept"))
+    put(bucket, chat_key(2), chat("there"), minute=1)
+    run(ready, source)
+    (bucket / chat_key(1)).unlink()
+    assert collect(ready, source).gone == 1
+    assert collect(ready, source).gone == 0
+    assert (messages(ready), dispositions(ready)) == (["kept", "there"], ["missing", "loaded"])
+
+
+def test_a_listing_that_breaks_off_calls_nothing_missing(ready: Warehouse, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    put(bucket, chat_key(1), chat("kept"))
+    run(ready, source)
+    with pytest.raises(StoreError, match="cut off"):
+        pipeline.collect(ready, source, Flaky(store_of(source), list_fails=True))
+    assert dispositions(ready) == ["loaded"]
+
+
+class Flaky:
+    """A store that fails as networks do, for as often as it is told."""
+
+    def __init__(self, store: Store, *, failures: int = 0, list_fails: bool = False) -> None:
+        self.url = store.url
+        self._store = store
+        self._failures = failures
+        self._list_fails = list_fails
+
+    def list(self) -> Iterator[list[Observation]]:
+        yield []
+        if self._list_fails:
+            raise StoreError("the connection was cut off")
+        yield from self._store.list()
+
+    def read(self, seen: Observation) -> Iterator[bytes]:
+        first, *_ = self._store.read(seen)
+        yield first[: len(first) // 2]
+        if self._failures:
+            self._failures -= 1
+            raise StoreError("the connection was cut off")
+        yield first[len(first) // 2 :]
+
+
+def test_a_read_that_fails_is_tried_again_later_and_leaves_nothing_behind(ready: Warehouse, tmp_path: Path) -> None:
+    source = source_of(tmp_path / "bucket")
+    put(tmp_path / "bucket", chat_key(), chat(*(f"message {n}" for n in range(9))))
+    collect(ready, source)
+    store = Flaky(store_of(source), failures=2)
+    for attempt in range(1, 4):
+        assert len(list(pipeline.load(ready, [source], {"acme": store}))) == 1
+        assert len(list(pipeline.load(ready, [source], {"acme": store}))) == 0
+        assert ask(ready, "SELECT attempts FROM object_ledger") == [(attempt,)]
+        assert len(messages(ready)) == (9 if attempt == 3 else 0)
+        change(ready, "UPDATE object_ledger SET retry_at = NULL")
+
+
+def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_replayed(
+    ready: Warehouse, tmp_path: Path
+) -> None:
+    source = source_of(tmp_path / "bucket")
+    put(tmp_path / "bucket", chat_key(), chat("at last"))
+    collect(ready, source)
+    store = Flaky(store_of(source), failures=100)
+    for _ in range(ledger.MAX_ATTEMPTS):
+        assert dispositions(ready) == ["seen"]
+        list(pipeline.load(ready, [source], {"acme": store}))
+        change(ready, "UPDATE object_ledger SET retry_at = NULL")
+    [(disposition, reason)] = ask(ready, "SELECT disposition, reason FROM object_ledger")
+    assert (disposition, "the connection was cut off" in reason) == ("refused", True)
+    assert ask(ready, "SELECT reason_code, ordinal FROM refusals WHERE resolved_at IS NULL") == [("gave_up", 0)]
+    with ready.begin() as tx:
+        assert ledger.requeue(tx, now=pipeline.clock()) == 1
+    load(ready, source)
+    assert messages(ready) == ["at last"]
+    assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
+
+
+def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
+    ready: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    put(bucket, chat_key(1), chat("fine"))
+    put(bucket, chat_key(2), chat("sesame"), minute=1)
+    collect(ready, source)
+
+    def with_a_fault(content: Iterator[bytes], asset: object) -> Iterator[object]:
+        for record in parse(content, asset):  # type: ignore[arg-type]
+            if record[8] == "sesame":  # type: ignore[misc]
+                raise KeyError("sesame")
+            yield record
+
+    parse = PARSERS["chat"]
+    with monkeypatch.context() as patched:
+        patched.setattr("roomledger.reading.PARSERS", {**PARSERS, "chat": with_a_fault})
+        load(ready, source)
+    assert messages(ready) == ["fine"]
+    [(code, raw)] = ask(ready, "SELECT reason_code, raw FROM refusals")
+    assert (code, bytes(raw)) == ("parser_failed", chat("sesame"))
+    (bucket / chat_key(2)).unlink()  # the bytes that were kept are enough
+    collect(ready, source)
+    with ready.begin() as tx:
+        assert ledger.requeue(tx, reason="parser_failed", now=pipeline.clock()) == 1
+    load(ready, source)
+    assert messages(ready) == ["fine", "sesame"]
+    assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
+
+
+def test_a_bucket_of_files_that_are_all_refused_stops_the_run(ready: Warehouse, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    for number in range(22):
+        put(bucket, chat_key(number), b"Some,Other,Header\n1,2,3\n", minute=number)
+    for number in range(22, 30):
+        put(bucket, chat_key(number), chat(f"good {number}"), minute=number)
+    collect(ready, source)
+    with pytest.raises(BatchRefused, match=r"22 of 30 .*--accept-refusals"):
+        load(ready, source)
+    assert len(messages(ready)) == 8
+    assert dispositions(ready) == ["seen"] * 22 + ["loaded"] * 8
+    assert ask(ready, "SELECT max(attempts) FROM object_ledger WHERE disposition = 'seen'") == [(0,)]
+    assert ask(ready, "SELECT count(*) FROM refusals") == [(0,)]
+    load(ready, source, accept_refusals=True)
+    assert dispositions(ready) == ["refused"] * 22 + ["loaded"] * 8
+
+
+def test_half_of_a_batch_or_a_small_batch_may_be_refused(ready: Warehouse, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    for number in range(20):
+        put(bucket, chat_key(number), chat("good") if number % 2 else b"Some,Header\n1,2\n", minute=number)
+    collect(ready, source)
+    load(ready, source)
+    assert dispositions(ready).count("refused") == 10
+    for number in range(30, 49):
+        put(bucket, chat_key(number), b"Some,Header\n1,2\n", minute=number)
+    run(ready, source)
+    assert dispositions(ready).count("refused") == 29
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+def test_two_loads_at_once_share_the_work(ready: Warehouse, tmp_path: Path, batch: int) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    for number in range(30):
+        put(bucket, chat_key(number), chat(f"message {number}"), minute=number)
+    collect(ready, source)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: load(ready, source, batch=batch), range(3)))
+    assert sorted(messages(ready)) == sorted(f"message {n}" for n in range(30))
+    assert set(dispositions(ready)) == {"loaded"}
+
+
+def test_the_settings_say_what_is_left_out(ready: Warehouse, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    put(bucket, "chat/room/20260302/Rec-room-1772445600000.csv", chat("in"))
+    put(bucket, "chat/room/20260225/Rec-room-1772012800000.csv", chat("too old"))
+    put(bucket, "beam/room/20260302/Rec-room-1772445600000.mp4", b"")
+    put(bucket, "notes.json", b'{"sections": []}')
+    from datetime import date
+
+    run(ready, source_of(bucket, asset_types=frozenset({"chat"}), not_before=date(2026, 3, 1)))
+    assert messages(ready) == ["in"]
+    reasons = ask(ready, "SELECT reason FROM object_ledger WHERE disposition = 'ignored' ORDER BY reason")
+    assert [reason.split(":")[0] for (reason,) in reasons] == [
+        "before_not_before",
+        "excluded_by_source",
+        "excluded_by_source",
+    ]
+    with ready.begin() as tx:
+        assert ledger.requeue(tx, reason="excluded_by_source", now=pipeline.clock()) == 2
+    load(ready, source_of(bucket))
+    assert ask(ready, "SELECT asset_type FROM recording_assets ORDER BY 1") == [
+        ("chat",),
+        ("room-composite",),
+        ("summary",),
+    ]
+
+
+def test_every_asset_type_has_a_parser() -> None:
+    assert set(PARSERS) == set(ASSET_TYPES)
+
+
+STEP = st.one_of(
+    st.tuples(st.just("put"), st.integers(1, 3), st.sampled_from(["a", "b", "NUL\0", ""])),
+    st.tuples(st.just("delete"), st.integers(1, 3), st.none()),
+    st.tuples(st.just("collect"), st.none(), st.none()),
+    st.tuples(st.just("claim and die"), st.integers(1, 3), st.none()),
+    st.tuples(st.just("load"), st.integers(1, 3), st.none()),
+    st.tuples(st.just("replay"), st.none(), st.none()),
+)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEP, min_size=3, max_size=12))
+def test_whatever_happened_the_tables_end_as_the_bucket_is(
+    steps: list[tuple[str, int | None, str | None]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Changes, deletions, crashes after a claim, small batches and replays in any order, against one plain run."""
+    folder = tmp_path_factory.mktemp("any")
+    bucket = folder / "bucket"
+    source = source_of(bucket)
+    warehouse, plain = (DuckWarehouse(f"duckdb:///{folder}/{name}.duckdb") for name in ("steps", "plain"))
+    for one in (warehouse, plain):
+        migrate.upgrade(one)
+    there: set[str] = set()
+    for minute, (verb, number, said) in enumerate(steps):
+        if verb == "put" and number:
+            there.add(put(bucket, chat_key(number), chat(*([said] * 2 if said else [])), minute))
+        elif verb == "delete" and number:
+            (bucket / chat_key(number)).unlink(missing_ok=True)
+            there.discard(f"file://{bucket / chat_key(number)}")
+        elif verb == "collect":
+            collect(warehouse, source)
+        elif verb == "claim and die" and number:
+            with warehouse.begin() as tx:
+                ledger.claim(tx, warehouse, ["acme"], token=f"dead {minute}", limit=number, now=pipeline.clock())
+            change(warehouse, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
+        elif verb == "load" and number:
+            load(warehouse, source, batch=number)
+        elif verb == "replay":
+            with warehouse.begin() as tx:
+                ledger.requeue(tx, everything=True, now=pipeline.clock())
+    for _ in range(2):
+        collect(warehouse, source)
+        change(warehouse, "UPDATE object_ledger SET retry_at = NULL")
+        load(warehouse, source)
+    run(plain, source)
+    for table, column in (("chat_messages", "message"), ("refusals", "reason_code")):
+        still = "AND t.resolved_at IS NULL" if table == "refusals" else ""
+        query = f"""
+            SELECT l.uri, t.ordinal, t.{column} FROM {table} t JOIN object_ledger l USING (object_id)
+            WHERE l.disposition = 'loaded' {still}
+        """
+        assert sorted(row for row in ask(warehouse, query) if row[0] in there) == sorted(ask(plain, query)), table
+    [(waiting,)] = ask(warehouse, "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')")
+    assert waiting == 0

@@ -1,0 +1,80 @@
+"""Invented worlds in a folder, and what a warehouse holds, in a form that two of them can be compared by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, text
+
+from demo.world import WorldObject
+from roomledger.settings import Source
+from roomledger.stores import Access, Store, open_store
+from roomledger.warehouse import Warehouse
+from roomledger.warehouse.schema import FACTS, object_ledger, refusals
+
+CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,MessageID\n"
+
+
+def chat(*messages: str) -> bytes:
+    """A chat file with these messages."""
+    rows = (f"p,Nell,u,[],2026-03-02T10:00:{n:02}Z,chat,{said},m{n}\n" for n, said in enumerate(messages))
+    return (CHAT_HEADER + "".join(rows)).encode()
+
+
+def chat_key(number: int = 1) -> str:
+    """Where a recorder puts a chat file."""
+    return f"chat/room{number}/20260302/Rec-room{number}-1772445600000.csv"
+
+
+def source_of(folder: Path, **settings: Any) -> Source:
+    """A source that reads this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Source(**({"name": "acme", "customer": "Acme", "url": f"file://{folder}"} | settings))
+
+
+def store_of(source: Source) -> Store:
+    """The store of a folder source."""
+    return open_store(source.url, Access())
+
+
+def put(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
+    """Write a file as if at that minute of an hour long past; give its address."""
+    path = folder / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    moment = 1_772_445_600 + 60 * minute
+    os.utime(path, (moment, moment))
+    return f"file://{path}"
+
+
+def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
+    """Write a world's objects below a folder; a folder cannot hold keys that end in a slash."""
+    for minute, thing in enumerate(objects):
+        if not thing.key.endswith("/"):
+            put(folder, f"{thing.source}/{thing.uri.split('/', 3)[3]}", thing.content, minute)
+
+
+def contents(warehouse: Warehouse) -> Mapping[str, list[tuple[Any, ...]]]:
+    """All rows but for what differs from run to run: load ids, the times and the numbers of attempts."""
+    varying = {"load_id", "loaded_at", "first_seen_at", "refused_at", "resolved_at", "attempts", "retry_at"}
+    found = {}
+    with warehouse.begin(read_only=True) as tx:
+        for table in (*FACTS, refusals, object_ledger):
+            columns = [column for column in table.columns if column.name not in varying]
+            found[table.name] = sorted((tuple(row) for row in tx.execute(select(*columns))), key=repr)
+    return found
+
+
+def ask(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    with warehouse.begin(read_only=True) as tx:
+        return [tuple(row) for row in tx.execute(text(query))]
+
+
+def change(warehouse: Warehouse, statement: str) -> None:
+    """Do to the ledger what otherwise only time does."""
+    with warehouse.begin() as tx:
+        tx.execute(text(statement))
