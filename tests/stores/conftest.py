@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import boto3
-import google.auth.credentials
 import pytest
+import requests
 from botocore.config import Config
-from google.cloud import storage
 
 from demo.servers import GcsServer, S3Server
 from roomledger import stores
@@ -70,18 +71,22 @@ def s3_bucket(kind: str, server: S3Server, name: str, cannot_hold: frozenset[str
 
 
 def gcs_bucket(server: GcsServer, name: str) -> Bucket:
-    client = storage.Client(
-        project="demo",
-        credentials=google.auth.credentials.AnonymousCredentials(),
-        client_options={"api_endpoint": server.endpoint},
-    )
-    bucket = client.create_bucket(name)
+    api = requests.Session()
+
+    def ask(method: str, path: str, **request: Any) -> None:
+        with api.request(method, f"{server.endpoint}{path}", timeout=30, **request) as answer:
+            answer.raise_for_status()
+
+    def put(key: str, content: bytes) -> None:
+        ask("POST", f"/upload/storage/v1/b/{name}/o", params={"uploadType": "media", "name": key}, data=content)
+
+    ask("POST", "/storage/v1/b", params={"project": "demo"}, json={"name": name})
     return Bucket(
         "gcs",
         f"gs://{name}",
         stores.Access(endpoint=server.endpoint),
-        put=lambda key, content: bucket.blob(key).upload_from_string(content),
-        delete=lambda key: bucket.blob(key).delete(),
+        put=put,
+        delete=lambda key: ask("DELETE", f"/storage/v1/b/{name}/o/{quote(key, safe='')}"),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import google.auth.credentials
 import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.session import get_session
@@ -297,6 +298,52 @@ def test_credentials_that_cannot_be_renewed_are_named(verb: str, new_bucket: Cal
     store = stores.open_store(bucket.url, replace(bucket.access, session=refreshing(renew)))
     with pytest.raises(stores.StoreError, match="the role may not be assumed"):
         _ = list_all(store) if verb == "list" else list(store.read(seen))
+
+
+class Tokens(google.auth.credentials.Credentials):
+    """Google credentials whose tokens are `token-1`, `token-2` …, each for an hour."""
+
+    renewals = 0
+
+    def refresh(self, request: object) -> None:
+        self.renewals += 1
+        self.token, self.expiry = f"token-{self.renewals}", datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=1)
+
+
+def test_google_credentials_are_renewed_and_sent() -> None:
+    class Strict(Answer):
+        body, length, tag = b"four", 4, "0" * 32
+
+        @property
+        def status(self) -> int:
+            return 200 if self.headers["Authorization"].startswith("Bearer token-") else 401
+
+    with serving(Strict) as endpoint:
+        access = stores.Access(credentials=Tokens(), endpoint=endpoint)
+        store = stores.open_store("gs://bucket", access)
+        for key in ("key", "odd//key"):
+            assert list(store.read(observed(f"gs://bucket/{key}", size=4))) == [b"four"]
+
+
+def test_a_bucket_tells_its_region_where_nobody_else_does() -> None:
+    class Regional(Answer):
+        body, length, tag = b"four", 4, "0" * 32
+
+        @property
+        def status(self) -> int:
+            return 200 if self.command == "HEAD" or "/eu-central-1/s3/" in self.headers["Authorization"] else 400
+
+        def end_headers(self) -> None:
+            self.send_header("x-amz-bucket-region", "eu-central-1")
+            super().end_headers()
+
+    with serving(Regional) as endpoint:
+        access = stores.Access(session=boto3.Session("key", "secret"), endpoint=endpoint)
+        for known, given in ((None, access), ("eu-central-1", replace(access, region="eu-central-1"))):
+            Regional.asked = 0
+            store = stores.open_store("s3://bucket", given)
+            assert list(store.read(observed("s3://bucket/key", size=4))) == [b"four"]
+            assert Regional.asked == (2 if known is None else 1)
 
 
 def test_an_error_that_passes_is_not_reported() -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import obstore
+from urllib3.util import Retry
 
 from roomledger.model import Observation
 from roomledger.stores import PIECE_BYTES, StoreError
@@ -40,6 +41,17 @@ def http_options(endpoint: str) -> ClientConfig:
 def retries() -> RetryConfig:
     """How obstore is to try again."""
     return {"max_retries": RETRIES, "backoff": {"init_backoff": FIRST_PAUSE, "max_backoff": RETRY_TIME, "base": 2}}
+
+
+def urllib3_retries() -> Retry:
+    """How urllib3 is to try again, as far as nothing of an answer has been handed on."""
+    return Retry(
+        total=RETRIES,
+        backoff_factor=FIRST_PAUSE.total_seconds(),
+        backoff_max=RETRY_TIME.total_seconds(),
+        status_forcelist=(408, 429, 500, 502, 503, 504),
+        raise_on_status=False,
+    )
 
 
 def is_plain(key: str) -> bool:

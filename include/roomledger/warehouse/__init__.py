@@ -7,18 +7,16 @@ rows (`lock`, `skip_locked`). Everything else is SQL that all engines share.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from pathlib import Path
+from typing import Protocol
 
+import pyarrow as pa
 from sqlalchemy import Connection
 
 from roomledger.settings import Settings
 
-if TYPE_CHECKING:  # Arrow's datasets take a second to import: paid where rows are moved, not for `--help`
-    import pyarrow as pa
-    import pyarrow.dataset as pads
-
-Rows: TypeAlias = "pa.Table | pads.Dataset"
-"""What can be staged: rows in memory, or in a file that is streamed."""
+Rows = pa.Table | Path
+"""What can be staged: rows in memory, or a Parquet file, which is streamed."""
 
 
 class WarehouseError(Exception):

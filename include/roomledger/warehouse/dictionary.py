@@ -8,10 +8,11 @@ from sqlalchemy.dialects import postgresql
 
 from roomledger.warehouse.schema import FACTS, loads, object_ledger, observations, refusals
 
+_TYPES = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
 _HEAD = """# Data dictionary
 
-Written from `include/roomledger/warehouse/schema.py` by `make dictionary`; the same words are the comments of the tables
-and columns in the database. Types are PostgreSQL's; in DuckDB `jsonb` is `json`. Times are UTC.
+Written from `include/roomledger/warehouse/schema.py` by `make dictionary`; the same words are the comments of the
+tables and columns in the database. Types are PostgreSQL's; in DuckDB `jsonb` is `json`. Times are UTC.
 """
 
 
@@ -25,7 +26,7 @@ def lines() -> Iterator[str]:
             yield from ("", f"Key: {keys}.")
         yield from ("", "| column | type | null | meaning |", "|---|---|---|---|")
         for column in table.columns:
-            type_ = column.type.compile(postgresql.dialect()).lower()
+            type_ = column.type.compile(_TYPES).lower()
             yield f"| `{column.name}` | {type_} | {'yes' if column.nullable else 'no'} | {column.comment} |"
 
 

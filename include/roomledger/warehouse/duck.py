@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from roomledger.settings import DEFAULT_MEMORY_MB
 from roomledger.warehouse import Rows, WarehouseError
 
 _LOCK_WAIT_S = 120
@@ -26,7 +27,7 @@ class DuckWarehouse:
     lock = ""
     skip_locked = ""
 
-    def __init__(self, url: str, memory_mb: int = 256, lock_wait_s: float = _LOCK_WAIT_S) -> None:
+    def __init__(self, url: str, memory_mb: int = DEFAULT_MEMORY_MB, lock_wait_s: float = _LOCK_WAIT_S) -> None:
         self.url = url
         self._path = Path(url.removeprefix("duckdb:///"))
         self._lock_wait_s = lock_wait_s
@@ -66,9 +67,13 @@ class DuckWarehouse:
             raise WarehouseError(f"{self._path} cannot be opened: {error.orig}") from error
 
     def stage(self, tx: sa.Connection, name: str, rows: Rows) -> None:
-        """Register the rows as a view on Arrow memory or an Arrow file: nothing is copied."""
-        driver: Any = tx.connection.driver_connection
-        driver.register(name, rows)
+        """Make a view on the Arrow memory or the Parquet file: nothing is copied."""
+        if isinstance(rows, Path):
+            path = str(rows).replace("'", "''")
+            tx.exec_driver_sql(f"CREATE TEMPORARY VIEW {name} AS SELECT * FROM read_parquet('{path}')")
+        else:
+            driver: Any = tx.connection.driver_connection
+            driver.register(name, rows)
 
 
 def _is_locked(error: BaseException) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,7 @@ _TYPES = {
 }
 # Null is an empty cell without quotes and an empty text one with them: the two stay apart in COPY's CSV.
 _CSV = pacsv.WriteOptions(include_header=False, quoting_style="all_valid")
+_COPIED_ROWS = 8192
 
 
 class PostgresWarehouse:
@@ -55,17 +56,26 @@ class PostgresWarehouse:
 
     def stage(self, tx: sa.Connection, name: str, rows: Rows) -> None:
         """Copy the rows into a temporary table by `COPY`."""
-        columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in rows.schema)
+        schema, batches = _batches(rows)
+        columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in schema)
         tx.exec_driver_sql(f"CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DROP")
         driver: Any = tx.connection.driver_connection
         with driver.cursor() as cursor:
             with cursor.copy(f"COPY {name} FROM STDIN (FORMAT csv)") as copy:
-                for batch in rows.to_batches():
-                    if batch.num_rows:
-                        sink = pa.BufferOutputStream()
-                        pacsv.write_csv(_printable(batch), sink, _CSV)
-                        copy.write(sink.getvalue())
+                for batch in batches:
+                    sink = pa.BufferOutputStream()
+                    pacsv.write_csv(_printable(batch), sink, _CSV)
+                    copy.write(sink.getvalue())
             cursor.execute(f"ANALYZE {name}")  # else the planner believes that it is empty
+
+
+def _batches(rows: Rows) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:
+    if isinstance(rows, pa.Table):
+        return rows.schema, rows.to_batches()
+    from pyarrow.parquet import ParquetFile
+
+    file = ParquetFile(rows)
+    return file.schema_arrow, file.iter_batches(_COPIED_ROWS)
 
 
 def _printable(batch: pa.RecordBatch) -> pa.RecordBatch:

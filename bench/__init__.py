@@ -1,0 +1,1 @@
+"""Measurements: figures that belong in no test."""
