@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,16 +32,13 @@ class Airflow:
     endpoint: str
     logs: Path
 
+    def make_pool(self, name: str, slots: int) -> None:
+        """Make a pool, as soon as Airflow answers."""
+        self._ask_until_it_can("/api/v2/pools", {"name": name, "slots": slots}, "did not start")
+
     def trigger(self, dag_id: str) -> None:
-        """Start a run of the DAG as soon as Airflow has read the DAG file."""
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                self._ask(f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None})
-                return
-            except (urllib.error.URLError, ConnectionError):
-                time.sleep(0.3)
-        raise AirflowFailed(f"Airflow did not read the DAG {dag_id} within {_START_SECONDS} s: see {self.logs}")
+        """Start a run of the DAG, as soon as Airflow has read its file."""
+        self._ask_until_it_can(f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None}, f"did not read {dag_id}.py")
 
     def runs(self, dag_id: str) -> list[str]:
         """States of the DAG's runs. Raises AirflowFailed when one failed."""
@@ -49,6 +46,18 @@ class Airflow:
         if "failed" in states:
             raise AirflowFailed(f"a run of the DAG {dag_id} failed: see {self.logs}")
         return states
+
+    def _ask_until_it_can(self, path: str, body: Mapping[str, Any], failure: str) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                self._ask(path, body)
+                return
+            except (urllib.error.URLError, ConnectionError) as error:
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()
+                time.sleep(0.3)
+        raise AirflowFailed(f"Airflow {failure} within {_START_SECONDS} s: see {self.logs}")
 
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         request = urllib.request.Request(
@@ -91,17 +100,20 @@ def airflow(folder: Path, pools: Mapping[str, int], environment: Mapping[str, st
         "NO_PROXY": "127.0.0.1,localhost",
     }
     whole = settings | dict(environment)
-    command = [sys.executable, "-m", "airflow"]
-    (folder / "pools.json").write_text(
-        json.dumps({name: {"slots": slots, "description": ""} for name, slots in pools.items()})
+    migrated = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env=os.environ | whole,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
     )
-    for step in (["db", "migrate"], ["pools", "import", str(folder / "pools.json")]):
-        done = subprocess.run(
-            [*command, *step], env=os.environ | whole, capture_output=True, text=True, check=False, cwd=folder
-        )
-        if done.returncode:
-            raise AirflowFailed(f"airflow {' '.join(step)} failed:\n{done.stderr[-2000:]}")
-    with ExitStack() as stack:
-        for part in ("api-server", "dag-processor", "scheduler"):
-            stack.enter_context(running([*command, part], folder / part, whole))
-        yield Airflow(endpoint, folder)
+    if migrated.returncode:
+        raise AirflowFailed(f"airflow db migrate failed:\n{migrated.stderr[-2000:]}")
+    # One group for all of it: they end together, at one signal.
+    parts = 'for part in api-server dag-processor scheduler; do "$0" -m airflow $part & done; wait'
+    with running(["sh", "-c", parts, sys.executable], folder / "processes", whole):
+        started = Airflow(endpoint, folder / "processes")
+        for name, slots in pools.items():
+            started.make_pool(name, slots)
+        yield started

@@ -153,9 +153,8 @@ def _found(warehouse: Warehouse) -> Found:
         for source, disposition, count in tx.execute(text(query)):
             objects.setdefault(source, {})[disposition] = count
         rows = {table: tx.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in TABLES}
-        refusals = {
-            code: count for code, count in tx.execute(text("SELECT reason_code, count(*) FROM refusals GROUP BY 1"))
-        }
+        codes = tx.execute(text("SELECT reason_code FROM refusals")).scalars()
+        refusals = dict(Counter(codes))
         reasons = tx.execute(text("SELECT reason FROM object_ledger WHERE disposition = 'ignored'")).scalars()
         ignored = dict(Counter(reason.split(":")[0] for reason in reasons))
         duplicates = tx.execute(text("SELECT CAST(sum(rows_duplicate) AS BIGINT) FROM object_ledger")).scalar_one()

@@ -215,6 +215,17 @@ def test_a_version_with_an_id_outlives_its_successors(kind: str, new_bucket: Cal
     client.close()
 
 
+def test_a_generation_that_a_bucket_keeps_can_be_read(gcs: GcsServer, new_bucket: Callable[[str], Bucket]) -> None:
+    bucket = new_bucket("gcs")
+    settings = f"{gcs.endpoint}/storage/v1/b/{bucket.url.removeprefix('gs://')}"
+    requests.patch(settings, json={"versioning": {"enabled": True}}, timeout=30).raise_for_status()
+    for key in ("key", "odd//key"):
+        bucket.put(key, b"first bytes")
+        old = bucket.seen(key)
+        bucket.put(key, b"other bytes")
+        assert b"".join(bucket.store().read(old)) == b"first bytes"
+
+
 def test_what_is_stored_compressed_comes_as_it_is_stored(gcs: GcsServer, new_bucket: Callable[[str], Bucket]) -> None:
     bucket, content = new_bucket("gcs"), gzip.compress(b"a chat " * 100)
     for key in ("key", "odd//key"):

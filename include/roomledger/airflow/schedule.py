@@ -33,4 +33,6 @@ RETRIES: dict[str, Any] = {
 
 def now_and_then(bell: Asset) -> AssetOrTimeSchedule:
     """At once when the bell rings, and every 15 minutes in case it did not."""
-    return AssetOrTimeSchedule(timetable=CronTriggerTimetable("*/15 * * * *", timezone="UTC"), assets=[bell])
+    # A new installation waits for the bell or the next quarter; with False it would run the one of up to 5 minutes ago.
+    every_quarter = CronTriggerTimetable("*/15 * * * *", timezone="UTC", run_immediately=timedelta(0))
+    return AssetOrTimeSchedule(timetable=every_quarter, assets=[bell])
