@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.sdk import dag, get_current_context, task
+from airflow.sdk import Param, dag, get_current_context, task
 
 from roomledger.airflow.schedule import LEDGER, RETRIES, now_and_then
 
@@ -14,11 +14,13 @@ from roomledger.airflow.schedule import LEDGER, RETRIES, now_and_then
     max_active_runs=1,
     tags=["roomledger"],
     default_args=RETRIES,
+    params={"accept_refusals": Param(False, type="boolean", description="Go on though most of a batch is refused.")},
     doc_md="""
 Plans the object versions that wait in the ledger into batches; each load task claims its batches, reads and parses the
 files and commits rows and ledger together. Runs after every `collect`, and every 15 minutes for what is to be tried
 again. A task that dies loses nothing: its claims come free after five minutes. The pool `roomledger_load` says how many
-load tasks run at once. Fails when most of a batch is refused for one reason: see *Operations* in the README.
+load tasks run at once. Fails when most of a batch is refused for one reason: if the files are bad indeed, trigger it
+with `accept_refusals`; else see *Operations* in the README.
 """,
 )
 def load() -> None:
@@ -34,7 +36,8 @@ def load() -> None:
     def load_batches(batches: int) -> dict[str, int]:
         from roomledger.airflow import tasks
 
-        return tasks.load_batches(batches, get_current_context()["run_id"])
+        context = get_current_context()
+        return tasks.load_batches(batches, context["run_id"], accept_refusals=context["params"]["accept_refusals"])
 
     load_batches.expand(batches=plan())
 

@@ -76,6 +76,7 @@ def test_a_newcomers_path(config: Path) -> None:
     assert "missing_column" in roomledger("where", bad, config=config).stdout
 
     assert [row["refused"] for row in told("replay", config=config)] == [1]
+    assert told("replay", "--queue-only", config=config) == [{"replayed": 1}]
     put(bucket, chat_key(2), chat("mended"), minute=9)
     assert [row["loaded"] for row in told("run", config=config)] == [1]
     assert told("status", config=config)["refusals"] == []

@@ -141,6 +141,23 @@ def test_a_version_that_ends_every_process_is_given_up_with_a_refusal(ready: War
     assert ask(ready, "SELECT reason_code, ordinal FROM refusals") == [("gave_up", 0)]
 
 
+def test_a_version_that_ends_its_process_does_not_take_its_batch_along(ready: Warehouse) -> None:
+    note(ready, *(version(f"v{n}", n, f"{KEY}{n}") for n in range(40)))
+    deadly = version("v7", 7, f"{KEY}7").object_id
+    minutes, loads = 0, 0
+    while loads < 100 and (claims := claim(ready, f"load {loads}", now=minutes, limit=40)):
+        loads += 1
+        if deadly in {one.object_id for one in claims}:
+            minutes += 6  # nobody settles them, and the lease runs out
+        else:
+            settle(ready, [loaded(one, []) for one in claims], token=f"load {loads - 1}", now=minutes)
+    assert ask(ready, "SELECT disposition, count(*) FROM object_ledger GROUP BY 1 ORDER BY 1") == [
+        ("loaded", 39),
+        ("refused", 1),
+    ]
+    assert ask(ready, "SELECT version FROM object_ledger WHERE disposition = 'refused'") == [("v7",)]
+
+
 def test_release_gives_back_without_counting_the_attempt(ready: Warehouse) -> None:
     note(ready, version("a"))
     claim(ready)

@@ -268,11 +268,15 @@ def replay(
     everything: Annotated[
         bool, typer.Option("--everything", help="All that was loaded, refused or ignored, not only what was refused.")
     ] = False,
+    queue_only: Annotated[
+        bool,
+        typer.Option("--queue-only", help="Only put them back in the queue; the next load, such as Airflow's, reads."),
+    ] = False,
     as_json: _AsJson = False,
 ) -> None:
     """Read refused objects again after a fix. Rows are replaced, never doubled; what is good now is marked resolved."""
     with _opened(config, [source] if source else None, as_json) as run:
-        stores = run.stores()
+        stores = {} if queue_only else run.stores()
         with run.warehouse.begin() as tx:
             count = ledger.requeue(
                 tx, uri=uri, source=source, reason=reason, everything=everything, now=pipeline.clock()
@@ -280,7 +284,7 @@ def replay(
         if uri and not count:
             complain(f"{uri} holds nothing to replay: `roomledger where` tells why")
             raise typer.Exit(USERS_MISTAKE)
-        totals = _load(run, stores, accept_refusals=True)
+        totals = {} if queue_only else _load(run, stores, accept_refusals=True)
         run.show("Replayed", [{"replayed": count, **totals}])
 
 

@@ -197,13 +197,17 @@ def claim(
 ) -> list[Claim]:
     """Take up to `limit` versions that wait, or whose claim ran out, oldest first; they are the caller's for LEASE.
 
-    A version whose claims ran out MAX_ATTEMPTS times is refused: something about it ends the process that reads it.
+    What a process held when it died is taken first and in ever smaller batches, since one of them may have ended it: so
+    it stands alone before its claims have run out MAX_ATTEMPTS times. Then it is refused.
     """
     which = {"sources": list(sources), "now": now}
     given_up = which | {"limit": MAX_ATTEMPTS}
     tx.execute(_with_sources(_GIVEN_UP_REFUSALS), given_up)
     tx.execute(_with_sources(_GIVE_UP), given_up)
-    query = _with_sources(_CLAIM.format(skip_locked=warehouse.skip_locked))
+    died = tx.execute(_with_sources(_DIED), which).scalar_one()
+    kind = _WAITING if died is None else _LEFT_BEHIND.format(attempts=died)
+    query = _with_sources(_CLAIM.format(kind=kind, skip_locked=warehouse.skip_locked))
+    limit = limit if died is None else max(1, limit >> 2 * died)
     rows = tx.execute(query, which | {"token": token, "lease": now + LEASE, "limit": limit}).mappings().all()
     replaced = {row.uri: row for row in tx.execute(text(_REPLACED), {"token": token})}
     claims = [_claim(row, replaced.get(row["uri"])) for row in rows]
@@ -227,15 +231,20 @@ SET disposition = 'refused', reason = 'gave_up: every process that claimed it en
 WHERE disposition = 'claimed' AND lease_until < :now AND attempts >= :limit AND source IN :sources
 """
 
+_WAITING = "disposition = 'seen' AND (retry_at IS NULL OR retry_at <= :now)"
+_LEFT_BEHIND = "disposition = 'claimed' AND lease_until < :now AND attempts = {attempts}"
+_DIED = """
+SELECT min(attempts) FROM object_ledger
+WHERE disposition = 'claimed' AND lease_until < :now AND source IN :sources
+"""
+
 _CLAIM = """
 UPDATE object_ledger
 SET disposition = 'claimed', reason = 'claimed: a load reads it', claimed_by = :token, lease_until = :lease,
     attempts = attempts + 1
 WHERE object_id IN (
     SELECT object_id FROM object_ledger
-    WHERE source IN :sources
-      AND ((disposition = 'seen' AND (retry_at IS NULL OR retry_at <= :now))
-           OR (disposition = 'claimed' AND lease_until < :now))
+    WHERE source IN :sources AND {kind}
     ORDER BY modified_at, object_id LIMIT :limit {skip_locked}
 )
 RETURNING object_id, source, uri, version, version_id, content_tag, modified_at, size_bytes, attempts,
@@ -324,10 +333,9 @@ def requeue(
 
 def waiting(tx: Connection, sources: Sequence[str], now: datetime) -> int:
     """Count the versions that can be claimed now."""
-    query = """
+    query = f"""
         SELECT count(*) FROM object_ledger
-        WHERE source IN :sources AND ((disposition = 'seen' AND (retry_at IS NULL OR retry_at <= :now))
-                                      OR (disposition = 'claimed' AND lease_until < :now))
+        WHERE source IN :sources AND ({_WAITING} OR disposition = 'claimed' AND lease_until < :now)
     """
     return int(tx.execute(_with_sources(query), {"sources": list(sources), "now": now}).scalar_one())
 

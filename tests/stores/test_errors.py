@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -70,6 +71,12 @@ def test_the_objects_of_a_missing_bucket_are_not_called_gone(kind: str, new_buck
     bucket = replace(new_bucket(kind), url=f"{new_bucket(kind).url}-missing")
     with pytest.raises(stores.BucketMissing, match=r"has no bucket .*-missing: check the source's url"):
         list(bucket.store().read(observed(f"{bucket.url}/key")))
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.csv")).write_bytes(b"x")
+    with pytest.raises(stores.StoreError, match=r"caf\\xe9\.csv' is not UTF-8: rename the file"):
+        list_all(stores.open_store(f"file://{tmp_path}", stores.Access()))
 
 
 WRONG_KEYS = {"SignatureDoesNotMatch": ("owner", "not its secret"), "InvalidAccessKeyId": ("nobody", "owner-secret")}

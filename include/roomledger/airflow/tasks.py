@@ -43,11 +43,19 @@ def plan_loads() -> list[int]:
     return [batches // tasks + (number < batches % tasks) for number in range(tasks)]
 
 
-def load_batches(batches: int, run_id: str) -> dict[str, int]:
+def load_batches(batches: int, run_id: str, *, accept_refusals: bool) -> dict[str, int]:
     """Load this many batches, or fewer when less waits by now; give the counts."""
     warehouse, sources = _open()
     counts = {"objects": 0, "rows_loaded": 0, "rows_refused": 0, "rows_duplicate": 0}
-    for done in pipeline.load(warehouse, sources, _stores(sources), most=batches, started_by=f"airflow {run_id}"):
+    loads = pipeline.load(
+        warehouse,
+        sources,
+        _stores(sources),
+        most=batches,
+        started_by=f"airflow {run_id}",
+        accept_refusals=accept_refusals,
+    )
+    for done in loads:
         counts["objects"] += sum(done.objects.values())
         counts["rows_loaded"] += done.rows_loaded
         counts["rows_refused"] += done.rows_refused

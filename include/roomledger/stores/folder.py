@@ -26,8 +26,8 @@ class Folder:
     """Every regular file below one absolute path, links followed."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
         self._root = Path(stores.split(url)[2])
+        self.url = f"file://{self._root}"
 
     def list(self) -> Iterator[list[Observation]]:
         """See `Store.list`."""
@@ -66,10 +66,18 @@ def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Observat
             # What vanished since, and a link that leads nowhere, is no object.
             continue
         if stat.S_ISREG(status.st_mode):
+            _check_name(path)
             modified_at = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
             yield Observation(f"file://{path}", _version(status), modified_at, status.st_size)
         elif stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in here:
             yield from _files(path, here)
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise stores.StoreError(f"the name of {os.fsencode(path)!r} is not UTF-8: rename the file") from None
 
 
 def _pieces(file: FileIO, seen: Observation) -> Iterator[bytes]:
