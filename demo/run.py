@@ -210,7 +210,7 @@ def _tell_speed(warehouse: Warehouse) -> None:
 
 
 def _tell_session(warehouse: Warehouse, session_id: str, world: World) -> None:
-    """Show one session's record: the media carry the session in their keys, the chat is found by its room and time."""
+    """Show one session's record: some media carry the session in their keys, the chat is found by room and time."""
     session = next(one for one in world.sessions if one.id == session_id)
     given = {"room": session.room_id, "start": session.started_at, "end": session.ended_at}
     said = Table(title=f"One session's record: {session.room_name}", title_justify="left", title_style="bold")
@@ -223,10 +223,10 @@ def _tell_session(warehouse: Warehouse, session_id: str, world: World) -> None:
         """
         for sent_at, name, message in tx.execute(text(chat), given):
             said.add_row(f"{sent_at:%Y-%m-%d %H:%M:%S}", name, message)
-        assets = "SELECT asset_type, count(*) FROM recording_assets WHERE room_id = :room GROUP BY 1 ORDER BY 1"
-        kinds = ", ".join(f"{count} {kind}" for kind, count in tx.execute(text(assets), {"room": session.room_id}))
+        counted = "SELECT asset_type, count(*) FROM recording_assets WHERE session_id = :session GROUP BY 1 ORDER BY 1"
+        kinds = ", ".join(f"{n} {kind}" for kind, n in tx.execute(text(counted), {"session": session_id}))
     console.print(said)
-    console.print(f"Assets of its room: {kinds}.\n", highlight=False)
+    console.print(f"Media that carry this session in their key: {kinds or 'none'}.\n", highlight=False)
 
 
 def _tell_what_next(config: Path) -> None:

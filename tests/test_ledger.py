@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import text
 
 from roomledger import ledger
-from roomledger.commit import Load, Outcome, commit
+from roomledger.commit import commit
 from roomledger.ledger import Claim
 from roomledger.model import Asset, ChatMessage, Ignored, Observation, Refusal
+from roomledger.outcome import Load, Outcome
 from roomledger.settings import Source
 from roomledger.spool import Spool
 from roomledger.warehouse import Warehouse
@@ -120,7 +121,7 @@ def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Ware
     [lost] = claim(ready, "one", now=1)
     assert claim(ready, "two", now=5) == []
     with ready.begin() as tx:
-        assert ledger.renew(tx, "one", at(5)) == 1
+        assert ledger.renew(tx, ready, "one", at(5)) == 1
     assert claim(ready, "two", now=8) == []
     [found] = claim(ready, "two", now=11)
     assert (found.object_id, found.attempts) == (lost.object_id, 2)
@@ -162,7 +163,7 @@ def test_release_gives_back_without_counting_the_attempt(ready: Warehouse) -> No
     note(ready, version("a"))
     claim(ready)
     with ready.begin() as tx:
-        assert ledger.release(tx, "one", "new: given back") == 1
+        assert ledger.release(tx, ready, "one", "new: given back") == 1
     [again] = claim(ready, "two")
     assert again.attempts == 1
 

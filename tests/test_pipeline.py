@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from demo.world import World, generate
 from roomledger import layout, ledger, pipeline
 from roomledger.formats import PARSERS
-from roomledger.model import ASSET_TYPES, BatchRefused, Observation
+from roomledger.model import ASSET_TYPES, Asset, BatchRefused, ChatMessage, Observation, Record, Refusal
 from roomledger.settings import Source
 from roomledger.stores import Store, StoreError
 from roomledger.warehouse import Warehouse, migrate
@@ -251,6 +251,22 @@ def test_a_read_that_fails_is_tried_again_later_and_leaves_nothing_behind(ready:
         change(ready, "UPDATE object_ledger SET retry_at = NULL")
 
 
+def test_a_load_that_is_interrupted_gives_its_claims_back(ready: Warehouse, tmp_path: Path) -> None:
+    source = source_of(tmp_path / "bucket")
+    put(tmp_path / "bucket", chat_key(), chat("hello"))
+    collect(ready, source)
+
+    class Interrupted(Flaky):
+        def read(self, seen: Observation) -> Iterator[bytes]:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(pipeline.load(ready, [source], {"acme": Interrupted(store_of(source))}))
+    assert ask(ready, "SELECT disposition, attempts FROM object_ledger") == [("seen", 0)]
+    load(ready, source)
+    assert messages(ready) == ["hello"]
+
+
 def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_replayed(
     ready: Warehouse, tmp_path: Path
 ) -> None:
@@ -281,9 +297,9 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
     put(bucket, chat_key(2), chat("sesame"), minute=1)
     collect(ready, source)
 
-    def with_a_fault(content: Iterator[bytes], asset: object) -> Iterator[object]:
-        for record in parse(content, asset):  # type: ignore[arg-type]
-            if record[8] == "sesame":  # type: ignore[misc]
+    def with_a_fault(content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:
+        for record in parse(content, asset):
+            if isinstance(record, ChatMessage) and record.message == "sesame":
                 raise KeyError("sesame")
             yield record
 

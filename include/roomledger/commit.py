@@ -7,55 +7,22 @@ meantime is left out with its rows. An object's rows are replaced as a whole by 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
 from roomledger.formats import PARSER_VERSION
-from roomledger.ledger import NEWER, THIS, Claim
-from roomledger.model import Asset
+from roomledger.ledger.order import NEWER, THIS
+from roomledger.outcome import Load, Outcome, settled_rows
 from roomledger.spool import spooled_schema
 from roomledger.warehouse import Rows, Warehouse
 from roomledger.warehouse.schema import (
     FACTS,
     OBJECT_COLUMNS,
     Json,
-    arrow_schema,
     chat_messages,
-    object_ledger,
     refusals,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of reading one claimed version: its next disposition, and the counts that prove it."""
-
-    claim: Claim
-    disposition: str
-    """loaded, refused, unchanged, ignored, missing; seen to try again at `retry_at`."""
-    reason: str
-    asset: Asset | None = None
-    rows_parsed: int = 0
-    rows_refused: int = 0
-    content_sha256: str | None = None
-    retry_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """One committed batch: how many versions and records ended how."""
-
-    load_id: str
-    objects: Mapping[str, int]
-    """Versions by disposition."""
-    rows_loaded: int = 0
-    rows_refused: int = 0
-    rows_duplicate: int = 0
-    lost_claims: int = 0
-    """Versions that another load had taken over: nothing of them was written."""
 
 
 def commit(
@@ -70,7 +37,7 @@ def commit(
     started_by: str,
 ) -> Load:
     """Settle the outcomes of this token's claims and write their rows; `token` becomes the load's id."""
-    warehouse.stage(tx, "settled", _settled(outcomes))
+    warehouse.stage(tx, "settled", settled_rows(outcomes))
     names = {"load": token, "now": now, "parser": PARSER_VERSION}
     tx.execute(text(_LOCKED.format(lock=warehouse.lock)))
     replaced = tx.execute(text(_REPLACED)).scalars().all()
@@ -115,41 +82,6 @@ def commit(
         }
         tx.execute(text(f"INSERT INTO loads ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"), row)
     return load
-
-
-_SETTLED = pa.schema(
-    [
-        field
-        for field in arrow_schema(object_ledger)
-        if field.name
-        in {
-            *("object_id", "uri", "disposition", "reason", "asset_type", "room_id", "session_id", "session_evidence"),
-            *("rows_parsed", "rows_loaded", "rows_refused", "content_sha256", "retry_at"),
-        }
-    ]
-)
-
-
-def _settled(outcomes: Sequence[Outcome]) -> pa.Table:
-    rows = [
-        {
-            "object_id": outcome.claim.object_id,
-            "uri": outcome.claim.seen.uri,
-            "disposition": outcome.disposition,
-            "reason": outcome.reason,
-            "asset_type": outcome.asset and outcome.asset.asset_type,
-            "room_id": outcome.asset and outcome.asset.room_id,
-            "session_id": outcome.asset and outcome.asset.session_id,
-            "session_evidence": "key" if outcome.asset and outcome.asset.session_id else "none",
-            "rows_parsed": outcome.rows_parsed,
-            "rows_loaded": outcome.rows_parsed - outcome.rows_refused,
-            "rows_refused": outcome.rows_refused,
-            "content_sha256": outcome.content_sha256,
-            "retry_at": outcome.retry_at,
-        }
-        for outcome in outcomes
-    ]
-    return pa.Table.from_pylist(rows, schema=_SETTLED)
 
 
 # All versions of the objects at hand, always in the same order: two loads never wait for each other in a ring.

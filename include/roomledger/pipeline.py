@@ -23,17 +23,19 @@ from itertools import count
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from roomledger import layout, ledger
-from roomledger.commit import Load, Outcome, commit
+from roomledger.commit import commit
 from roomledger.model import Asset, BatchRefused, Ignored, Observation
+from roomledger.outcome import Load, Outcome
 from roomledger.reading import read
 from roomledger.settings import Source
 from roomledger.spool import Spool
 from roomledger.stores import Store
-from roomledger.warehouse import Warehouse
+from roomledger.warehouse import Warehouse, WarehouseError
 
-BATCH = 1000
+BATCH = 4000
 """Versions that one load claims and commits together."""
 READS = 16
 """Reads in flight."""
@@ -181,12 +183,12 @@ def load_batch(
                     started_by=started_by,
                 )
                 ledger.release(
-                    tx, token, "new: the load that held it stopped at its batch's refusals; waits to be read"
+                    tx, warehouse, token, "new: the load that held it stopped at its batch's refusals; waits to be read"
                 )
     except BaseException:
         # Without this the claims come free when their lease ends: also then nothing is lost.
-        with suppress(Exception), warehouse.begin() as tx:
-            ledger.release(tx, token, "new: the load that held it ended early; waits to be read")
+        with suppress(DBAPIError, WarehouseError), warehouse.begin() as tx:
+            ledger.release(tx, warehouse, token, "new: the load that held it ended early; waits to be read")
         raise
     if suspects:
         first = next(iter(suspects.values()))
@@ -230,7 +232,7 @@ def _renewing(warehouse: Warehouse, token: str) -> Iterator[None]:
     def renew() -> None:
         while not done.wait(ledger.LEASE.total_seconds() / 3):
             with warehouse.begin() as tx:
-                ledger.renew(tx, token, clock())
+                ledger.renew(tx, warehouse, token, clock())
 
     thread = threading.Thread(target=renew, name="renew", daemon=True)
     thread.start()

@@ -12,7 +12,6 @@ from datetime import datetime
 from itertools import chain
 
 from roomledger import layout
-from roomledger.commit import Outcome
 from roomledger.formats import PARSERS
 from roomledger.formats.media import asset_record
 from roomledger.ledger import MAX_ATTEMPTS, Claim, back_off
@@ -28,6 +27,7 @@ from roomledger.model import (
     Transcript,
     Unreadable,
 )
+from roomledger.outcome import Outcome
 from roomledger.settings import Source
 from roomledger.spool import Spool
 from roomledger.stores import ObjectChanged, ObjectGone, Store, StoreError

@@ -1,0 +1,172 @@
+"""What witnesses say: which object versions exist, and which objects do so no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+from sqlalchemy import Connection, text
+
+from roomledger.ledger.order import NEWER, THIS, locked
+from roomledger.model import Asset, Ignored, Observation
+from roomledger.settings import Source
+from roomledger.warehouse import Warehouse
+from roomledger.warehouse.schema import arrow_schema, object_ledger
+
+_LEDGER_COLUMNS = [column.name for column in object_ledger.columns]
+
+
+def note(
+    tx: Connection,
+    warehouse: Warehouse,
+    source: Source,
+    seen: Sequence[tuple[Observation, Asset | Ignored]],
+    *,
+    witness: str,
+    now: datetime,
+) -> dict[str, int]:
+    """Write down that these versions exist; give the count of new ones by disposition.
+
+    A version that is known changes nothing. An older unread version gives way to a newer one; a version that arrives
+    late, after a newer one, is superseded from the start; one that had gone missing is back with its rows.
+    """
+    warehouse.stage(tx, "noted", _noted(source, {o.object_id: (o, what) for o, what in seen}.values(), witness, now))
+    back = tx.execute(text(_BACK.format(rows=locked(_IS_BACK, warehouse.lock)))).scalars().all()
+    new = tx.execute(text(_NEW)).scalars().all()
+    if new:
+        tx.execute(text(_OUTDATED.format(rows=locked(_IS_OUTDATED, warehouse.lock))))
+    tx.execute(text(_OBSERVED), {"witness": witness, "now": now})
+    if back:
+        _observe(tx, source.name, witness, "back", back, now)
+    counts = {disposition: new.count(disposition) for disposition in set(new)}
+    return counts | ({"back": len(back)} if back else {})
+
+
+_IS_BACK = """
+    disposition = 'missing' AND (object_id IN (SELECT object_id FROM noted)
+                                 OR (loaded_at IS NOT NULL AND uri IN (SELECT uri FROM noted)))
+"""
+
+_BACK = """
+UPDATE object_ledger
+SET disposition = CASE WHEN loaded_at IS NULL THEN 'seen' ELSE 'loaded' END,
+    reason = 'back: the object is in the bucket again', attempts = 0, retry_at = NULL
+WHERE {rows}
+RETURNING object_id
+"""
+
+_NEW = f"""
+INSERT INTO object_ledger ({", ".join(_LEDGER_COLUMNS)})
+SELECT {
+    ", ".join(
+        {
+            "disposition": "CASE WHEN late THEN 'superseded' ELSE disposition END",
+            "reason": "CASE WHEN late THEN 'superseded: a newer version was known already' ELSE reason END",
+        }.get(name, name)
+        for name in _LEDGER_COLUMNS
+    )
+}
+FROM (
+    SELECT noted.*, noted.disposition = 'seen' AND EXISTS (
+        SELECT 1 FROM object_ledger newer
+        WHERE newer.uri = noted.uri AND newer.modified_at > noted.modified_at AND newer.disposition <> 'ignored'
+    ) AS late
+    FROM noted
+    WHERE NOT EXISTS (SELECT 1 FROM object_ledger known WHERE known.object_id = noted.object_id)
+) AS fresh
+ON CONFLICT DO NOTHING
+RETURNING disposition
+"""
+
+_IS_OUTDATED = f"""
+    disposition = 'seen' AND loaded_at IS NULL AND uri IN (SELECT uri FROM noted)
+    AND EXISTS (SELECT 1 FROM object_ledger newer
+                WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'ignored' AND {NEWER} > {THIS})
+"""
+
+_OUTDATED = """
+UPDATE object_ledger
+SET disposition = 'superseded', reason = 'superseded: a newer version was seen before this one was read'
+WHERE {rows}
+"""
+
+_OBSERVED = """
+INSERT INTO observations (object_id, source, witness, kind, observed_at)
+SELECT object_id, source, :witness, 'exists', CAST(:now AS TIMESTAMP WITH TIME ZONE) FROM noted
+WHERE NOT EXISTS (
+    SELECT 1 FROM observations said
+    WHERE said.object_id = noted.object_id AND said.witness = :witness AND said.kind = 'exists'
+)
+"""
+
+
+def _noted(
+    source: Source, seen: Iterable[tuple[Observation, Asset | Ignored]], witness: str, now: datetime
+) -> pa.Table:
+    rows = []
+    for observation, what in seen:
+        asset = what if isinstance(what, Asset) else None
+        reason = what.reason if isinstance(what, Ignored) else "new: waits to be read"
+        rows.append(
+            {
+                "object_id": observation.object_id,
+                "customer": source.customer,
+                "source": source.name,
+                "room_id": asset and asset.room_id,
+                "session_id": asset and asset.session_id,
+                "session_evidence": "key" if asset and asset.session_id else "none",
+                "uri": observation.uri,
+                "version": observation.version,
+                "version_id": observation.version_id,
+                "content_tag": observation.content_tag,
+                "modified_at": observation.modified_at,
+                "size_bytes": observation.size_bytes,
+                "asset_type": asset and asset.asset_type,
+                "disposition": "seen" if asset else "ignored",
+                "reason": reason,
+                "attempts": 0,
+                "rows_parsed": 0,
+                "rows_loaded": 0,
+                "rows_refused": 0,
+                "rows_duplicate": 0,
+                "first_seen_at": now,
+                "first_seen_by": witness,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=arrow_schema(object_ledger))
+
+
+def mark_gone(
+    tx: Connection, warehouse: Warehouse, source: str, uris: Sequence[str], *, witness: str, now: datetime
+) -> int:
+    """Write down that these objects have gone from the bucket: rows stay, nothing is read; give the count."""
+    warehouse.stage(tx, "gone", pa.table({"uri": pa.array(uris, pa.string())}))
+    gone = tx.execute(text(_GONE.format(rows=locked(_IS_GONE, warehouse.lock))), {"source": source}).scalars().all()
+    _observe(tx, source, witness, "gone", gone, now)
+    return len(gone)
+
+
+_IS_PRESENT = "disposition IN ('seen', 'loaded', 'refused', 'unchanged')"
+_IS_GONE = f"source = :source AND {_IS_PRESENT} AND uri IN (SELECT uri FROM gone)"
+
+_GONE = """
+UPDATE object_ledger SET disposition = 'missing', reason = 'missing: the bucket no longer lists the object'
+WHERE {rows}
+RETURNING object_id
+"""
+
+
+def present(tx: Connection, source: str, before: datetime) -> Iterable[Sequence[str]]:
+    """Give, in pages, the addresses that the ledger believes to be in the bucket since before that time."""
+    query = text(
+        f"SELECT DISTINCT uri FROM object_ledger WHERE source = :source AND first_seen_at < :before AND {_IS_PRESENT}"
+    )
+    rows = tx.execute(query, {"source": source, "before": before}, execution_options={"yield_per": 20_000})
+    return (page for page in rows.scalars().partitions())
+
+
+def _observe(tx: Connection, source: str, witness: str, kind: str, objects: Sequence[str], now: datetime) -> None:
+    if objects:
+        query = "INSERT INTO observations (object_id, source, witness, kind, observed_at) VALUES (:o, :s, :w, :k, :t)"
+        tx.execute(text(query), [{"o": o, "s": source, "w": witness, "k": kind, "t": now} for o in objects])

@@ -1,0 +1,50 @@
+"""What is to be read again: settled versions back in the queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from roomledger.ledger.order import NEWER, THIS
+
+
+def requeue(
+    tx: Connection,
+    *,
+    uri: str | None = None,
+    source: str | None = None,
+    reason: str | None = None,
+    everything: bool = False,
+    now: datetime,
+) -> int:
+    """Put the newest version of objects back in the queue, to be read and parsed anew; give the count.
+
+    Alone: objects of which a record or the file was refused. `uri`: that object, whatever became of it. `everything`:
+    all that was loaded, refused or ignored, such as after a change of the parsers or of a source's settings. `source`
+    and `reason` (a refusal's code, or an ignored object's) narrow it down.
+    """
+    conditions = {
+        "uri": "uri = :uri",
+        "source": "source = :source",
+        "reason": "(uri IN (SELECT uri FROM open_refusals WHERE reason_code = :reason) OR reason LIKE :reason || ':%')",
+    }
+    given = {key: value for key, value in (("uri", uri), ("source", source), ("reason", reason)) if value}
+    chosen = [conditions[key] for key in given]
+    if not uri and not everything and not reason:
+        chosen.append("(disposition = 'refused' OR uri IN (SELECT uri FROM open_refusals))")
+    query = f"""
+        WITH open_refusals AS (SELECT uri, reason_code FROM refusals WHERE resolved_at IS NULL)
+        UPDATE object_ledger
+        SET disposition = 'seen', reason = 'replay: to be read again', attempts = 0, retry_at = NULL,
+            replay_requested_at = :now
+        WHERE (disposition IN ('loaded', 'refused', 'unchanged', 'ignored')
+               OR (disposition = 'missing' AND uri IN (SELECT uri FROM open_refusals)))
+          AND {" AND ".join(chosen or ["1 = 1"])}
+          AND NOT EXISTS (
+              SELECT 1 FROM object_ledger newer
+              WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded' AND {NEWER} > {THIS}
+          )
+        RETURNING 1
+    """
+    return len(tx.execute(text(query), given | {"now": now}).all())

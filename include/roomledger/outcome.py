@@ -1,0 +1,78 @@
+"""What came of a load: of each version that it claimed, and of all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from roomledger.ledger import Claim
+from roomledger.model import Asset
+from roomledger.warehouse.schema import arrow_schema, object_ledger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of reading one claimed version: its next disposition, and the counts that prove it."""
+
+    claim: Claim
+    disposition: str
+    """loaded, refused, unchanged, ignored, missing; seen to try again at `retry_at`."""
+    reason: str
+    asset: Asset | None = None
+    rows_parsed: int = 0
+    rows_refused: int = 0
+    content_sha256: str | None = None
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """One committed batch: how many versions and records ended how."""
+
+    load_id: str
+    objects: Mapping[str, int]
+    """Versions by disposition."""
+    rows_loaded: int = 0
+    rows_refused: int = 0
+    rows_duplicate: int = 0
+    lost_claims: int = 0
+    """Versions that another load had taken over: nothing of them was written."""
+
+
+_SETTLED = pa.schema(
+    [
+        field
+        for field in arrow_schema(object_ledger)
+        if field.name
+        in {
+            *("object_id", "uri", "disposition", "reason", "asset_type", "room_id", "session_id", "session_evidence"),
+            *("rows_parsed", "rows_loaded", "rows_refused", "content_sha256", "retry_at"),
+        }
+    ]
+)
+
+
+def settled_rows(outcomes: Sequence[Outcome]) -> pa.Table:
+    """Give the outcomes as rows, named like the columns of the ledger that they change."""
+    rows = [
+        {
+            "object_id": outcome.claim.object_id,
+            "uri": outcome.claim.seen.uri,
+            "disposition": outcome.disposition,
+            "reason": outcome.reason,
+            "asset_type": outcome.asset and outcome.asset.asset_type,
+            "room_id": outcome.asset and outcome.asset.room_id,
+            "session_id": outcome.asset and outcome.asset.session_id,
+            "session_evidence": "key" if outcome.asset and outcome.asset.session_id else "none",
+            "rows_parsed": outcome.rows_parsed,
+            "rows_loaded": outcome.rows_parsed - outcome.rows_refused,
+            "rows_refused": outcome.rows_refused,
+            "content_sha256": outcome.content_sha256,
+            "retry_at": outcome.retry_at,
+        }
+        for outcome in outcomes
+    ]
+    return pa.Table.from_pylist(rows, schema=_SETTLED)
