@@ -117,6 +117,23 @@ def test_only_the_airflow_folder_knows_airflow() -> None:
         assert "airflow" not in imported or module.parent.name == "airflow", module
 
 
+FAILING_RUN = """
+import sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+run = bag.dags["collect"].test()
+[task] = [task for task in run.get_task_instances() if task.task_id == "sources"]
+print("FOUND", run.state, task.state, task.try_number, task.max_tries)
+"""
+
+
+def test_a_mistake_in_the_settings_is_told_at_once_and_not_tried_again(airflow_home: dict[str, str]) -> None:
+    nowhere = airflow_home | {"ROOMLEDGER_CONFIG": "/nowhere/roomledger.toml"}
+    said = run([sys.executable, "-c", FAILING_RUN, str(ROOT / "dags")], nowhere)
+    assert "there is no settings file at /nowhere/roomledger.toml" in said
+    assert said.split("FOUND")[1].split() == ["failed", "failed", "1", "3"]
+
+
 TEST_RUN = """
 import sys
 from airflow.dag_processing.dagbag import DagBag

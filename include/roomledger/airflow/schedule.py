@@ -23,7 +23,7 @@ LEDGER = Asset("roomledger_ledger", group="roomledger")
 RETRIES: dict[str, Any] = {
     "retries": 3,
     "retry_delay": timedelta(seconds=30),
-    "retry_exponential_backoff": True,
+    "retry_exponential_backoff": 2.0,
     "retry_policy": ExceptionRetryPolicy(
         # These wait for a person: trying again would only hide them for a while.
         [RetryRule(["roomledger.settings.SettingsError", "roomledger.model.BatchRefused"], RetryAction.FAIL)]
