@@ -81,7 +81,7 @@ def main() -> int:
         return 1
     found = _found(warehouse)
     _tell(warehouse, world, found)
-    wrong = _differences(world.expected, found)
+    wrong = differences(world.expected, found)
     for line in wrong:
         console.print(line, style="red", highlight=False)
     _tell_what_next(config)
@@ -161,7 +161,8 @@ def _found(warehouse: Warehouse) -> Found:
     return Found(objects, rows, refusals, ignored, duplicates)
 
 
-def _differences(expected: Expected, found: Found) -> list[str]:
+def differences(expected: Expected, found: Found) -> list[str]:
+    """Give a sentence for every kind of count that is not the generator's."""
     return [
         f"{what}: expected {wanted!r}, found {had!r}"
         for what in ("objects", "rows", "refusals", "ignored", "duplicates")

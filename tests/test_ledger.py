@@ -87,7 +87,8 @@ def ask(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
 
 
 def dispositions(warehouse: Warehouse) -> dict[str, str]:
-    return dict(ask(warehouse, "SELECT version, disposition FROM object_ledger"))  # type: ignore[arg-type]
+    rows = ask(warehouse, "SELECT version, disposition FROM object_ledger")
+    return {str(row[0]): str(row[1]) for row in rows}
 
 
 def messages(warehouse: Warehouse) -> list[str]:

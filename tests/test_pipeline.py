@@ -28,8 +28,7 @@ def collect(warehouse: Warehouse, source: Source) -> pipeline.Collected:
 def load(warehouse: Warehouse, *sources: Source, batch: int = 1000, accept_refusals: bool = False) -> int:
     """Load until nothing waits; give the number of loads."""
     stores = {source.name: store_of(source) for source in sources}
-    options = {"batch": batch, "accept_refusals": accept_refusals}
-    return len(list(pipeline.load(warehouse, sources, stores, **options)))  # type: ignore[arg-type]
+    return len(list(pipeline.load(warehouse, sources, stores, batch=batch, accept_refusals=accept_refusals)))
 
 
 def run(warehouse: Warehouse, source: Source) -> None:

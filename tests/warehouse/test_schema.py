@@ -69,7 +69,7 @@ def test_tables_say_their_grain() -> None:
 def test_records_have_the_columns_of_their_table() -> None:
     for record, table in RECORD_TABLES.items():
         own = [column.name for column in table.columns if column.name not in (*OBJECT_COLUMNS, "object_id")]
-        assert list(record._fields) == own, table.name  # type: ignore[attr-defined]
+        assert list(record.__annotations__) == own, table.name
     assert set(RECORD_TABLES.values()) == set(FACTS)
 
 
