@@ -205,7 +205,7 @@ def _tell_speed(warehouse: Warehouse) -> None:
     with warehouse.begin(read_only=True) as tx:
         objects, rows, seconds, loads = tx.execute(text(query)).one()
     console.print(
-        f"{loads} loads took {seconds:.1f} s: {objects / seconds:,.0f} objects/s, {rows / seconds:,.0f} records/s.\n",
+        f"{loads} load(s) took {seconds:.1f} s: {objects / seconds:,.0f} objects/s, {rows / seconds:,.0f} records/s.\n",
         highlight=False,
     )
 
