@@ -318,6 +318,30 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
 
 
+def test_a_replay_parses_bytes_anew_that_were_unchanged(
+    ready: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    content = chat("one", "two").replace(b"10:00:01Z", b"ten past one")
+    put(bucket, chat_key(), content)
+    run(ready, source)
+    put(bucket, chat_key(), content, minute=5)
+    run(ready, source)
+    assert (messages(ready), dispositions(ready)) == (["one"], ["loaded", "unchanged"])
+
+    def mended(content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:
+        return parse([b"".join(content).replace(b"ten past one", b"10:00:01Z")], asset)
+
+    parse = PARSERS["chat"]
+    monkeypatch.setattr("roomledger.reading.PARSERS", {**PARSERS, "chat": mended})
+    with ready.begin() as tx:
+        assert ledger.requeue(tx, now=pipeline.clock()) == 1
+    load(ready, source)
+    assert (messages(ready), dispositions(ready)) == (["one", "two"], ["superseded", "loaded"])
+    assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
+
+
 def test_a_bucket_of_files_that_are_all_refused_stops_the_run(ready: Warehouse, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)

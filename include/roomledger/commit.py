@@ -185,7 +185,7 @@ WHERE resolved_at IS NULL AND object_id IN ({_REPLACED_ROWS})
   AND NOT EXISTS (
       SELECT 1 FROM spooled_refusals again
       WHERE again.object_id = refusals.object_id AND again.ordinal = refusals.ordinal
-        AND again.reason_code = refusals.reason_code AND again.ordinal > 0
+        AND again.reason_code = refusals.reason_code
   )
 """
 
