@@ -373,6 +373,7 @@ def test_a_refused_new_version_leaves_the_rows_of_the_old_one(ready: Warehouse) 
 def test_requeue_takes_what_it_is_told(ready: Warehouse) -> None:
     note(ready, version("a"), version("b", 1, f"{KEY}2"), version("c", 2, f"{KEY}3"))
     note(ready, version("i", uri=f"{KEY}4"), ignore="excluded_by_source: the settings leave out chat")
+    note(ready, version("t", uri=f"{KEY}5"), ignore="thumbnail")
     first, second, third = claim(ready)
     settle(
         ready,
@@ -393,7 +394,8 @@ def test_requeue_takes_what_it_is_told(ready: Warehouse) -> None:
     assert taken() == 2
     assert taken(reason="unexpected_shape") == 1
     assert taken(reason="excluded_by_source") == 1
-    assert taken(everything=True) == 4
+    assert taken(reason="thumbnail") == 1
+    assert taken(everything=True) == 5
     assert taken(uri=KEY) == 1
     assert taken(source="other") == 0
 

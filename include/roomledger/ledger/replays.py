@@ -27,7 +27,8 @@ def requeue(
     conditions = {
         "uri": "uri = :uri",
         "source": "source = :source",
-        "reason": "(uri IN (SELECT uri FROM open_refusals WHERE reason_code = :reason) OR reason LIKE :reason || ':%')",
+        "reason": "(uri IN (SELECT uri FROM open_refusals WHERE reason_code = :reason)"
+        " OR reason = :reason OR reason LIKE :reason || ':%')",
     }
     given = {key: value for key, value in (("uri", uri), ("source", source), ("reason", reason)) if value}
     chosen = [conditions[key] for key in given]
