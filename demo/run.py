@@ -227,7 +227,9 @@ def _tell_session(warehouse: Warehouse, session_id: str, world: World) -> None:
         counted = "SELECT asset_type, count(*) FROM recording_assets WHERE session_id = :session GROUP BY 1 ORDER BY 1"
         kinds = ", ".join(f"{n} {kind}" for kind, n in tx.execute(text(counted), {"session": session_id}))
     console.print(said)
-    console.print(f"Media that carry this session in their key: {kinds or 'none'}.\n", highlight=False)
+    if kinds:
+        console.print(f"Media that carry this session in their key: {kinds}.", highlight=False)
+    console.print()
 
 
 def _tell_what_next(config: Path) -> None:
