@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.8
 export UV_PYTHON_DOWNLOADS := never
-COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-emit-index-url \
-	--no-emit-find-links --annotation-style line --custom-compile-command "make requirements"
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --annotation-style line \
+	--custom-compile-command "make requirements"
 SOURCES := include dags demo tests bench
 
 .DEFAULT_GOAL := help
