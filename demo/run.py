@@ -24,6 +24,7 @@ from sqlalchemy import text
 from demo.airflow import Airflow, AirflowFailed, airflow
 from demo.servers import GcsServer, S3Server, gcs_server, s3_server
 from demo.upload import fill
+from demo.vendor import Vendor, vendor_server
 from demo.world import Expected, World, generate
 from demo.world.model import TABLES
 from roomledger.settings import read
@@ -31,6 +32,8 @@ from roomledger.warehouse import Warehouse, migrate, open_warehouse
 
 FOLDER = Path(__file__).parent.parent / ".work" / "demo"
 _PATIENCE_S = 240
+_ASSETS = "disposition IN ('loaded', 'refused')"
+_CODE = "split_part(session_reason, ':', 1)"
 
 console = Console()
 
@@ -43,6 +46,8 @@ class Found:
     rows: dict[str, int]
     refusals: dict[str, int]
     ignored: dict[str, int]
+    evidence: dict[str, int]
+    unplaced: dict[str, int]
     duplicates: int
 
 
@@ -55,14 +60,16 @@ def main() -> int:
         world = generate()
     size = sum(len(thing.content) for thing in world.objects)
     console.print(
-        f"Two invented customers, {len(world.sessions)} sessions, {len(world.objects):,} objects, {size / 1e6:.0f} MB.",
+        f"Two invented customers, {len(world.sessions)} sessions, {len(world.objects):,} objects, {size / 1e6:.0f} MB, "
+        f"and a stand-in for the vendor's API, which names {sum(len(w.assets) for w in world.workspaces):,} assets.",
         highlight=False,
     )
     try:
         with ExitStack() as stack:
             s3 = stack.enter_context(s3_server(FOLDER / "s3"))
             gcs = stack.enter_context(gcs_server(FOLDER / "gcs"))
-            config = _settings(world, s3, gcs)
+            vendor = stack.enter_context(vendor_server(world.workspaces))
+            config = _settings(world, s3, gcs, vendor)
             warehouse = open_warehouse(read(config, {}))
             migrate.upgrade(warehouse)
             uploads = Thread(target=_upload, args=(world, s3, gcs))
@@ -71,7 +78,7 @@ def main() -> int:
                 airflow(
                     FOLDER / "airflow",
                     {"roomledger_collect": 4, "roomledger_load": 2},
-                    {"ROOMLEDGER_CONFIG": str(config)} | _connections(s3, gcs),
+                    {"ROOMLEDGER_CONFIG": str(config)} | _connections(world, s3, gcs),
                 )
             )
             uploads.join()
@@ -90,7 +97,7 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def _settings(world: World, s3: S3Server, gcs: GcsServer) -> Path:
+def _settings(world: World, s3: S3Server, gcs: GcsServer, vendor: Vendor) -> Path:
     endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
     lines = ["[warehouse]", 'url = "duckdb:///warehouse.duckdb"']
     for bucket in world.buckets:
@@ -103,12 +110,22 @@ def _settings(world: World, s3: S3Server, gcs: GcsServer) -> Path:
             f'connection = "{bucket.scheme}_demo"',
             f'endpoint = "{endpoints[bucket.scheme]}"',
         ]
+    for workspace in world.workspaces:
+        lines += [
+            "",
+            "[[source]]",
+            f'name = "{workspace.source}"',
+            f'customer = "{workspace.customer}"',
+            f'url = "{workspace.url}"',
+            f'connection = "{workspace.name}_demo"',
+            f'endpoint = "{vendor.endpoint}"',
+        ]
     config = FOLDER / "roomledger.toml"
     config.write_text("\n".join(lines) + "\n")
     return config
 
 
-def _connections(s3: S3Server, gcs: GcsServer) -> dict[str, str]:
+def _connections(world: World, s3: S3Server, gcs: GcsServer) -> dict[str, str]:
     """Airflow reads connections from variables; those of the demo are no secrets."""
     connections: dict[str, dict[str, Any]] = {
         "s3_demo": {
@@ -119,13 +136,17 @@ def _connections(s3: S3Server, gcs: GcsServer) -> dict[str, str]:
         },
         "gs_demo": {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": "demo"}},
     }
+    for workspace in world.workspaces:
+        keys = {"conn_type": "generic", "login": workspace.access_key, "password": workspace.secret}
+        connections[f"{workspace.name}_demo"] = keys
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
 
 
 def _upload(world: World, s3: S3Server, gcs: GcsServer) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("filling the buckets while Airflow starts", total=len(world.objects))
+        stored = sum(thing.source in {bucket.source for bucket in world.buckets} for thing in world.objects)
+        task = progress.add_task("filling the buckets while Airflow starts", total=stored)
         fill(world, s3, gcs, lambda: progress.advance(task))
 
 
@@ -157,15 +178,22 @@ def _found(warehouse: Warehouse) -> Found:
         refusals = dict(Counter(codes))
         reasons = tx.execute(text("SELECT reason FROM object_ledger WHERE disposition = 'ignored'")).scalars()
         ignored = dict(Counter(reason.split(":")[0] for reason in reasons))
+        evidence, unplaced = (
+            dict(tx.execute(text(query)).tuples().all())
+            for query in (
+                f"SELECT session_evidence, count(*) FROM object_ledger WHERE {_ASSETS} GROUP BY 1",
+                f"SELECT {_CODE}, count(*) FROM object_ledger WHERE session_id IS NULL AND {_ASSETS} GROUP BY 1",
+            )
+        )
         duplicates = tx.execute(text("SELECT CAST(sum(rows_duplicate) AS BIGINT) FROM object_ledger")).scalar_one()
-    return Found(objects, rows, refusals, ignored, duplicates)
+    return Found(objects, rows, refusals, ignored, evidence, unplaced, duplicates)
 
 
 def differences(expected: Expected, found: Found) -> list[str]:
     """Give a sentence for every kind of count that is not the generator's."""
     return [
         f"{what}: expected {wanted!r}, found {had!r}"
-        for what in ("objects", "rows", "refusals", "ignored", "duplicates")
+        for what in ("objects", "rows", "refusals", "ignored", "evidence", "unplaced", "duplicates")
         if (wanted := getattr(expected, what)) != (had := getattr(found, what))
     ]
 
@@ -181,7 +209,9 @@ def _tell(warehouse: Warehouse, world: World, found: Found) -> None:
         )
     rows = _pairs("What was loaded", "table", "rows", found.rows)
     refusals = _pairs("What was refused, kept with its bytes", "reason", "records and files", found.refusals)
-    for table in (objects, rows, refusals):
+    evidence = _pairs("How the session of each file is known", "evidence", "files", found.evidence)
+    unplaced = _pairs("Files that belong to no known session, and why", "reason", "files", found.unplaced)
+    for table in (objects, rows, refusals, evidence, unplaced):
         console.print(table)
     console.print(f"{found.duplicates} message(s) stood twice in their file and were stored once.", highlight=False)
     _tell_speed(warehouse)
@@ -211,32 +241,32 @@ def _tell_speed(warehouse: Warehouse) -> None:
 
 
 def _tell_session(warehouse: Warehouse, session_id: str, world: World) -> None:
-    """Show one session's record: some media carry the session in their keys, the chat is found by room and time."""
+    """Show one session's record on its own clock."""
     session = next(one for one in world.sessions if one.id == session_id)
-    given = {"room": session.room_id, "start": session.started_at, "end": session.ended_at}
     said = Table(title=f"One session's record: {session.room_name}", title_justify="left", title_style="bold")
-    for column in ("when", "who", "what"):
-        said.add_column(column, overflow="fold")
+    for column in ("seconds", "who", "", "what"):
+        said.add_column(column, overflow="fold", justify="right" if column == "seconds" else "left")
     with warehouse.begin(read_only=True) as tx:
-        chat = """
-            SELECT sent_at, sender_name, message FROM chat_messages
-            WHERE room_id = :room AND recorder_started_at BETWEEN :start AND :end ORDER BY sent_at, ordinal LIMIT 5
+        timeline = """
+            SELECT offset_s, name, kind, text FROM session_timeline
+            WHERE session_id = :session AND offset_s IS NOT NULL ORDER BY offset_s, ordinal LIMIT 20
         """
-        for sent_at, name, message in tx.execute(text(chat), given):
-            said.add_row(f"{sent_at:%Y-%m-%d %H:%M:%S}", name, message)
-        counted = "SELECT asset_type, count(*) FROM recording_assets WHERE session_id = :session GROUP BY 1 ORDER BY 1"
-        kinds = ", ".join(f"{n} {kind}" for kind, n in tx.execute(text(counted), {"session": session_id}))
+        for offset, name, kind, told in tx.execute(text(timeline), {"session": session_id}):
+            said.add_row(f"{offset:.1f}", name or "", kind.replace("_", " "), told or "")
+        counted = (
+            "SELECT attendees, messages, sentences, assets_by_type FROM session_overview WHERE session_id = :session"
+        )
+        people, messages, sentences, kinds = tx.execute(text(counted), {"session": session_id}).one()
     console.print(said)
-    if kinds:
-        console.print(f"Media that carry this session in their key: {kinds}.", highlight=False)
-    console.print()
+    whole = f"In all: {people} people, {messages} messages, {sentences} sentences; assets: {kinds}.\n"
+    console.print(whole, highlight=False)
 
 
 def _tell_what_next(config: Path) -> None:
     shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
     command = f".venv/bin/roomledger {{}} --config {shown}"
     console.print("The warehouse file is yours to look at:")
-    for verb in ("status", 'sql "SELECT sender_name, message FROM chat_messages LIMIT 5"'):
+    for verb in ("status", "audit completeness", 'sql "SELECT sender_name, message FROM chat_messages LIMIT 5"'):
         console.print("  " + command.format(verb), highlight=False, soft_wrap=True, markup=False)
     warehouse = shown.with_name("warehouse.duckdb")
     console.print(f"  .venv/bin/python -c \"import duckdb; print(duckdb.connect('{warehouse}').sql('SHOW TABLES'))\"\n",

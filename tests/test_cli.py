@@ -72,7 +72,7 @@ def test_a_newcomers_path(config: Path) -> None:
     assert [(row["reason_code"], row["example"]) for row in status["refusals"]] == [("missing_column", bad)]
     where = told("where", uri, config=config)
     assert where["versions"][0]["disposition"] == "loaded"
-    assert {row["table_name"]: row["row_count"] for row in where["rows"]} == {"chat_messages": 2, "recording_assets": 1}
+    assert {row["table_name"]: row["row_count"] for row in where["rows"]} == {"chat_messages": 2, "object_assets": 1}
     assert "missing_column" in roomledger("where", bad, config=config).stdout
 
     assert [row["refused"] for row in told("replay", config=config)] == [1]

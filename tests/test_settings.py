@@ -13,12 +13,27 @@ from roomledger.settings import SettingsError, Source
 
 WAREHOUSE = '[warehouse]\nurl = "duckdb:///w.duckdb"\n'
 SOURCE = '[[source]]\nname = "acme"\ncustomer = "Acme"\nurl = "s3://acme-recordings/live/eu/"\n'
+WORKSPACE = '[[source]]\nname = "talk"\ncustomer = "Acme"\nurl = "100ms://acme-eu"\n'
 
 
 def read(tmp_path: Path, document: str, **environ: str) -> settings.Settings:
     path = tmp_path / "roomledger.toml"
     path.write_text(document)
     return settings.read(path, environ)
+
+
+def test_a_workspace_is_a_source(tmp_path: Path) -> None:
+    more = 'connection = "acme_keys"\nlook_back_days = 3\nunfinished_days = 20\n'
+    bucket, talk = read(tmp_path, WAREHOUSE + SOURCE + WORKSPACE + more).sources
+    assert (bucket.is_workspace, talk.is_workspace) == (False, True)
+    assert talk == Source(
+        name="talk",
+        customer="Acme",
+        url="100ms://acme-eu",
+        connection="acme_keys",
+        look_back_days=3,
+        unfinished_days=20,
+    )
 
 
 def test_a_source_with_everything(tmp_path: Path) -> None:
@@ -76,6 +91,10 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
             WAREHOUSE + SOURCE + SOURCE.replace('"acme"', '"two"').replace("/eu/", ""),
             "overlap: an object belongs to one",
         ),
+        (WAREHOUSE + WORKSPACE.replace("acme-eu", "Acme EU!"), "'100ms://Acme EU!' names no workspace"),
+        (WAREHOUSE + WORKSPACE + 'region = "eu"\n', "source talk: unknown key 'region': a source knows name, customer"),
+        (WAREHOUSE + WORKSPACE + "look_back_days = 0\n", "look_back_days = 0: give whole days from 1 to 90"),
+        (WAREHOUSE + SOURCE + "look_back_days = 2\n", "source acme: unknown key 'look_back_days'"),
         (WAREHOUSE + SOURCE + 'include = ["chats"]\n', "include: 'chats' is no asset type: choose from room-composite"),
         (WAREHOUSE + SOURCE + 'include = "chat"\n', "'include' must be a list of asset types"),
         (WAREHOUSE + SOURCE + 'include = ["chat"]\nexclude = ["chat"]\n', "leave no asset type"),

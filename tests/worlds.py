@@ -13,7 +13,8 @@ from demo.world import WorldObject
 from roomledger.settings import Source
 from roomledger.stores import Access, Store, open_store
 from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import FACTS, object_ledger, refusals
+from roomledger.warehouse.schema import FACTS, SAID, object_ledger, refusals
+from roomledger.warehouse.views import recording_assets
 
 CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,MessageID\n"
 
@@ -59,10 +60,11 @@ def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
 
 def contents(warehouse: Warehouse) -> Mapping[str, list[tuple[Any, ...]]]:
     """All rows but for what differs from run to run: load ids, the times and the numbers of attempts."""
-    varying = {"load_id", "loaded_at", "first_seen_at", "refused_at", "resolved_at", "attempts", "retry_at"}
+    varying = {"load_id", "loaded_at", "refused_at", "resolved_at", "attempts", "retry_at"}
+    varying |= {"first_seen_at", "first_seen_by", "read_at", "check_at"}
     found = {}
     with warehouse.begin(read_only=True) as tx:
-        for table in (*FACTS, refusals, object_ledger):
+        for table in (*FACTS, *SAID, recording_assets, refusals, object_ledger):
             columns = [column for column in table.columns if column.name not in varying]
             found[table.name] = sorted((tuple(row) for row in tx.execute(select(*columns))), key=repr)
     return found

@@ -1,13 +1,13 @@
-"""A fortnight of two invented customers: every object of their buckets, and what a load of all of it must show.
+"""A fortnight of two invented customers: their buckets, what the vendor says of them, and what a load must show.
 
 `generate(seed)` is pure: the same seed gives the same bytes on every machine. What must come out is counted while the
 files are written, from what was meant, and never by reading them back, so that it can judge the parsers.
 """
 
+from demo.world.expected import Expected, Showcase, World, expect
 from demo.world.generate import MINIMUM_SESSIONS, generate
 from demo.world.model import (
     Bucket,
-    Expected,
     Job,
     Message,
     Outcome,
@@ -15,14 +15,13 @@ from demo.world.model import (
     Section,
     Sentence,
     Session,
-    Showcase,
-    World,
     WorldObject,
     digest,
-    expect,
 )
+from demo.world.workspace import CANARIES, Workspace
 
 __all__ = [
+    "CANARIES",
     "MINIMUM_SESSIONS",
     "Bucket",
     "Expected",
@@ -34,6 +33,7 @@ __all__ = [
     "Sentence",
     "Session",
     "Showcase",
+    "Workspace",
     "World",
     "WorldObject",
     "digest",

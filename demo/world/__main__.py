@@ -28,15 +28,19 @@ def main() -> None:
 
 def _summarise(world: World) -> None:
     expected = world.expected
-    for bucket in world.buckets:
-        outcomes = ", ".join(f"{count} {name}" for name, count in sorted(expected.objects[bucket.source].items()))
-        print(f"{bucket.source:<14} {bucket.url:<42} {outcomes}")
+    addresses = {bucket.source: bucket.url for bucket in world.buckets}
+    addresses |= {workspace.source: workspace.url for workspace in world.workspaces}
+    for source, url in addresses.items():
+        outcomes = ", ".join(f"{count} {name}" for name, count in sorted(expected.objects[source].items()))
+        print(f"{source:<14} {url:<42} {outcomes}")
     types = Counter(thing.asset_type or "no asset" for thing in world.objects)
     tables: dict[str, Mapping[str, int]] = {
         "objects by type": types,
         "rows": expected.rows,
         "refusals": expected.refusals,
         "ignored objects": expected.ignored,
+        "objects by what gives them their session": expected.evidence,
+        "objects without a session": expected.unplaced,
         "repeated messages": {"in one file": expected.duplicates, "by a second recorder": expected.recorded_twice},
     }
     for title, counts in tables.items():

@@ -14,6 +14,11 @@ def hex_id(created_at: datetime, rng: Random) -> str:
     return f"{epoch_ms(created_at) // 1000:08x}{rng.getrandbits(64):016x}"
 
 
+def made_at(hex_digits: str) -> datetime:
+    """When an id was made, in whole seconds."""
+    return _EPOCH + timedelta(seconds=int(hex_digits[:8], 16))
+
+
 def uuid_text(rng: Random) -> str:
     """A random UUID."""
     return str(UUID(int=rng.getrandbits(128), version=4))

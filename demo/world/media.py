@@ -1,13 +1,15 @@
 """Media objects of one recording job, and where the vendor puts them; their few bytes are placeholders.
 
 Keys are relative to the customer's prefix (vendor documentation; `stream` and `hls-vod` are the layout of 2022).
-Where an unzipped VOD keeps its playlist and segments is not documented: their place is invented.
+Where an unzipped VOD keeps its playlist and segments is not documented: their place is invented. What the vendor's
+record says of each stands beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Any
 
 from demo.world.ids import epoch_ms, uuid_text
 from demo.world.model import File, Job, Session, ignored, loaded
@@ -15,8 +17,12 @@ from demo.world.model import File, Job, Session, ignored, loaded
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SEGMENT_SECONDS = 6
 
+_RESOLUTION = {"resolution": {"width": 1280, "height": 720}}
+
 STYLES = {
     "beam": ("room-composite",),
+    "rtmp": ("room-composite",),
+    "archive": ("room-composite", "track"),
     "sfu": ("room-composite-legacy", "track", "stream"),
     "hls": ("room-composite", "room-vod"),
     "hls-zip": ("room-composite", "room-vod"),
@@ -28,12 +34,18 @@ STYLES = {
 def record(style: str, session: Session, job: Job, rng: Random) -> list[File]:
     """All media objects of a job that records in this style."""
     date, epoch = f"{session.started_at:%Y%m%d}", epoch_ms(job.started_at)
-    if style == "beam":
-        name = f"Rec-{session.room_id}-{epoch}.mp4"
-        return [_media(f"beam/{session.room_id}/{date}/{name}", "room-composite", "beam", rng)]
+    if style in ("beam", "rtmp"):
+        return [_media(beam_key(session, job), "room-composite", "beam", rng, "start", _RESOLUTION)]
+    if style == "archive":
+        return list(_archive(f"archive/{job.id}", session, rng))
     if style == "sfu":
         return list(_sfu(f"{session.room_id}/{date}/{session.id}", session, epoch, rng))
     return list(_live_stream(style, f"hls/{session.room_id}/{date}/{epoch}", f"Rec-{session.room_id}-{epoch}", rng))
+
+
+def beam_key(session: Session, job: Job) -> str:
+    """Where the composite of a job lies that a browser recorded."""
+    return f"beam/{session.room_id}/{session.started_at:%Y%m%d}/Rec-{session.room_id}-{epoch_ms(job.started_at)}.mp4"
 
 
 def chat_key(session: Session, job: Job) -> str:
@@ -56,40 +68,66 @@ def foreign() -> list[File]:
 
 def _sfu(folder: str, session: Session, epoch: int, rng: Random) -> Iterator[File]:
     """The composite, an audio and a video track of up to four peers, and the streams of two of them."""
-    yield _media(f"{folder}/Rec-{session.id}-{epoch}.mp4", "room-composite-legacy", "legacy_composite", rng)
+    name = f"{folder}/Rec-{session.id}-{epoch}.mp4"
+    yield _media(name, "room-composite-legacy", "legacy_composite", rng, "session")
     people = [peer for peer in session.peers if not peer.is_recorder]
     for number, peer in enumerate(people[:4]):
         stream = uuid_text(rng)
-        for _ in ("audio", "video"):
-            yield _media(f"{folder}/{peer.id}/{stream}/{uuid_text(rng)}.webm", "track", "track", rng)
+        ids = {"stream_id": stream, "peer_id": peer.id}
+        for kind in ("audio", "video"):
+            track = uuid_text(rng)
+            said = {"track_id": track, **ids, "track_type": kind}
+            yield _media(f"{folder}/{peer.id}/{stream}/{track}.webm", "track", "track", rng, "session", said)
         if number < 2:
-            yield _media(f"{folder}/{peer.id}/{stream}/{stream}.mp4", "stream", "stream", rng)
+            said = {**ids, "user_id": peer.user_id, "stream_type": "regular"}
+            yield _media(f"{folder}/{peer.id}/{stream}/{stream}.mp4", "stream", "stream", rng, "session", said)
+
+
+def _archive(folder: str, session: Session, rng: Random) -> Iterator[File]:
+    """A composite and a track where no recording is known to lie: only the vendor's record says what they are."""
+    track = {"track_id": uuid_text(rng), "stream_id": uuid_text(rng), "peer_id": session.peers[0].id}
+    composite = _media(f"{folder}/video.mp4", "room-composite", "named_media", rng, said=_RESOLUTION)
+    sound = _media(f"{folder}/sound.webm", "track", "named_media", rng, said={**track, "track_type": "audio"})
+    for file in (composite, sound):
+        yield file._replace(alone=ignored("media_of_unknown_layout"))
 
 
 def _live_stream(style: str, folder: str, name: str, rng: Random) -> Iterator[File]:
     """Two or three layers, thumbnails, and the VOD: zipped, zipped in the layout of 2022, or playlist and segments."""
-    for layer in range(rng.randint(2, 3)):
-        yield _media(f"{folder}/file-recording/{name}-{layer}.mp4", "room-composite", "live_stream_layer", rng)
-    for offset in (60, 120):
-        picture = _PNG + _placeholder(f"{folder} {offset}", rng)
-        yield File(f"{folder}/thumbnails/{offset}.png", None, "thumbnail", picture, ignored("thumbnail"))
+    layers = rng.randint(2, 3)
+    for layer in range(layers):
+        key = f"{folder}/file-recording/{name}-{layer}.mp4"
+        metadata = {**_RESOLUTION, "layer": str(layer)}
+        yield _media(key, "room-composite", "live_stream_layer", rng, "start", metadata)
+    pictures = tuple(f"{folder}/thumbnails/{offset}.png" for offset in (60, 120))
+    for key in pictures:
+        yield File(key, None, "thumbnail", _PNG + _placeholder(key, rng), ignored("thumbnail"))
+    said: dict[str, Any] = {"num_layers": str(layers), "max_width": 1280, "max_height": 720}
     if style == "hls-zip":
-        yield _media(f"{folder}/vod/{name}.zip", "room-vod", "vod_zip", rng)
+        yield _media(f"{folder}/vod/{name}.zip", "room-vod", "vod_zip", rng, "start", said, pictures)
     elif style == "hls-zip-2022":
-        yield _media(f"{folder}/hls-vod/{name}.zip", "room-vod", "vod_zip_2022", rng)
+        yield _media(f"{folder}/hls-vod/{name}.zip", "room-vod", "vod_zip_2022", rng, "start", said, pictures)
     else:
         segments = [f"segment-{number:05}.ts" for number in range(rng.randint(20, 36))]
         head = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{_SEGMENT_SECONDS}\n"
         lines = "".join(f"#EXTINF:{_SEGMENT_SECONDS}.0,\n{segment}\n" for segment in segments)
         playlist = f"{head}{lines}#EXT-X-ENDLIST\n".encode()
-        yield File(f"{folder}/vod/master.m3u8", "room-vod", "vod_playlist", playlist, loaded())
+        yield File(f"{folder}/vod/master.m3u8", "room-vod", "vod_playlist", playlist, loaded(), "start", said, pictures)
         for segment in segments:
             content = _placeholder(f"{folder} {segment}", rng)
             yield File(f"{folder}/vod/{segment}", None, "vod_segment", content, ignored("vod_segment"))
 
 
-def _media(key: str, asset_type: str, case: str, rng: Random) -> File:
-    return File(key, asset_type, case, _placeholder(key, rng), loaded())
+def _media(
+    key: str,
+    asset_type: str,
+    case: str,
+    rng: Random,
+    tells: str = "nothing",
+    said: dict[str, Any] | None = None,
+    thumbnails: Sequence[str] = (),
+) -> File:
+    return File(key, asset_type, case, _placeholder(key, rng), loaded(), tells, said or {}, tuple(thumbnails))
 
 
 def _placeholder(what: str, rng: Random) -> bytes:

@@ -1,15 +1,20 @@
-"""What the invented world consists of: buckets, sessions, objects, and what a load makes of each object."""
+"""What the invented world is made of: buckets, sessions, objects, and what a load makes of each object."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 TABLES = (
+    "rooms",
+    "sessions",
+    "peers",
+    "recordings",
+    "asset_records",
+    "object_assets",
     "recording_assets",
     "chat_messages",
     "transcripts",
@@ -33,11 +38,21 @@ class Bucket:
     """`s3` or `gs`."""
     name: str
     prefix: str
+    is_vendors: bool = False
+    """The vendor's own, which nobody can list: its source is the customer's workspace."""
 
     @property
     def url(self) -> str:
         """`scheme://bucket/prefix`, as a source's settings name it."""
         return f"{self.scheme}://{self.name}/{self.prefix}".rstrip("/")
+
+    def place(self, key: str) -> str:
+        """The key in the bucket of what lies at `key` below the prefix."""
+        return f"{self.prefix}/{key}".removeprefix("/")
+
+    def uri(self, key: str) -> str:
+        """The address of what lies at `key` below the prefix."""
+        return f"{self.scheme}://{self.name}/{self.place(key)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +71,13 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A recording or live stream job."""
+    """A recording, live stream or external stream job."""
 
     id: str
     kind: str
-    """`recording` or `live-stream`."""
+    """`recording`, `live-stream` or `external-stream`."""
     status: str
-    """`completed`, or `failed`: then nothing of it ever reaches the bucket."""
+    """`completed`, or `failed`: then hardly anything of it ever reaches the bucket."""
     started_at: datetime
     stopped_at: datetime
     planned: tuple[str, ...]
@@ -130,8 +145,8 @@ class Outcome:
 
 
 def loaded(**rows: int) -> Outcome:
-    """Loaded without any fault: these rows, and the one of `recording_assets`."""
-    return Outcome("loaded", {"recording_assets": 1, **rows})
+    """Loaded without any fault: these rows, and the one of `object_assets`."""
+    return Outcome("loaded", {"object_assets": 1, **rows})
 
 
 def refused(reason_code: str) -> Outcome:
@@ -155,11 +170,23 @@ class File(NamedTuple):
     """Name of the awkward case that it shows, or of its plain kind."""
     content: bytes
     outcome: Outcome
+    tells: str = "nothing"
+    """What its key tells: the `session`; room and recorder's `start`; the `room`; `nothing` of these."""
+    metadata: Mapping[str, Any] = {}
+    """What the vendor's record says beyond what all records do."""
+    thumbnails: tuple[str, ...] = ()
+    """Their keys, below the customer's prefix."""
+    is_named: bool = True
+    """The vendor's API has a record of it, if it is an asset."""
+    lost: str | None = None
+    """Why no session is found by room and recorder's start."""
+    alone: Outcome | None = None
+    """What a load makes of it that has no vendor to ask, where that is different."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorldObject:
-    """An object of a bucket, with the truth about it that its key may not tell."""
+    """An object of a bucket, or a text that the vendor holds, with the truth about it that its key may not tell."""
 
     customer: str
     source: str
@@ -174,72 +201,26 @@ class WorldObject:
     outcome: Outcome
     written_at: datetime
     """When it reached the bucket, in the world's own time."""
+    evidence: str
+    """What gives it its session once everything was read: `asset_record`, `key`, `time_window` or `none`."""
+    reason: str | None
+    """Why it has no session, where it is an asset and has none."""
+    alone: Outcome | None
+    """What a load makes of it that has no vendor to ask; None if it never hears of it."""
+    tells: str
+    """What its key tells: see `File`."""
+
+    def evidence_alone(self) -> tuple[str, str | None]:
+        """Evidence and reason after a load that has no vendor to ask."""
+        return _EVIDENCE_ALONE[self.tells]
 
 
-@dataclass(frozen=True, slots=True)
-class Showcase:
-    """All that was said in one session without any fault in its files."""
-
-    session_id: str
-    chat: tuple[Message, ...]
-    transcript: tuple[Sentence, ...]
-    summary: tuple[Section, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a load of some objects must show."""
-
-    objects: Mapping[str, Mapping[str, int]]
-    """Objects by source and disposition."""
-    rows: Mapping[str, int]
-    """Rows by table."""
-    refusals: Mapping[str, int]
-    """Refused records and files by reason code."""
-    ignored: Mapping[str, int]
-    """Objects by the reason for ignoring them."""
-    duplicates: int
-    """Records left out because their own file holds them already."""
-    recorded_twice: int
-    """Loaded chat rows whose message another recorder of the session wrote too, not counting the first."""
-    showcase: Showcase | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything, in the order in which it reached the buckets."""
-
-    buckets: tuple[Bucket, ...]
-    sessions: tuple[Session, ...]
-    objects: tuple[WorldObject, ...]
-    expected: Expected
-
-
-def expect(objects: Iterable[WorldObject], showcase: Showcase | None = None) -> Expected:
-    """Add up the outcomes of these objects: the whole world, or one customer, or one day of it."""
-    dispositions: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    rows = Counter(dict.fromkeys(TABLES, 0))
-    refusals: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    messages: Counter[tuple[str | None, str]] = Counter()
-    duplicates = 0
-    for thing in objects:
-        outcome = thing.outcome
-        dispositions[thing.source][outcome.disposition] += 1
-        rows.update(outcome.rows)
-        refusals.update(outcome.refusals)
-        reasons.update([outcome.ignored_as] if outcome.ignored_as else [])
-        messages.update((thing.session_id, message_id) for message_id in outcome.message_ids)
-        duplicates += outcome.duplicates
-    return Expected(
-        objects={source: dict(counts) for source, counts in dispositions.items()},
-        rows=dict(rows),
-        refusals=dict(refusals),
-        ignored=dict(reasons),
-        duplicates=duplicates,
-        recorded_twice=messages.total() - len(messages),
-        showcase=showcase,
-    )
+_EVIDENCE_ALONE: Mapping[str, tuple[str, str | None]] = {
+    "session": ("key", None),
+    "start": ("none", "no_session_known"),
+    "room": ("none", "no_recorder_start"),
+    "nothing": ("none", "no_room_in_key"),
+}
 
 
 def digest(objects: Iterable[WorldObject]) -> str:

@@ -32,19 +32,31 @@ def hold(customer: str, cast: Cast, count: int, rng: Random) -> list[Session]:
         start = timedelta(hours=_FIRST_HOUR) + slot * _SLOT if index != 1 else _BEFORE_MIDNIGHT
         started_at = FIRST_DAY + timedelta(days=day) + start + timedelta(milliseconds=rng.randrange(20 * 60_000))
         ended_at = started_at + timedelta(milliseconds=rng.randrange(45 * 60_000, 95 * 60_000))
-        sessions.append(
-            Session(
-                id=hex_id(started_at, rng),
-                customer=customer,
-                room_id=rooms[room][0],
-                room_name=rooms[room][1],
-                started_at=started_at,
-                ended_at=ended_at,
-                peers=_people(cast, rng.sample(cast.moderators, min(index, 1)), started_at, ended_at, rng),
-                jobs=(),
-            )
-        )
+        moderators = rng.sample(cast.moderators, min(index, 1))
+        sessions.append(meet(customer, cast, rooms[room], moderators, started_at, ended_at, rng))
     return sessions
+
+
+def meet(
+    customer: str,
+    cast: Cast,
+    room: tuple[str, str],
+    moderators: list[str],
+    started_at: datetime,
+    ended_at: datetime,
+    rng: Random,
+) -> Session:
+    """One session in a room, given by id and name."""
+    return Session(
+        id=hex_id(started_at, rng),
+        customer=customer,
+        room_id=room[0],
+        room_name=room[1],
+        started_at=started_at,
+        ended_at=ended_at,
+        peers=_people(cast, moderators, started_at, ended_at, rng),
+        jobs=(),
+    )
 
 
 def converse(session: Session, cast: Cast, start: datetime, stop: datetime, rng: Random) -> list[Message]:

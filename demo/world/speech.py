@@ -53,7 +53,15 @@ def write(case: str, said: Sequence[Sentence], folder: str) -> list[File]:
     if case != "plain":
         key, content, outcome = CASES[case](said)
         files[key] = (case, content, outcome)
-    return [File(key.format(folder), "transcript", *file) for key, file in files.items()]
+    return [
+        File(key.format(folder), "transcript", *file, tells="room", metadata={"output_mode": _mode(key, file[0])})
+        for key, file in files.items()
+    ]
+
+
+def _mode(key: str, case: str) -> str:
+    """The form that the vendor's record gives, which is the true one."""
+    return "srt" if case == "srt_named_json" else key.rpartition(".")[2]
 
 
 def to_json(said: Sequence[Sentence], time: Callable[[int], Any] = str) -> bytes:

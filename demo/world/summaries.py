@@ -49,4 +49,5 @@ def write(case: str, sections: Sequence[Section], folder: str) -> File:
     if case == "bad_json_summary":
         content, outcome = content[: content.rindex(b",")], refused("bad_json")
     name = case if case in DIRTY else "plain_summary"
-    return File(f"transcripts/{folder}/summary.json", "summary", name, content, outcome)
+    said = {"output_mode": "json"}
+    return File(f"transcripts/{folder}/summary.json", "summary", name, content, outcome, "room", said)

@@ -11,7 +11,7 @@ from demo.world import chat, speech, summaries
 
 Case = TypeVar("Case")
 
-STYLES = ("beam", "hls", "sfu", "beam", "hls-zip", "beam", "hls", "hls-zip-2022", "beam", "hls", "sfu", "beam")
+STYLES = ("beam", "hls", "sfu", "beam", "hls-zip", "beam", "hls", "hls-zip-2022", "beam", "hls", "sfu", "rtmp")
 """How one job after the other records."""
 
 _SPEECH = (*((case, "plain") for case in speech.DIRTY), *(("plain", case) for case in summaries.DIRTY))
@@ -29,8 +29,10 @@ class Take:
     """Cases of transcript and summary, one pair for every time it was transcribed."""
     twin: bool = False
     """A second recorder runs at the same time and writes the same messages."""
-    failed: bool = False
-    """The job failed: nothing came."""
+    failed: str = ""
+    """The job failed, and its asset has an `empty` path or one that leads `nowhere`; or yet the `chat` came."""
+    odd: str = ""
+    """What is odd about the files of its job, the twin's if it has one: a name in `oddities.CASES`."""
 
 
 def deal(customer: int, sessions: int) -> list[list[Take]]:
@@ -59,7 +61,7 @@ def deal(customer: int, sessions: int) -> list[list[Take]]:
         if index % 20 == 2:
             session.append(Take("beam", "eight_columns", twin=True))
         if index % 40 == 2:
-            session.append(Take("beam", "eight_columns", failed=True))
+            session.append(Take("beam", "eight_columns", failed="empty"))
         takes.append(session)
     return takes
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from roomledger.settings import Source
 from roomledger.stores import Access, ObjectChanged, ObjectGone, StoreError, open_store
+from roomledger.vendor.store import HeldAssets
 from roomledger.warehouse import Warehouse, WarehouseError
 from roomledger.warehouse.migrate import require_current
 
@@ -39,6 +40,9 @@ def _source(source: Source, access: Resolve) -> Finding:
     subject = f"source {source.name}"
     try:
         store = open_store(source.url, access(source))
+        if isinstance(store, HeldAssets):
+            store.api.get("rooms", limit=10)
+            return Finding(subject, None)
         first = next((page for page in store.list() if page), [])
         if not first:
             return Finding(

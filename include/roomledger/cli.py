@@ -6,17 +6,19 @@ Exit codes: 0 when all went well, 2 when the user can mend it (settings, credent
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from roomledger import ledger, pipeline, report, settings
+from roomledger import audit, ledger, pipeline, report, settings
 from roomledger.check import check as check_all
 from roomledger.model import BatchRefused
 from roomledger.stores import (
@@ -32,7 +34,7 @@ from roomledger.stores import (
 from roomledger.terminal import complain, print_json, progress, say, show
 from roomledger.warehouse import Warehouse, WarehouseError, migrate, open_warehouse
 
-USERS_MISTAKE, FAILURE = 2, 1
+USERS_MISTAKE, FAILURE, INCOMPLETE = 2, 1, 3
 
 app = typer.Typer(
     help="Load 100ms recordings from your buckets into warehouse tables. First: `init`, then `check`, then `run`.",
@@ -62,6 +64,8 @@ class _Run:
 
     warehouse: Warehouse
     sources: tuple[settings.Source, ...]
+    all_sources: tuple[settings.Source, ...]
+    """Those of the settings that were not chosen, too."""
     as_json: bool
 
     def stores(self) -> dict[str, Store]:
@@ -88,7 +92,7 @@ def _opened(
         warehouse = open_warehouse(given)
         if tables:
             migrate.require_current(warehouse)
-        yield _Run(warehouse, given.select(names or ()), as_json)
+        yield _Run(warehouse, given.select(names or ()), given.sources, as_json)
     except settings.SettingsError as error:
         for problem in error.problems:
             complain(problem)
@@ -139,19 +143,23 @@ def _collect(run: _Run, stores: dict[str, Store]) -> tuple[list[dict[str, Any]],
     errors: list[StoreError] = []
     with progress(quiet=run.as_json) as bars:
         for source in run.sources:
-            bar = bars.add_task(f"listing {source.name}", total=None)
+            doing = "asking" if source.is_workspace else "listing"
+            bar = bars.add_task(f"{doing} {source.name}", total=None)
 
             def advance(objects: int, bar: Any = bar) -> None:
                 bars.advance(bar, objects)
 
             try:
-                found = pipeline.collect(run.warehouse, source, stores[source.name], on_page=advance)
+                found = pipeline.collect(
+                    run.warehouse, source, stores[source.name], sources=run.all_sources, on_page=advance
+                )
             except StoreError as error:
                 errors.append(error)
             else:
                 new = {f"new_{name}": found.new[name] for name in ("seen", "ignored", "superseded")}
                 back = {"back": found.new["back"], "gone": found.gone}
-                rows.append({"source": found.source, "listed": found.listed, **new, **back})
+                told = {"told": found.told, "moved": found.moved, "requests": found.requests}
+                rows.append({"source": found.source, "listed": found.listed, **new, **back, **told})
     return rows, errors
 
 
@@ -222,15 +230,16 @@ def run(
 
 @app.command()
 def status(config: _Config = _TOML, as_json: _AsJson = False) -> None:
-    """Show how far things are: objects by disposition, open refusals by reason, retries, the last load."""
+    """Show how far things are: objects, open refusals, retries, what only the vendor holds and for how long, loads."""
     with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
-        found = report.status(tx)
+        found = report.status(tx, pipeline.clock())
     if as_json:
         print_json(asdict(found))
         return
     show("Objects", found.objects, empty="Nothing was collected yet: roomledger collect")
     show("Open refusals", found.refusals, empty="Nothing is refused.")
     show("To be tried again", found.retries, empty="Nothing waits for another try.")
+    show("Held by the vendor alone", found.unsafe, empty="Nothing is held by the vendor alone.")
     show("Last load", [found.last_load] if found.last_load else [], empty="Nothing was loaded yet.")
 
 
@@ -286,6 +295,64 @@ def replay(
             raise typer.Exit(USERS_MISTAKE)
         totals = {} if queue_only else _load(run, stores, accept_refusals=True)
         run.show("Replayed", [{"replayed": count, **totals}])
+
+
+class Format(StrEnum):
+    """How the answer to an audit is printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def _audits() -> str:
+    """Describe every audit with its parameters, for the help."""
+    told = ["Answer one of the auditors' questions. Exit code 3 when `completeness` finds something missing."]
+    for each in audit.names().values():
+        told.append(f"**{each.name}**: {each.description}")
+        told += [f"- `{one.name}` {one.meaning}" for one in each.parameters if one.name != "now"]
+    return "\n\n".join(told)
+
+
+@app.command("audit", help=_audits())
+def run_audit(
+    name: Annotated[str, typer.Argument(help="Which audit.")],
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="name=value; may be given several times.")
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to print the answer.")] = Format.TABLE,
+    config: _Config = _TOML,
+) -> None:
+    """Put a question and print the answer."""
+    with _opened(config) as run:
+        params: dict[str, Any] = dict(_parameter(given) for given in param or ())
+        if name == "completeness":
+            params.setdefault("now", pipeline.clock())
+        try:
+            with run.warehouse.begin(read_only=True) as tx:
+                rows = audit.run(tx, name, params)
+        except audit.AuditError as error:
+            complain(str(error))
+            raise typer.Exit(USERS_MISTAKE) from None
+    match form:
+        case Format.CSV:
+            with suppress(AttributeError):
+                sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]  # a test may have put another stream there
+            audit.write_csv(rows, sys.stdout)
+        case Format.JSON:
+            print_json(rows)
+        case _:
+            show(name, rows, empty="Nothing.")
+    if name == "completeness" and audit.is_incomplete(rows):
+        raise typer.Exit(INCOMPLETE)
+
+
+def _parameter(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals:
+        complain(f"--param {given}: write name=value, such as --param user_id=u-1001")
+        raise typer.Exit(USERS_MISTAKE)
+    return name, value
 
 
 @app.command()

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Table, text
 
+from roomledger import sessions
 from roomledger.formats import PARSER_VERSION
 from roomledger.ledger.order import NEWER, THIS
 from roomledger.outcome import Load, Outcome, settled_rows
@@ -37,6 +38,7 @@ def commit(
     started_by: str,
 ) -> Load:
     """Settle the outcomes of this token's claims and write their rows; `token` becomes the load's id."""
+    warehouse.hold_evidence(tx, change=False)
     warehouse.stage(tx, "settled", settled_rows(outcomes))
     names = {"load": token, "now": now, "parser": PARSER_VERSION}
     tx.execute(text(_LOCKED.format(lock=warehouse.lock)))
@@ -47,6 +49,8 @@ def commit(
         for table in FACTS:
             tx.execute(text(f"DELETE FROM {table.name} WHERE object_id IN ({_REPLACED_ROWS})"), names)
     tx.execute(text(_SUPERSEDE), names)
+    # The rows that follow take their session from the ledger. A new version of the parsers may read keys anew.
+    sessions.place(tx, warehouse, "SELECT object_id FROM settled")
     for table, rows in spooled.items():
         warehouse.stage(tx, f"spooled_{table.name}", rows)
     if chat_messages in spooled:
@@ -57,6 +61,7 @@ def commit(
         warehouse.stage(tx, "spooled_refusals", spooled_schema(refusals).empty_table())
     tx.execute(text(_RESOLVE), names)
     tx.execute(text(_REFUSE), names)
+    sessions.wake(tx, warehouse, "SELECT object_id FROM settled", None, now=now)
     rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS), names).one()
     load = Load(
         load_id=token,
@@ -141,7 +146,8 @@ RETURNING object_ledger.disposition
 
 _COUNT = """
 UPDATE object_ledger
-SET room_id = settled.room_id, session_id = settled.session_id, session_evidence = settled.session_evidence,
+SET key_room_id = settled.key_room_id, key_session_id = settled.key_session_id,
+    recorder_started_at = settled.recorder_started_at,
     rows_parsed = settled.rows_parsed, rows_loaded = settled.rows_loaded, rows_refused = settled.rows_refused,
     rows_duplicate = 0, loaded_at = :now, parser_version = :parser
 FROM settled

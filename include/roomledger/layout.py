@@ -60,8 +60,8 @@ Found = tuple[str, Mapping[str, Any]]
 """An asset type, and what else the key says by the field names of `Asset`."""
 
 
-def recognise(seen: Observation) -> Asset | Ignored:
-    """Tell what an object is by its key; never raises.
+def recognise(seen: Observation, named_type: str | None = None) -> Asset | Ignored:
+    """Tell what an object is by its key; never raises. `named_type`, the vendor's word for it, goes before the key's.
 
     Documented keys give all they hold. In places that the vendor does not document, a transcript or summary goes by its
     name, any srt is a transcript, an mp4 or webm below `<room>/<date>/<session>/<peer>/<stream>/` is a stream or track,
@@ -70,6 +70,15 @@ def recognise(seen: Observation) -> Asset | Ignored:
     `media_of_unknown_layout` for media that lies where no recording is known to lie: only the vendor's API or a webhook
     can name what it is.
     """
+    found = _recognise(seen)
+    if not named_type:
+        return found
+    if isinstance(found, Ignored):
+        return Asset(uri=seen.uri, size_bytes=seen.size_bytes, modified_at=seen.modified_at, asset_type=named_type)
+    return replace(found, asset_type=named_type)
+
+
+def _recognise(seen: Observation) -> Asset | Ignored:
     key = (seen.uri.partition("://")[2] or seen.uri).partition("/")[2]
     if key.endswith(("/", "_$folder$")):
         return Ignored("folder_marker")
@@ -89,9 +98,12 @@ def recognise(seen: Observation) -> Asset | Ignored:
 def recognise_content(head: bytes, asset: Asset) -> Asset | Ignored:
     """Tell what an `UNKNOWN` asset is by the first 64 KiB of its content (all of it, when it is shorter).
 
-    The key's room, date and so on stay. What is no chat, transcript or summary is ignored: `content_not_recognised`.
+    The key's room, date and so on stay. What is no chat, transcript or summary is ignored: `content_not_recognised`. An
+    asset whose type the vendor named keeps it and only learns its form.
     """
     found = recognised(head)
+    if asset.asset_type != UNKNOWN:
+        return replace(asset, output_mode=found[1] if found else None)
     if found is None:
         return Ignored("content_not_recognised")
     return replace(asset, asset_type=found[0], output_mode=found[1])

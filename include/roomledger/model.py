@@ -99,31 +99,19 @@ class BatchRefused(Exception):
     """More than half of a batch was refused for one reason: rather a fault of ours than of every file."""
 
 
-class RecordingAsset(NamedTuple):
-    """A row of `recording_assets`."""
+class ObjectAsset(NamedTuple):
+    """A row of `object_assets`: what key and listing say of an object that was loaded."""
 
     ordinal: int
     asset_type: str
-    raw_type: str | None
     uri: str
-    status: str | None
-    size_bytes: int | None
-    duration_s: float | None
-    created_at: datetime | None
-    asset_id: str | None
-    job_id: str | None
+    size_bytes: int
+    created_at: datetime
     peer_id: str | None
-    user_id: str | None
     stream_id: str | None
-    stream_type: str | None
     track_id: str | None
-    track_type: str | None
-    width: int | None
-    height: int | None
     layer: str | None
     output_mode: str | None
-    metadata: str | None
-    thumbnails: str | None
 
 
 class ChatMessage(NamedTuple):
@@ -201,7 +189,7 @@ class SummaryPoint(NamedTuple):
 
 
 Record = (
-    RecordingAsset
+    ObjectAsset
     | ChatMessage
     | Transcript
     | TranscriptSegment

@@ -48,8 +48,8 @@ _SETTLED = pa.schema(
         for field in arrow_schema(object_ledger)
         if field.name
         in {
-            *("object_id", "uri", "disposition", "reason", "asset_type", "room_id", "session_id", "session_evidence"),
-            *("rows_parsed", "rows_loaded", "rows_refused", "content_sha256", "retry_at"),
+            *("object_id", "uri", "disposition", "reason", "asset_type", "key_room_id", "key_session_id"),
+            *("recorder_started_at", "rows_parsed", "rows_loaded", "rows_refused", "content_sha256", "retry_at"),
         }
     ]
 )
@@ -64,9 +64,9 @@ def settled_rows(outcomes: Sequence[Outcome]) -> pa.Table:
             "disposition": outcome.disposition,
             "reason": outcome.reason,
             "asset_type": outcome.asset and outcome.asset.asset_type,
-            "room_id": outcome.asset and outcome.asset.room_id,
-            "session_id": outcome.asset and outcome.asset.session_id,
-            "session_evidence": "key" if outcome.asset and outcome.asset.session_id else "none",
+            "key_room_id": outcome.asset and outcome.asset.room_id,
+            "key_session_id": outcome.asset and outcome.asset.session_id,
+            "recorder_started_at": outcome.asset and outcome.asset.recorder_started_at,
             "rows_parsed": outcome.rows_parsed,
             "rows_loaded": outcome.rows_parsed - outcome.rows_refused,
             "rows_refused": outcome.rows_refused,

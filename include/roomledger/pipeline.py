@@ -33,6 +33,8 @@ from roomledger.reading import read
 from roomledger.settings import Source
 from roomledger.spool import Spool
 from roomledger.stores import Store
+from roomledger.vendor.store import HeldAssets
+from roomledger.vendor.workspace import Reading
 from roomledger.warehouse import Warehouse, WarehouseError
 
 BATCH = 4000
@@ -45,13 +47,20 @@ _SUSPICIOUS_BATCH = 20
 
 @dataclass(slots=True)
 class Collected:
-    """What one listing of a source brought."""
+    """What one look into a source brought."""
 
     source: str
     listed: int = 0
+    """Objects of a bucket, or records of a workspace."""
     new: Counter[str] = field(default_factory=Counter)
     """Versions not known before, by disposition; `back` for those that had gone missing."""
     gone: int = 0
+    moved: int = 0
+    """Objects whose rows were given to another session by what the vendor said."""
+    told: int = 0
+    """Records of the vendor that are new or have changed."""
+    requests: int = 0
+    """Requests made to the vendor's API."""
 
 
 def clock() -> datetime:
@@ -60,9 +69,51 @@ def clock() -> datetime:
 
 
 def collect(
-    warehouse: Warehouse, source: Source, store: Store, *, on_page: Callable[[int], None] = lambda listed: None
+    warehouse: Warehouse,
+    source: Source,
+    store: Store,
+    *,
+    sources: Sequence[Source] = (),
+    on_page: Callable[[int], None] = lambda listed: None,
 ) -> Collected:
-    """List the source and write into the ledger what is new and what has gone.
+    """Look into the source and write into the ledger what is new and what has gone.
+
+    A bucket is listed. Of a workspace the vendor is asked; what lies in none of the buckets of `sources`, all that the
+    settings name, is read from the vendor's own storage.
+    """
+    if isinstance(store, HeldAssets):
+        return _ask(warehouse, source, store, sources, on_page)
+    return _list(warehouse, source, store, on_page)
+
+
+def _ask(
+    warehouse: Warehouse,
+    source: Source,
+    workspace: HeldAssets,
+    sources: Sequence[Source],
+    on_page: Callable[[int], None],
+) -> Collected:
+    buckets = tuple(f"{other.url}/" for other in sources if not other.is_workspace)
+    heard = Reading(
+        warehouse=warehouse,
+        source=source,
+        api=workspace.api,
+        is_held=lambda uri: not uri.startswith(buckets),
+        clock=clock,
+        on_records=on_page,
+    ).run()
+    return Collected(
+        source.name,
+        listed=heard.records,
+        new=heard.new,
+        moved=heard.moved,
+        told=heard.news.total(),
+        requests=heard.requests,
+    )
+
+
+def _list(warehouse: Warehouse, source: Source, store: Store, on_page: Callable[[int], None]) -> Collected:
+    """List a bucket.
 
     Memory grows by 8 bytes for each object. What has gone is only told after a listing that ran to its end.
     """

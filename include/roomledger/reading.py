@@ -13,15 +13,15 @@ from itertools import chain
 
 from roomledger import layout
 from roomledger.formats import PARSERS
-from roomledger.formats.media import asset_record
+from roomledger.formats.media import object_asset
 from roomledger.ledger import MAX_ATTEMPTS, Claim, back_off
 from roomledger.model import (
     MEDIA_TYPES,
     UNKNOWN,
     Asset,
     Ignored,
+    ObjectAsset,
     Record,
-    RecordingAsset,
     Refusal,
     Summary,
     Transcript,
@@ -38,7 +38,7 @@ _SNIFFED = 64 << 10
 _FLUSH_BYTES = 8 << 20
 _FLUSH_RECORDS = 2048
 
-_HEADERS = (RecordingAsset, Transcript, Summary)
+_HEADERS = (ObjectAsset, Transcript, Summary)
 """Rows that stand for the file itself: of a text file only its contents are counted as records."""
 
 Kept = Callable[[str], bytes | None]
@@ -68,9 +68,11 @@ class _Digest:
 
 def read(claim: Claim, source: Source, store: Store, spool: Spool, kept: Kept, now: datetime) -> Outcome:
     """Read and parse one version; records and refusals go to the spool, the outcome says what the ledger is to hold."""
-    asset = layout.recognise(claim.seen)
+    asset = layout.recognise(claim.seen, claim.named_type)
     if isinstance(asset, Ignored):
         return Outcome(claim=claim, disposition="ignored", reason=asset.reason)
+    if claim.named_type and (excluded := source.excludes(asset)):
+        return Outcome(claim=claim, disposition="ignored", reason=excluded, asset=asset)
     if claim.replaces_tag and claim.replaces_tag == claim.seen.content_tag and not claim.replay:
         return _unchanged(claim, asset)
     if asset.asset_type in MEDIA_TYPES:
@@ -100,7 +102,7 @@ def read(claim: Claim, source: Source, store: Store, spool: Spool, kept: Kept, n
 def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], spool: Spool) -> Outcome:
     content = _Digest(pieces)
     whole: Iterator[bytes] = content
-    if asset.asset_type == UNKNOWN:
+    if asset.asset_type == UNKNOWN or (claim.named_type and asset.output_mode is None):
         head, whole = _peek(content)
         found = layout.recognise_content(head, asset)
         if isinstance(found, Ignored):
@@ -126,7 +128,7 @@ def _parsed(
     counted = refused = flushed = 0
     waiting: list[Record | Refusal] = []
     is_text = asset.asset_type not in MEDIA_TYPES
-    header = [asset_record(asset)] if is_text else []
+    header = [object_asset(asset)] if is_text else []
     for record in chain(header, PARSERS[asset.asset_type](content, asset)):
         waiting.append(record)
         if isinstance(record, Refusal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -11,6 +12,9 @@ from sqlalchemy import Connection, text
 from roomledger.warehouse.schema import DISPOSITIONS, FACTS
 
 Row = Mapping[str, Any]
+
+VENDOR_KEEPS = timedelta(days=15)
+"""How long the vendor holds an asset without customer storage before it deletes it (vendor documentation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +27,12 @@ class Status:
     """One row per reason code of the refusals that are open: how many, in how many objects, an example."""
     retries: Sequence[Row]
     """Versions that could not be read and are tried again, soonest first, at most 20."""
+    unsafe: Sequence[Row]
+    """Assets that only the vendor holds, with the days until it deletes them, soonest first, at most 20."""
     last_load: Row | None
 
 
-def status(tx: Connection) -> Status:
+def status(tx: Connection, now: datetime) -> Status:
     """Count what the ledger holds."""
     last = _rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
     return Status(
@@ -35,6 +41,7 @@ def status(tx: Connection) -> Status:
         ),
         refusals=_rows(tx, _REFUSALS),
         retries=_rows(tx, _RETRIES),
+        unsafe=_rows(tx, _UNSAFE, {"kept_since": now - VENDOR_KEEPS, "keeps": VENDOR_KEEPS.days, "now": now}),
         last_load=last[0] if last else None,
     )
 
@@ -53,6 +60,21 @@ FROM refusals WHERE resolved_at IS NULL GROUP BY source, reason_code ORDER BY re
 _RETRIES = """
 SELECT source, uri, attempts, retry_at, reason FROM object_ledger
 WHERE disposition = 'seen' AND retry_at IS NOT NULL ORDER BY retry_at, uri LIMIT 20
+"""
+
+
+# An asset is safe when its object was seen in a bucket, or when its rows are in the tables.
+_UNSAFE = """
+SELECT source, asset_type, asset_id, status, uri, created_at,
+       CAST(:keeps AS DOUBLE PRECISION)
+       - round(CAST(extract(epoch FROM CAST(:now AS TIMESTAMP WITH TIME ZONE) - created_at) AS NUMERIC) / 86400, 1)
+       AS days_left
+FROM asset_records
+WHERE COALESCE(status, '') <> 'failed' AND created_at > :kept_since AND NOT EXISTS (
+    SELECT 1 FROM object_ledger
+    WHERE object_ledger.uri = asset_records.uri AND (first_seen_by = 'listing' OR loaded_at IS NOT NULL)
+)
+ORDER BY created_at, asset_id LIMIT 20
 """
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,9 +19,17 @@ from roomledger.model import ASSET_TYPES, UNKNOWN, Asset
 DEFAULT_MEMORY_MB = 128
 """With this a chat file of 1 GB is loaded in less than 500 MB, and no slower than with more."""
 
-_SOURCE_KEYS = ("name", "customer", "url", "connection", "endpoint", "region", "include", "exclude", "not_before")
+_SOURCE_KEYS = ("name", "customer", "url", "connection", "endpoint", "include", "exclude", "not_before")
+_BUCKET_KEYS = ("region",)
+_WORKSPACE_KEYS = ("look_back_days", "unfinished_days")
 _WAREHOUSE_KEYS = ("url", "memory_mb")
-_SCHEMES = {"s3": "s3://bucket/prefix", "gs": "gs://bucket/prefix", "file": "file:///absolute/folder"}
+_WORKSPACE = "100ms"
+_SCHEMES = {
+    "s3": "s3://bucket/prefix",
+    "gs": "gs://bucket/prefix",
+    "file": "file:///absolute/folder",
+    _WORKSPACE: "100ms://workspace-name",
+}
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 
 
@@ -35,18 +43,27 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One customer's bucket and prefix."""
+    """One customer's bucket and prefix, or workspace."""
 
     name: str
     customer: str
     url: str
-    """`s3://bucket/prefix`, `gs://bucket/prefix` or `file:///folder`, without a slash at the end."""
+    """`s3://bucket/prefix`, `gs://bucket/prefix`, `file:///folder` or `100ms://workspace`; no slash at the end."""
     connection: str | None = None
     """Airflow connection id; outside Airflow an AWS profile of that name, else the standard credential chain."""
     endpoint: str | None = None
     region: str | None = None
     asset_types: frozenset[str] = frozenset(ASSET_TYPES)
     not_before: date | None = None
+    look_back_days: int = 2
+    """Of a workspace: how far behind what was read its lists are read again, for what comes late."""
+    unfinished_days: int = 14
+    """Of a workspace: for how long more is expected of a recording job."""
+
+    @property
+    def is_workspace(self) -> bool:
+        """Whether it is the vendor that is asked, not a bucket."""
+        return self.url.startswith(f"{_WORKSPACE}://")
 
     def excludes(self, asset: Asset) -> str | None:
         """Say why the settings leave this asset out, or None when they take it."""
@@ -138,12 +155,14 @@ def _source(table: Mapping[str, Any], number: int, problems: list[str]) -> Sourc
     def wrong(sentence: str) -> None:
         problems.append(f"{label}: {sentence}")
 
-    for key in sorted(table.keys() - set(_SOURCE_KEYS)):
-        wrong(f"unknown key '{key}': a source knows {', '.join(_SOURCE_KEYS)}")
+    url = _source_url(table.get("url"), wrong)
+    keys = (*_SOURCE_KEYS, *(_WORKSPACE_KEYS if url.startswith(f"{_WORKSPACE}://") else _BUCKET_KEYS))
+    for key in sorted(table.keys() - set(keys)):
+        wrong(f"unknown key '{key}': a source knows {', '.join(keys)}")
     for key in ("name", "customer", "url"):
         if key not in table:
             wrong(f"'{key}' is missing: every source needs name, customer and url")
-    for key in set(_SOURCE_KEYS) - {"include", "exclude", "not_before"}:
+    for key in {*_SOURCE_KEYS, *_BUCKET_KEYS} - {"include", "exclude", "not_before"}:
         if key in table and (not isinstance(table[key], str) or not table[key].strip()):
             wrong(f"'{key}' must be text and not empty")
     if isinstance(name, str) and name and not _NAME.fullmatch(name):
@@ -155,18 +174,30 @@ def _source(table: Mapping[str, Any], number: int, problems: list[str]) -> Sourc
     return Source(
         name=str(name),
         customer=str(table.get("customer")),
-        url=_source_url(table.get("url"), wrong),
+        url=url,
         connection=table.get("connection"),
         endpoint=table.get("endpoint"),
         region=table.get("region"),
         asset_types=_asset_types(table, wrong),
         not_before=not_before,
+        **{key: _days(table[key], key, wrong) for key in _WORKSPACE_KEYS if key in table},
     )
 
 
-def _source_url(url: Any, wrong: Any) -> str:
+def _days(value: Any, key: str, wrong: Callable[[str], None]) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 90:
+        return value
+    wrong(f"{key} = {value!r}: give whole days from 1 to 90")
+    return 1
+
+
+def _source_url(url: Any, wrong: Callable[[str], None]) -> str:
     if not isinstance(url, str) or not url.strip():
         return ""  # said already
+    if url.startswith(f"{_WORKSPACE}://"):
+        if not _NAME.fullmatch(url.partition("://")[2]):
+            wrong(f"'{url}' names no workspace: use {_SCHEMES[_WORKSPACE]}, with a name of your choice")
+        return url
     parts = urlsplit(url, allow_fragments=False)
     if parts.scheme not in _SCHEMES:
         wrong(f"'{url}' is no address that can be read: use {', '.join(_SCHEMES.values())}")
@@ -179,7 +210,7 @@ def _source_url(url: Any, wrong: Any) -> str:
     return url.rstrip("/")
 
 
-def _asset_types(table: Mapping[str, Any], wrong: Any) -> frozenset[str]:
+def _asset_types(table: Mapping[str, Any], wrong: Callable[[str], None]) -> frozenset[str]:
     chosen: dict[str, frozenset[str]] = {}
     for key in ("include", "exclude"):
         value = table.get(key, list(ASSET_TYPES) if key == "include" else [])

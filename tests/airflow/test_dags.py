@@ -7,15 +7,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from demo.servers import GcsServer, S3Server
 from demo.upload import fill
-from demo.world import World, generate
+from demo.vendor import Vendor, vendor_server
+from demo.world import CANARIES, World, generate
 from roomledger.warehouse import Warehouse
+from roomledger.warehouse.schema import metadata
 from tests.worlds import ask
 
 ROOT = Path(__file__).parents[2]
@@ -45,12 +48,26 @@ def filled(s3: S3Server, gcs: GcsServer) -> World:
     return world
 
 
+@pytest.fixture(scope="module")
+def vendor(filled: World) -> Iterator[Vendor]:
+    """The vendor of that world."""
+    with vendor_server(filled.workspaces) as server:
+        yield server
+
+
+def everything(warehouse: Warehouse) -> bytes:
+    """All cells of all tables."""
+    with warehouse.begin(read_only=True) as tx:
+        tables = [tx.execute(select(table)).all() for table in metadata.sorted_tables]
+    return repr(tables).encode()
+
+
 def run(command: list[str], environment: Mapping[str, str]) -> str:
     done = subprocess.run(
         command, env=os.environ | dict(environment), capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 LOOK = """
@@ -148,7 +165,13 @@ for dag_id in ("collect", "load"):
 
 
 def test_collect_and_load_bring_both_clouds_into_both_engines(
-    airflow_home: dict[str, str], ready: Warehouse, filled: World, s3: S3Server, gcs: GcsServer, tmp_path: Path
+    airflow_home: dict[str, str],
+    ready: Warehouse,
+    filled: World,
+    s3: S3Server,
+    gcs: GcsServer,
+    vendor: Vendor,
+    tmp_path: Path,
 ) -> None:
     endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
     config = tmp_path / "roomledger.toml"
@@ -160,14 +183,33 @@ def test_collect_and_load_bring_both_clouds_into_both_engines(
             + (f'endpoint = "{gcs.endpoint}"\n' if bucket.scheme == "gs" else "")
             for bucket in filled.buckets
         )
+        + "".join(
+            f'[[source]]\nname = "{workspace.source}"\ncustomer = "{workspace.customer}"\nurl = "{workspace.url}"\n'
+            f'connection = "{workspace.name}_demo"\nendpoint = "{vendor.endpoint}"\n'
+            for workspace in filled.workspaces
+        )
     )
     aws = {"region_name": s3.region, "service_config": {"s3": {"endpoint_url": endpoints["s3"]}}}
     connections = {
         "S3_DEMO": {"conn_type": "aws", "login": s3.access_key, "password": s3.secret_key, "extra": aws},
         "GS_DEMO": {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": "demo"}},
     }
-    environment = airflow_home | {f"AIRFLOW_CONN_{name}": json.dumps(c) for name, c in connections.items()}
-    run([sys.executable, "-c", TEST_RUN, str(ROOT / "dags")], environment | {"ROOMLEDGER_CONFIG": str(config)})
+    for workspace in filled.workspaces:
+        keys = {"conn_type": "generic", "login": workspace.access_key, "password": workspace.secret}
+        connections[f"{workspace.name.upper()}_DEMO"] = keys
+    environment = airflow_home | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
+    environment |= {f"AIRFLOW_CONN_{name}": json.dumps(c) for name, c in connections.items()}
+    said = run([sys.executable, "-c", TEST_RUN, str(ROOT / "dags")], environment | {"ROOMLEDGER_CONFIG": str(config)})
+    secrets = [*CANARIES, *(workspace.secret for workspace in filled.workspaces)]
+    # When it logs at this level, Airflow tells each secret that it is going to mask from then on.
+    said = "\n".join(line for line in said.splitlines() if "MaskSecret(" not in line)
+    home = Path(airflow_home["AIRFLOW_HOME"])
+    written = {str(path): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    written |= {"output": said.encode(), "warehouse": everything(ready)}
+    assert [
+        (where, secret) for where, content in written.items() for secret in secrets if secret.encode() in content
+    ] == []
+    assert b"meeting_url" in written["warehouse"]
 
     found: dict[str, dict[str, int]] = {}
     for source, disposition, count in ask(

@@ -16,6 +16,8 @@ FOUND = Found(
     rows=dict(EXPECTED.rows),
     refusals=dict(EXPECTED.refusals),
     ignored=dict(EXPECTED.ignored),
+    evidence=dict(EXPECTED.evidence),
+    unplaced=dict(EXPECTED.unplaced),
     duplicates=EXPECTED.duplicates,
 )
 
@@ -31,6 +33,8 @@ def test_equal_counts_are_equal() -> None:
         {"refusals": FOUND.refusals | {"bad_json": 0}},
         {"objects": {}},
         {"ignored": FOUND.ignored | {"lost": 1}},
+        {"evidence": FOUND.evidence | {"none": 0}},
+        {"unplaced": {}},
         {"duplicates": FOUND.duplicates - 1},
     ],
     ids=lambda change: next(iter(change)),

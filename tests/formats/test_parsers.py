@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from roomledger.formats import PARSERS, chat, content, media, rows, summary, text, transcript
 from roomledger.layout import recognise_content
-from roomledger.model import ASSET_TYPES, MEDIA_TYPES, UNKNOWN, Asset, Ignored, RecordingAsset, Unreadable
+from roomledger.model import ASSET_TYPES, MEDIA_TYPES, UNKNOWN, Asset, Ignored, ObjectAsset, Unreadable
 
 NOW = datetime(2025, 3, 7, tzinfo=UTC)
 FORMS = [("chat", None), ("summary", "json"), *(("transcript", mode) for mode in (None, "json", "srt", "txt"))]
@@ -118,14 +118,13 @@ def test_media_are_not_read() -> None:
     about = {"peer_id": "p-1", "stream_id": "s-1", "track_id": "t-1", "layer": "0"}
     video = Asset(uri="gs://a/v.mp4", size_bytes=9, modified_at=NOW, asset_type="track", room_id="r-1", **about)
     (found,) = media.parse(pieces(), video)
-    assert found == media.asset_record(video)
+    assert found == media.object_asset(video)
     known = {"ordinal": 0, "asset_type": "track", "uri": "gs://a/v.mp4", "size_bytes": 9, "created_at": NOW, **about}
-    expected = RecordingAsset(**{**dict.fromkeys(RecordingAsset._fields), **known, "status": "completed"})
-    assert found == expected
+    assert found == ObjectAsset(**known, output_mode=None)
 
 
 def test_the_record_of_a_text_file_holds_its_form() -> None:
-    found = media.asset_record(asset("summary", "json"))
+    found = media.object_asset(asset("summary", "json"))
     assert (found.asset_type, found.output_mode) == ("summary", "json")
 
 

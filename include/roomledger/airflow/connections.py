@@ -6,13 +6,20 @@ from dataclasses import replace
 
 from roomledger.settings import Source
 from roomledger.stores import Access, default_access
+from roomledger.vendor.tokens import Keys
 
 
 def access(source: Source) -> Access:
-    """Resolve the source's connection: AWS for s3://, Google for gs://. Without one, the standard credential chain."""
+    """Resolve the source's connection: AWS for s3://, Google for gs://, login and password of any for 100ms://.
+
+    Without one, the standard credential chain serves, or the environment's keys of the workspace.
+    """
     if not source.connection or source.url.startswith("file:"):
         return default_access(source.url, connection=None, endpoint=source.endpoint, region=source.region)
-    found = _google(source.connection) if source.url.startswith("gs:") else _aws(source.connection)
+    if source.is_workspace:
+        found = _keys(source.connection)
+    else:
+        found = _google(source.connection) if source.url.startswith("gs:") else _aws(source.connection)
     return replace(found, endpoint=source.endpoint or found.endpoint, region=source.region or found.region)
 
 
@@ -25,6 +32,15 @@ def _aws(connection: str) -> Access:
         endpoint=hook.conn_config.get_service_endpoint_url("s3"),
         region=hook.region_name,
     )
+
+
+def _keys(connection: str) -> Access:
+    from airflow.sdk import BaseHook
+
+    found = BaseHook.get_connection(connection)
+    if not found.login or not found.password:
+        return Access()
+    return Access(keys=Keys(found.login, found.password), endpoint=found.host or None)
 
 
 def _google(connection: str) -> Access:

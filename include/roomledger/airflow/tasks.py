@@ -26,11 +26,12 @@ def source_names() -> list[str]:
 
 
 def collect_source(name: str) -> dict[str, int]:
-    """Bring the ledger up to date with one source's bucket; give the counts."""
+    """Bring the warehouse up to date with one source's bucket or workspace; give the counts."""
     warehouse, sources = _open([name])
     [source] = sources
-    found = pipeline.collect(warehouse, source, open_store(source.url, access(source)))
-    counts = {"listed": found.listed, **found.new, "gone": found.gone}
+    store = open_store(source.url, access(source))
+    found = pipeline.collect(warehouse, source, store, sources=_settings().sources)
+    counts = {"listed": found.listed, **found.new, "gone": found.gone, "moved": found.moved}
     log.info("collected %s: %s", name, counts)
     return counts
 

@@ -26,6 +26,8 @@ class Claim:
     seen: Observation
     attempts: int
     """Times it was claimed, this one included."""
+    named_type: str | None
+    """What the vendor says the object is; goes before what its key says."""
     replay: bool
     """Somebody asked for it to be read again: the same bytes are parsed anew."""
     replaces_sha256: str | None
@@ -94,7 +96,7 @@ WHERE object_id IN (
     ORDER BY modified_at, object_id LIMIT :limit {skip_locked}
 )
 RETURNING object_id, source, uri, version, version_id, content_tag, modified_at, size_bytes, attempts,
-          replay_requested_at
+          named_type, replay_requested_at
 """
 
 _REPLACED = """
@@ -111,6 +113,7 @@ def _claim(row: RowMapping, replaced: Any) -> Claim:
         source=row["source"],
         seen=Observation(**{name: row[name] for name in names}),
         attempts=row["attempts"],
+        named_type=row["named_type"],
         replay=row["replay_requested_at"] is not None,
         replaces_sha256=replaced and replaced.content_sha256,
         replaces_tag=replaced and replaced.content_tag,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
+from roomledger import sessions
 from roomledger.ledger.order import NEWER, THIS, locked
 from roomledger.model import Asset, Ignored, Observation
 from roomledger.settings import Source
@@ -31,16 +33,21 @@ def note(
     A version that is known changes nothing. An older unread version gives way to a newer one; a version that arrives
     late, after a newer one, is superseded from the start; one that had gone missing is back with its rows.
     """
+    warehouse.hold_evidence(tx, change=False)
     warehouse.stage(tx, "noted", _noted(source, {o.object_id: (o, what) for o, what in seen}.values(), witness, now))
     back = tx.execute(text(_BACK.format(rows=locked(_IS_BACK, warehouse.lock)))).scalars().all()
     new = tx.execute(text(_NEW)).scalars().all()
     if new:
+        sessions.place(tx, warehouse, "SELECT object_id FROM noted")
+        woken = sessions.wake(tx, warehouse, "SELECT object_id FROM noted", None, now=now)
         tx.execute(text(_OUTDATED.format(rows=locked(_IS_OUTDATED, warehouse.lock))))
     tx.execute(text(_OBSERVED), {"witness": witness, "now": now})
     if back:
         _observe(tx, source.name, witness, "back", back, now)
-    counts = {disposition: new.count(disposition) for disposition in set(new)}
-    return counts | ({"back": len(back)} if back else {})
+    counts = Counter(new)
+    if new and woken:
+        counts.update(seen=woken, ignored=-woken)
+    return +counts | ({"back": len(back)} if back else {})
 
 
 _IS_BACK = """
@@ -113,9 +120,10 @@ def _noted(
                 "object_id": observation.object_id,
                 "customer": source.customer,
                 "source": source.name,
-                "room_id": asset and asset.room_id,
-                "session_id": asset and asset.session_id,
-                "session_evidence": "key" if asset and asset.session_id else "none",
+                "session_evidence": "none",
+                "key_room_id": asset and asset.room_id,
+                "key_session_id": asset and asset.session_id,
+                "recorder_started_at": asset and asset.recorder_started_at,
                 "uri": observation.uri,
                 "version": observation.version,
                 "version_id": observation.version_id,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import boto3  # type: ignore[import-untyped]  # ships no types
     from google.auth.credentials import Credentials
 
+    from roomledger.vendor.tokens import Keys
+
 PAGE_OBJECTS = 1000
 """Observations in one page of a listing, the last page excepted."""
 PIECE_BYTES = 8 * 1024 * 1024
@@ -75,6 +77,8 @@ class Access:
     """For S3: any kind of credentials that a session can hold, renewed as they run out."""
     credentials: Credentials | None = None
     """For GCS; without them only an `endpoint` that wants none can be asked."""
+    keys: Keys | None = None
+    """For a workspace: the access key and app secret of the vendor's dashboard."""
     endpoint: str | None = None
     """Address of an S3-compatible store, a private endpoint or an emulator; None for the cloud's own."""
     region: str | None = None
@@ -95,6 +99,10 @@ def open_store(url: str, access: Access) -> Store:
             from roomledger.stores.gcs import Gcs
 
             return Gcs(url, access)
+        case "100ms":
+            from roomledger.vendor.store import open_workspace
+
+            return open_workspace(url, access)
         case _:
             from roomledger.stores.folder import Folder
 
@@ -105,6 +113,8 @@ def default_access(
     url: str, *, connection: str | None = None, endpoint: str | None = None, region: str | None = None
 ) -> Access:
     """Find credentials as each cloud's own tools do; on S3, `connection` may name an AWS profile.
+
+    The keys of a workspace come from environment variables that its connection, or else the workspace, gives the name.
 
     Raises `CredentialsMissing` when Google's tools find none; a missing AWS key shows when the store is opened.
     """
@@ -119,6 +129,10 @@ def default_access(
             # An emulator is the only endpoint without TLS, and wants no credentials.
             emulator = (endpoint or "").startswith("http://")
             return Access(credentials=None if emulator else default_credentials(url), endpoint=endpoint)
+        case "100ms":
+            from roomledger.vendor.store import default_keys
+
+            return Access(keys=default_keys(url, connection), endpoint=endpoint)
         case _:
             return Access()
 
@@ -129,9 +143,11 @@ def split(url: str) -> tuple[str, str, str]:
     bucket, slash, key = rest.partition("/")
     if scheme == "file" and not bucket and slash:
         return scheme, "", "/" + key
-    if scheme in ("s3", "gs") and bucket:
+    if scheme in ("s3", "gs", "100ms") and bucket:
         return scheme, bucket, key
-    raise ValueError(f"{url!r} names no store: it should be s3://bucket/prefix, gs://bucket/prefix or file:///folder")
+    raise ValueError(
+        f"{url!r} names no store: it should be s3://bucket/prefix, gs://bucket/prefix, file:///folder or 100ms://workspace"
+    )
 
 
 def key_of(seen: Observation, store: Store) -> str:

@@ -35,6 +35,13 @@ class Warehouse(Protocol):
     def begin(self, *, read_only: bool = False) -> AbstractContextManager[Connection]:
         """Open a transaction: committed when the block ends, rolled back when it raises. Raises WarehouseError."""
 
+    def hold_evidence(self, tx: Connection, *, change: bool) -> None:
+        """Wait until nobody changes what the vendor says, and keep it so until the transaction ends.
+
+        Who only reads it to place objects may do so beside others; who changes it (`change`) is alone. Call it before
+        locking rows of the ledger: whoever waits here must hold nothing that others wait for.
+        """
+
     def stage(self, tx: Connection, name: str, rows: Rows) -> None:
         """Make `rows` readable as the table `name` until the transaction ends."""
 

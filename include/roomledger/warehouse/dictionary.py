@@ -1,4 +1,4 @@
-"""The data dictionary: every table and column with its meaning, written from the schema as Markdown."""
+"""The data dictionary: every table, view and column with its meaning, written from the schema as Markdown."""
 
 from __future__ import annotations
 
@@ -6,28 +6,34 @@ from collections.abc import Iterator
 
 from sqlalchemy.dialects import postgresql
 
-from roomledger.warehouse.schema import FACTS, loads, object_ledger, observations, refusals
+from roomledger.warehouse.schema import FACTS, SAID, metadata
+from roomledger.warehouse.views import VIEWS
 
 _TYPES = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
 _HEAD = """# Data dictionary
 
-Written from `include/roomledger/warehouse/schema.py` by `make dictionary`; the same words are the comments of the
-tables and columns in the database. Types are PostgreSQL's; in DuckDB `jsonb` is `json`. Times are UTC.
+Written from `include/roomledger/warehouse/schema.py` and `views/__init__.py` beside it by `make dictionary`; the same
+words are the comments of the tables, views and columns in the database. Types are PostgreSQL's; in DuckDB `jsonb` is
+`json`. Times are UTC.
 """
 
 
 def lines() -> Iterator[str]:
-    """Give the dictionary line by line: tables of records first, then those of the ledger."""
+    """Give the dictionary line by line: views, records, what the vendor says, then the ledger."""
     yield from _HEAD.splitlines()
-    for table in (*FACTS, object_ledger, observations, loads, refusals):
-        yield from ("", f"## {table.name}", "", table.comment or "")
+    ledger = (table for table in metadata.tables.values() if table not in (*FACTS, *SAID))
+    for table in (*VIEWS, *FACTS, *SAID, *ledger):
+        is_view = table in VIEWS
+        yield from ("", f"## {table.name}{' (view)' if is_view else ''}", "", table.comment or "")
         keys = ", ".join(f"`{column.name}`" for column in table.primary_key.columns)
         if keys:
             yield from ("", f"Key: {keys}.")
-        yield from ("", "| column | type | null | meaning |", "|---|---|---|---|")
+        head = ("column", "type", "meaning") if is_view else ("column", "type", "null", "meaning")
+        yield from ("", f"| {' | '.join(head)} |", "|---" * len(head) + "|")
         for column in table.columns:
             type_ = column.type.compile(_TYPES).lower()
-            yield f"| `{column.name}` | {type_} | {'yes' if column.nullable else 'no'} | {column.comment} |"
+            null = "" if is_view else f" {'yes' if column.nullable else 'no'} |"
+            yield f"| `{column.name}` | {type_} |{null} {column.comment} |"
 
 
 if __name__ == "__main__":

@@ -66,6 +66,9 @@ class DuckWarehouse:
                 ) from error
             raise WarehouseError(f"{self._path} cannot be opened: {error.orig}") from error
 
+    def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
+        """Nothing to wait for: one transaction at a time has the file."""
+
     def stage(self, tx: sa.Connection, name: str, rows: Rows) -> None:
         """Make a view on the Arrow memory or the Parquet file: nothing is copied."""
         if isinstance(rows, Path):

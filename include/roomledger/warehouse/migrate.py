@@ -1,6 +1,8 @@
-"""Bringing a warehouse to the tables of this version, by Alembic, on every engine alike."""
+"""Bringing a warehouse to the tables and views of this version, by Alembic, on every engine alike."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from alembic import command
 from alembic.config import Config
@@ -9,7 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url
 
-from roomledger.warehouse import Warehouse, WarehouseError
+from roomledger import sessions
+from roomledger.warehouse import Warehouse, WarehouseError, views
 
 
 class DuckDBImpl(PostgresqlImpl):
@@ -19,10 +22,18 @@ class DuckDBImpl(PostgresqlImpl):
 
 
 def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
-    """Create or change the tables; give the revision before and after."""
+    """Create or change the tables, make the views anew; give the revision before and after.
+
+    Raises WarehouseError when somebody's own view reads one of ours: PostgreSQL keeps that one, so all stays as it was.
+    """
     with warehouse.begin() as tx:
         before = MigrationContext.configure(tx).get_current_revision()
+        views.drop(tx)  # a table cannot change while a view reads it
         command.upgrade(_config(connection=tx), "head")
+        views.create(tx)
+        if before != _head():  # a new version may judge the evidence anew
+            sessions.place(tx, warehouse, "SELECT object_id FROM object_ledger")
+            sessions.move(tx, witness="upgrade", now=datetime.now(UTC))
     return before, _head()
 
 

@@ -14,6 +14,7 @@ from roomledger.warehouse import Rows, WarehouseError
 
 _TYPES = {
     pa.string(): "text",
+    pa.bool_(): "boolean",
     pa.int64(): "bigint",
     pa.float64(): "double precision",
     pa.timestamp("us", tz="UTC"): "timestamptz",
@@ -22,6 +23,8 @@ _TYPES = {
 # Null is an empty cell without quotes and an empty text one with them: the two stay apart in COPY's CSV.
 _CSV = pacsv.WriteOptions(include_header=False, quoting_style="all_valid")
 _COPIED_ROWS = 8192
+_EVIDENCE = 0x726F6F6D
+"""Number of the advisory lock, which nobody else is likely to use: "room" in ASCII."""
 
 
 class PostgresWarehouse:
@@ -53,6 +56,10 @@ class PostgresWarehouse:
             if read_only:
                 connection.exec_driver_sql("SET TRANSACTION READ ONLY")
             yield connection
+
+    def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
+        """Take the advisory lock of the evidence, shared or alone; it ends with the transaction."""
+        tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock{'' if change else '_shared'}({_EVIDENCE})")
 
     def stage(self, tx: sa.Connection, name: str, rows: Rows) -> None:
         """Copy the rows into a temporary table by `COPY`."""

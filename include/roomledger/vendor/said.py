@@ -1,0 +1,208 @@
+"""What the vendor said, on its way into the warehouse: new or changed records, and what they mean for objects.
+
+One transaction writes records, finds the session of every object that they concern anew, and moves its rows. A record
+that says the same as before changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from sqlalchemy import Connection, Table, text
+
+from roomledger import ledger, sessions
+from roomledger.layout import recognise
+from roomledger.model import TEXT_TYPES, Asset, Ignored, Observation
+from roomledger.settings import Source
+from roomledger.vendor.records import AssetRecord, Peer, Recording, Room, Session
+from roomledger.warehouse import Warehouse, schema
+
+_TABLES: Mapping[type[tuple[Any, ...]], Table] = {
+    Room: schema.rooms,
+    Session: schema.sessions,
+    Peer: schema.peers,
+    Recording: schema.recordings,
+    AssetRecord: schema.asset_records,
+}
+_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+
+Said = Room | Session | Peer | Recording | AssetRecord
+
+
+class Misunderstood(NamedTuple):
+    """A record that could not be understood; it is kept, and read again by every later collect."""
+
+    address: str
+    """`100ms://workspace/recording-assets/<id>`; without an id, its own digest stands there."""
+    reason_code: str
+    detail: str
+    raw: bytes
+    """The record as JSON, secrets removed."""
+
+    @property
+    def object_id(self) -> str:
+        """Name of this record as it stands, in the form of all object ids."""
+        return blake2b(self.address.encode() + b"\n" + self.raw, digest_size=16).hexdigest()
+
+
+@dataclass(slots=True)
+class Told:
+    """What came of it."""
+
+    news: Counter[str] = field(default_factory=Counter)
+    """Records that are new or have changed, by table."""
+    moved: int = 0
+    """Objects whose rows changed their session."""
+    new: Counter[str] = field(default_factory=Counter)
+    """Objects that the vendor holds and that are to be read, and those that it named otherwise than they were taken."""
+
+
+def tell(
+    tx: Connection,
+    warehouse: Warehouse,
+    source: Source,
+    said: Iterable[Said],
+    is_held: Callable[[str], bool],
+    *,
+    now: datetime,
+) -> Told:
+    """Write down what the vendor said; `is_held` tells whether an address lies in the vendor's own storage."""
+    told = Told()
+    warehouse.hold_evidence(tx, change=True)
+    rows = _by_table(said)
+    for table in schema.SAID:
+        told.news[table.name] = _write(tx, warehouse, source, table, rows.get(table, {}), now)
+    tx.execute(text(_ROOMS_ASKED), {"now": now})
+    sessions.place(tx, warehouse, _CONCERNED)
+    told.moved = sessions.move(tx, witness="api", now=now)
+    held = [asset for asset in rows.get(schema.asset_records, {}).values() if is_held(asset.uri or "")]
+    noted = [(_observed(asset), what) for asset in held if (what := _to_read(source, asset))]
+    if noted:
+        told.new.update(ledger.note(tx, warehouse, source, noted, witness="api", now=now))
+    told.new["seen"] += sessions.wake(tx, warehouse, _CONCERNED, None, now=now)
+    return told
+
+
+def _by_table(said: Iterable[Said]) -> dict[Table, dict[tuple[Any, ...], Any]]:
+    """Sort by table; of what was said twice the later counts."""
+    rows: dict[Table, dict[tuple[Any, ...], Any]] = {}
+    for one in said:
+        table = _TABLES[type(one)]
+        key = tuple(getattr(one, column.name) for column in table.primary_key.columns)
+        rows.setdefault(table, {})[key] = one
+    return rows
+
+
+def _write(
+    tx: Connection,
+    warehouse: Warehouse,
+    source: Source,
+    table: Table,
+    rows: Mapping[tuple[Any, ...], Any],
+    now: datetime,
+) -> int:
+    """Write what is new or has changed, and leave in `news_<table>` what that was; give the count."""
+    common = {
+        "customer": source.customer,
+        "source": source.name,
+        "first_seen_at": now,
+        "first_seen_by": "api",
+        "read_at": now,
+    }
+    staged = pa.Table.from_pylist([row._asdict() | common for row in rows.values()], schema=schema.arrow_schema(table))
+    warehouse.stage(tx, f"said_{table.name}", staged)
+    keys = [column.name for column in table.primary_key.columns]
+    same = " AND ".join(f"known.{key} = said.{key}" for key in keys)
+    kept = {*keys, "first_seen_at", "first_seen_by", "check_at"}
+    telling = [column.name for column in table.columns if column.name not in kept and column.type is not schema.Json]
+    telling.remove("read_at")
+    differs = " OR ".join(f"known.{name} IS DISTINCT FROM said.{name}" for name in telling)
+    tx.execute(
+        text(f"""
+            CREATE TEMPORARY TABLE news_{table.name} AS
+            SELECT said.*{", known.uri AS uri_before" if table is schema.asset_records else ""}
+            FROM said_{table.name} AS said LEFT JOIN {table.name} AS known ON {same}
+            WHERE known.{keys[0]} IS NULL OR {differs}
+        """)
+    )
+    names = table.columns.keys()
+    cells = ", ".join(f"CAST({name} AS JSON)" if table.columns[name].type is schema.Json else name for name in names)
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in kept)
+    written = tx.execute(
+        text(f"""
+            INSERT INTO {table.name} ({", ".join(names)}) SELECT {cells} FROM news_{table.name}
+            ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {changed}
+            RETURNING {keys[0]}
+        """)
+    )
+    return len(written.all())
+
+
+# A room is asked for again by how long ago it was told of, changed or not.
+_ROOMS_ASKED = "UPDATE rooms SET read_at = :now WHERE room_id IN (SELECT room_id FROM said_rooms)"
+
+# Objects whose session may be another now: those with an address that was named or is named no longer, those of a room
+# of which a session is news, and those of a recording that is.
+_CONCERNED = """
+SELECT object_id FROM object_ledger WHERE uri IN (
+    SELECT uri FROM news_asset_records UNION SELECT uri_before FROM news_asset_records
+)
+UNION
+SELECT object_id FROM object_ledger
+WHERE session_evidence IN ('time_window', 'none') AND key_room_id IN (SELECT room_id FROM news_sessions)
+UNION
+SELECT object_id FROM object_ledger WHERE job_id IN (SELECT job_id FROM news_recordings)
+"""
+
+
+def _observed(asset: AssetRecord) -> Observation:
+    """Name the object that the vendor holds: its version is the asset, which the vendor writes once, and its size."""
+    return Observation(
+        uri=asset.uri or "",
+        version=f"{asset.asset_id}-{asset.size_bytes}",
+        modified_at=asset.created_at or _UNIX,
+        size_bytes=asset.size_bytes or 0,
+    )
+
+
+def asset_of(seen: Observation) -> str:
+    """Give the asset id of an object that the vendor holds."""
+    return seen.version.rpartition("-")[0]
+
+
+def _to_read(source: Source, asset: AssetRecord) -> Asset | Ignored | None:
+    """Tell how an asset in the vendor's storage is taken in: None for media, which stay records, and for what fails."""
+    if asset.status != "completed" or asset.asset_type not in TEXT_TYPES or not asset.uri:
+        return None
+    found = recognise(_observed(asset), asset.asset_type)
+    if isinstance(found, Asset) and (excluded := source.excludes(found)):
+        return Ignored(excluded)
+    return found
+
+
+def keep(tx: Connection, source: Source, misunderstood: Sequence[Misunderstood], *, now: datetime) -> None:
+    """Keep records that could not be understood as refusals, each once."""
+    for one in misunderstood:
+        given = one._asdict() | {
+            "object": one.object_id,
+            "customer": source.customer,
+            "source": source.name,
+            "now": now,
+        }
+        tx.execute(text(_KEEP), given)
+
+
+_KEEP = """
+INSERT INTO refusals (customer, source, session_evidence, object_id, ordinal, uri, reason_code, detail, raw, refused_at)
+SELECT :customer, :source, 'none', :object, 0, :address, :reason_code, :detail, :raw,
+       CAST(:now AS TIMESTAMP WITH TIME ZONE)
+WHERE NOT EXISTS (
+    SELECT 1 FROM refusals said WHERE said.object_id = :object AND said.resolved_at IS NULL
+)
+"""

@@ -1,0 +1,91 @@
+-- What ought to be there and is not: per recording job each type of asset that was planned or that the vendor names.
+-- A row with an asset_id is one asset that the vendor calls completed or failed and whose object is not in the bucket.
+-- States: arrived, refused (there, but not understood), failed (says the vendor), pending (not due yet), late (due;
+-- until 15 days after the stop the vendor still holds what it did not upload), missing (later), none_named (a chat was
+-- planned, the job is done and the vendor names none, as where nobody wrote).
+-- :now (time) The time to judge by.
+-- :since (time, optional) Only jobs that stopped from then on: a day such as 2024-08-01 (midnight, UTC) or RFC 3339.
+-- :until (time, optional) Only jobs that stopped before, exclusive.
+-- :customer (text, optional) Only this customer.
+-- :source (text, optional) Only this workspace.
+WITH settled AS (
+    -- The settings left the object out, or it was erased on request: it did arrive.
+    SELECT DISTINCT uri FROM object_ledger WHERE disposition IN ('ignored', 'erased')
+), assets AS (
+    SELECT recording_assets.*,
+           CASE WHEN disposition IS NOT NULL OR settled.uri IS NOT NULL THEN 1 ELSE 0 END AS is_there
+    FROM recording_assets LEFT JOIN settled ON settled.uri = recording_assets.uri
+    WHERE job_id IS NOT NULL OR asset_id IS NOT NULL
+), jobs AS (
+    SELECT customer, source, room_id, session_id, job_id, kind, status, planned_types, started_at, stopped_at,
+           COALESCE(stopped_at, CASE WHEN status IN ('completed', 'failed') THEN updated_at END,
+                    started_at + INTERVAL '12 hours', created_at + INTERVAL '12 hours') AS over_at
+    FROM recordings
+), expected AS (
+    SELECT customer, job_id, asset_type, max(is_planned) AS is_planned
+    FROM (
+        SELECT customer, job_id, 1 AS is_planned,
+               unnest(string_to_array(translate(CAST(planned_types AS TEXT), '[]" ', ''), ',')) AS asset_type
+        FROM recordings
+        UNION ALL
+        SELECT customer, job_id, 0, COALESCE(asset_type, 'unknown') FROM assets WHERE job_id IS NOT NULL
+    ) AS either
+    WHERE asset_type <> ''
+    GROUP BY customer, job_id, asset_type
+), counted AS (
+    SELECT customer, job_id, COALESCE(asset_type, 'unknown') AS asset_type,
+           min(source) AS source, min(room_id) AS room_id, min(session_id) AS session_id,
+           count(asset_id) AS named, count(CASE WHEN status = 'failed' THEN 1 END) AS failed,
+           CAST(sum(is_there) AS BIGINT) AS arrived,
+           count(CASE WHEN disposition = 'refused' THEN 1 END) AS refused,
+           CAST(sum(abs(size_difference_bytes)) AS BIGINT) AS size_difference_bytes,
+           max(COALESCE(created_at, first_seen_at)) AS made_at
+    FROM assets WHERE job_id IS NOT NULL
+    GROUP BY customer, job_id, COALESCE(asset_type, 'unknown')
+), findings AS (
+    SELECT expected.customer, COALESCE(jobs.source, counted.source) AS source,
+           COALESCE(jobs.room_id, counted.room_id) AS room_id,
+           COALESCE(jobs.session_id, counted.session_id) AS session_id,
+           expected.job_id, expected.asset_type, expected.is_planned = 1 AS planned,
+           COALESCE(counted.named, 0) AS named, COALESCE(counted.arrived, 0) AS arrived,
+           COALESCE(counted.refused, 0) AS refused, COALESCE(counted.failed, 0) AS failed,
+           counted.size_difference_bytes, CAST(NULL AS TEXT) AS asset_id, CAST(NULL AS TEXT) AS uri, counted.made_at
+    FROM expected
+    LEFT JOIN jobs ON jobs.job_id = expected.job_id AND jobs.customer = expected.customer
+    LEFT JOIN counted ON counted.customer = expected.customer AND counted.job_id = expected.job_id
+                     AND counted.asset_type = expected.asset_type
+    UNION ALL
+    SELECT customer, source, room_id, session_id, job_id, COALESCE(asset_type, 'unknown'), CAST(NULL AS BOOLEAN),
+           1, 0, 0, CASE WHEN status = 'failed' THEN 1 ELSE 0 END,
+           CAST(NULL AS BIGINT), asset_id, uri, COALESCE(created_at, first_seen_at)
+    FROM assets
+    WHERE is_there = 0 AND status IN ('completed', 'failed')
+), timed AS (
+    SELECT findings.*, jobs.kind, jobs.status AS job_status, jobs.stopped_at,
+           COALESCE(jobs.over_at, findings.made_at) AS over_at,
+           COALESCE(extract(epoch FROM jobs.over_at - jobs.started_at), 0) AS length_s
+    FROM findings LEFT JOIN jobs ON jobs.job_id = findings.job_id AND jobs.customer = findings.customer
+), due AS (
+    SELECT *, over_at + INTERVAL '1 hour' + CAST(CASE
+               WHEN asset_type IN ('room-composite', 'room-vod', 'chat') THEN 0
+               WHEN asset_type IN ('transcript', 'summary') THEN 300 + 0.2 * length_s
+               ELSE 1.5 * length_s END AS BIGINT) * INTERVAL '1 second' AS due_at
+    FROM timed
+)
+SELECT
+    customer, source, room_id, session_id, job_id, kind AS job_kind, job_status, stopped_at,
+    asset_type, planned, named, arrived, refused, failed, due_at,
+    CASE WHEN refused > 0 THEN 'refused'
+         WHEN arrived > 0 THEN 'arrived'
+         WHEN failed > 0 AND failed = named OR job_status = 'failed' THEN 'failed'
+         WHEN due_at > CAST(:now AS TIMESTAMP WITH TIME ZONE) THEN 'pending'
+         WHEN asset_type = 'chat' AND named = 0 AND job_status = 'completed' THEN 'none_named'
+         WHEN over_at + INTERVAL '15 days' > CAST(:now AS TIMESTAMP WITH TIME ZONE) THEN 'late'
+         ELSE 'missing' END AS state,
+    size_difference_bytes, asset_id, uri
+FROM due
+WHERE (CAST(:since AS TIMESTAMP WITH TIME ZONE) IS NULL OR over_at >= CAST(:since AS TIMESTAMP WITH TIME ZONE))
+  AND (CAST(:until AS TIMESTAMP WITH TIME ZONE) IS NULL OR over_at < CAST(:until AS TIMESTAMP WITH TIME ZONE))
+  AND (CAST(:customer AS TEXT) IS NULL OR customer = CAST(:customer AS TEXT))
+  AND (CAST(:source AS TEXT) IS NULL OR source = CAST(:source AS TEXT))
+ORDER BY customer, over_at, job_id, asset_type, asset_id NULLS FIRST

@@ -1,0 +1,48 @@
+-- Where one row comes from: the bytes it was read from, the load that brought it, and why it is in its session.
+-- Name the row by object_id and ordinal, as every table of records has them, or a chat message by its message_id.
+-- :object_id (text, or message_id) object_id of the row.
+-- :ordinal (number, with object_id) ordinal of the row; 0 for one that stands for a whole file.
+-- :message_id (text, or object_id) The vendor's id of a chat message; each recorder that wrote it gives one answer.
+WITH wanted AS (
+    SELECT object_id, ordinal FROM chat_messages WHERE message_id = CAST(:message_id AS TEXT)
+    UNION ALL
+    SELECT CAST(:object_id AS TEXT), CAST(:ordinal AS BIGINT) WHERE CAST(:object_id AS TEXT) IS NOT NULL
+), held AS (
+    SELECT object_id, ordinal, 'object_assets' AS table_name FROM object_assets JOIN wanted USING (object_id, ordinal)
+    UNION ALL
+    SELECT object_id, ordinal, 'chat_messages' FROM chat_messages JOIN wanted USING (object_id, ordinal)
+    UNION ALL
+    SELECT object_id, ordinal, 'transcripts' FROM transcripts JOIN wanted USING (object_id, ordinal)
+    UNION ALL
+    SELECT object_id, ordinal, 'transcript_segments' FROM transcript_segments JOIN wanted USING (object_id, ordinal)
+    UNION ALL
+    SELECT object_id, ordinal, 'transcript_words' FROM transcript_words JOIN wanted USING (object_id, ordinal)
+    UNION ALL
+    SELECT object_id, ordinal, 'summaries' FROM summaries JOIN wanted USING (object_id, ordinal)
+    UNION ALL
+    SELECT object_id, ordinal, 'summary_sections' FROM summary_sections JOIN wanted USING (object_id, ordinal)
+    UNION ALL
+    SELECT object_id, ordinal, 'summary_points' FROM summary_points JOIN wanted USING (object_id, ordinal)
+    UNION ALL
+    SELECT object_id, ordinal, 'refusals' FROM refusals JOIN wanted USING (object_id, ordinal)
+), found AS (
+    SELECT object_id, ordinal, string_agg(DISTINCT table_name, ', ' ORDER BY table_name) AS tables
+    FROM held GROUP BY object_id, ordinal
+), moved AS (
+    SELECT object_id,
+           string_agg(CAST(changed_at AS TEXT) || ' by ' || witness || ', from '
+                      || COALESCE(from_session_id, 'no session') || ' to ' || COALESCE(to_session_id, 'no session')
+                      || ', ' || reason, '; ' ORDER BY changed_at) AS session_changes
+    FROM session_changes WHERE object_id IN (SELECT object_id FROM wanted) GROUP BY object_id
+)
+SELECT
+    found.object_id, found.ordinal, found.tables, origin.customer, origin.source, origin.uri, origin.version,
+    origin.version_id, origin.modified_at, origin.size_bytes, origin.content_sha256, origin.disposition,
+    origin.parser_version, origin.load_id, loads.committed_at, loads.started_by,
+    origin.room_id, origin.session_id, origin.session_evidence, origin.session_reason, moved.session_changes,
+    origin.asset_id, origin.job_id
+FROM found
+JOIN object_ledger AS origin ON origin.object_id = found.object_id
+LEFT JOIN loads ON loads.load_id = origin.load_id
+LEFT JOIN moved ON moved.object_id = found.object_id
+ORDER BY found.object_id, found.ordinal

@@ -1,0 +1,73 @@
+WITH named AS (
+    SELECT customer, session_id, source, room_id FROM object_ledger WHERE asset_type IS NOT NULL
+    UNION ALL
+    SELECT customer, session_id, source, room_id FROM asset_records
+    UNION ALL
+    SELECT customer, session_id, source, room_id FROM recordings
+    UNION ALL
+    SELECT customer, session_id, source, NULL FROM peers
+), known AS (
+    SELECT customer, source, session_id, room_id, active, started_at, ended_at FROM sessions
+    UNION ALL
+    SELECT customer, min(source), session_id, min(room_id), CAST(NULL AS BOOLEAN),
+           CAST(NULL AS TIMESTAMP WITH TIME ZONE), CAST(NULL AS TIMESTAMP WITH TIME ZONE)
+    FROM named
+    WHERE session_id IS NOT NULL
+      AND NOT EXISTS (
+          SELECT 1 FROM sessions WHERE sessions.session_id = named.session_id AND sessions.customer = named.customer
+      )
+    GROUP BY customer, session_id
+), attendance AS (
+    SELECT customer, session_id, count(*) AS peers,
+           count(DISTINCT CASE WHEN user_id <> '' THEN 'user ' || user_id
+                               WHEN name <> '' THEN 'name ' || name
+                               ELSE 'peer ' || peer_id END) AS attendees
+    FROM peers WHERE NOT is_recorder
+    GROUP BY customer, session_id
+), uttered AS (
+    SELECT customer, session_id,
+           count(CASE WHEN kind = 'message' THEN 1 END) AS messages,
+           count(CASE WHEN kind = 'sentence' THEN 1 END) AS sentences
+    FROM statements GROUP BY customer, session_id
+), jobs AS (
+    SELECT customer, session_id, count(*) AS recordings FROM recordings GROUP BY customer, session_id
+), assets AS (
+    -- A type or status is written down where it comes first, with how many there are of it in all.
+    SELECT customer, session_id, CAST(sum(assets) AS BIGINT) AS assets,
+           CAST(sum(CASE WHEN status = 'failed' THEN assets ELSE 0 END) AS BIGINT) AS assets_failed,
+           CAST(sum(assets_in_bucket) AS BIGINT) AS assets_in_bucket,
+           string_agg(CASE WHEN at_type = 1 THEN asset_type || ' ' || of_type END, ', ' ORDER BY asset_type)
+               AS assets_by_type,
+           string_agg(CASE WHEN at_status = 1 THEN status || ' ' || of_status END, ', ' ORDER BY status)
+               AS assets_by_status
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY customer, session_id, asset_type ORDER BY status) AS at_type,
+               CAST(sum(assets) OVER (PARTITION BY customer, session_id, asset_type) AS BIGINT) AS of_type,
+               row_number() OVER (PARTITION BY customer, session_id, status ORDER BY asset_type) AS at_status,
+               CAST(sum(assets) OVER (PARTITION BY customer, session_id, status) AS BIGINT) AS of_status
+        FROM (
+            SELECT customer, session_id, COALESCE(asset_type, 'unknown') AS asset_type,
+                   COALESCE(status, 'unknown') AS status, count(*) AS assets,
+                   count(CASE WHEN disposition <> 'missing' THEN 1 END) AS assets_in_bucket
+            FROM recording_assets
+            GROUP BY customer, session_id, COALESCE(asset_type, 'unknown'), COALESCE(status, 'unknown')
+        ) AS kinds
+    ) AS counted
+    GROUP BY customer, session_id
+)
+SELECT
+    known.customer, known.source, known.session_id, known.room_id, rooms.name AS room_name,
+    known.active, known.started_at, known.ended_at,
+    CAST(extract(epoch FROM known.ended_at - known.started_at) AS DOUBLE PRECISION) AS duration_s,
+    COALESCE(attendance.attendees, 0) AS attendees, COALESCE(attendance.peers, 0) AS peers,
+    COALESCE(uttered.messages, 0) AS messages, COALESCE(uttered.sentences, 0) AS sentences,
+    COALESCE(jobs.recordings, 0) AS recordings,
+    COALESCE(assets.assets, 0) AS assets, COALESCE(assets.assets_failed, 0) AS assets_failed,
+    COALESCE(assets.assets_in_bucket, 0) AS assets_in_bucket,
+    assets.assets_by_type, assets.assets_by_status
+FROM known
+LEFT JOIN rooms ON rooms.room_id = known.room_id AND rooms.customer = known.customer
+LEFT JOIN attendance ON attendance.session_id = known.session_id AND attendance.customer = known.customer
+LEFT JOIN uttered ON uttered.session_id = known.session_id AND uttered.customer = known.customer
+LEFT JOIN jobs ON jobs.session_id = known.session_id AND jobs.customer = known.customer
+LEFT JOIN assets ON assets.session_id = known.session_id AND assets.customer = known.customer

@@ -1,0 +1,67 @@
+-- Every window is partitioned by session_id, so that a filter by it is applied before the window, not after.
+WITH messages AS (
+    SELECT *,
+           row_number() OVER (PARTITION BY customer, session_id, said_id ORDER BY object_id, ordinal) AS copy,
+           count(*) OVER (PARTITION BY customer, session_id, said_id) AS copies
+    FROM (
+        SELECT *, CASE WHEN session_id IS NULL OR message_id IS NULL OR message_id = ''
+                       THEN object_id || ' ' || ordinal ELSE message_id END AS said_id
+        FROM chat_messages
+    ) AS chat
+), forms AS (
+    SELECT *,
+           rank() OVER (
+               PARTITION BY customer, session_id, recording
+               ORDER BY is_blank, CASE output_mode WHEN 'json' THEN 0 WHEN 'srt' THEN 1 ELSE 2 END
+           ) AS form
+    FROM (
+        SELECT transcripts.*,
+               COALESCE(transcripts.job_id, regexp_replace(object_ledger.uri, '/[^/]*$', '')) AS recording,
+               CASE WHEN segments = 0 THEN 1 ELSE 0 END AS is_blank
+        FROM transcripts JOIN object_ledger ON object_ledger.object_id = transcripts.object_id
+    ) AS files
+), said AS (
+    SELECT customer, source, session_id, room_id, session_evidence, 'message' AS kind,
+           sent_at AS said_at, recorder_started_at AS recording_started_at,
+           CAST(NULL AS BIGINT) AS start_ms, CAST(NULL AS BIGINT) AS end_ms,
+           NULLIF(sender_name, '') AS name, NULLIF(sender_peer_id, '') AS peer_id,
+           NULLIF(sender_user_id, '') AS user_id,
+           message AS text, object_id, ordinal, load_id, copies
+    FROM messages WHERE copy = 1
+    UNION ALL
+    SELECT forms.customer, forms.source, forms.session_id, forms.room_id, forms.session_evidence, 'sentence',
+           forms.recording_started_at + sentence.start_ms * INTERVAL '1 millisecond', forms.recording_started_at,
+           sentence.start_ms, sentence.end_ms,
+           NULLIF(sentence.speaker_name, ''), NULLIF(sentence.speaker_peer_id, ''), CAST(NULL AS TEXT),
+           sentence.text, sentence.object_id, sentence.ordinal, sentence.load_id, CAST(1 AS BIGINT)
+    FROM forms JOIN transcript_segments AS sentence ON sentence.object_id = forms.object_id
+    WHERE forms.form = 1
+), people AS (
+    -- Who alone bears a name in a session: one user in all stays, or a single stay.
+    SELECT customer, session_id, name,
+           CASE WHEN count(*) = 1 THEN min(peer_id) END AS peer_id,
+           min(NULLIF(user_id, '')) AS user_id,
+           CASE WHEN count(DISTINCT role) = 1 THEN min(role) END AS role
+    FROM peers
+    WHERE NOT is_recorder AND name <> ''
+    GROUP BY customer, session_id, name
+    HAVING count(*) = 1 OR (count(DISTINCT NULLIF(user_id, '')) = 1 AND count(NULLIF(user_id, '')) = count(*))
+)
+SELECT
+    said.customer, said.source, said.session_id, said.room_id, said.session_evidence, said.kind,
+    said.said_at, said.recording_started_at, said.start_ms, said.end_ms,
+    COALESCE(said.name, NULLIF(stay.name, '')) AS speaker_name,
+    COALESCE(said.peer_id, bearer.peer_id) AS peer_id,
+    COALESCE(said.user_id, NULLIF(stay.user_id, ''), bearer.user_id) AS user_id,
+    COALESCE(stay.role, bearer.role) AS role,
+    CASE WHEN said.peer_id IS NOT NULL THEN 'peer_id'
+         WHEN said.user_id IS NOT NULL THEN 'user_id'
+         WHEN bearer.name IS NOT NULL THEN 'name'
+         ELSE 'none' END AS speaker_evidence,
+    said.text, said.object_id, said.ordinal, said.load_id, said.copies
+FROM said
+LEFT JOIN peers AS stay
+    ON stay.session_id = said.session_id AND stay.peer_id = said.peer_id AND stay.customer = said.customer
+LEFT JOIN people AS bearer
+    ON bearer.session_id = said.session_id AND bearer.name = said.name AND bearer.customer = said.customer
+   AND said.peer_id IS NULL AND said.user_id IS NULL

@@ -1,0 +1,83 @@
+"""Rows put into the tables by hand, for tests of what reads them: only what a case is about is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert, text
+
+from roomledger.warehouse import Warehouse, migrate
+from roomledger.warehouse.duck import DuckWarehouse
+from roomledger.warehouse.postgres import PostgresWarehouse
+from roomledger.warehouse.schema import metadata
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+_GIVEN: dict[str, Any] = {
+    "customer": "Acme", "source": "bucket", "session_evidence": "key", "load_id": "load", "first_seen_at": NOON,
+    "first_seen_by": "listing", "read_at": NOON, "modified_at": NOON, "created_at": NOON, "record": {},
+    "record_sha256": "0", "version": "v", "size_bytes": 100, "disposition": "loaded", "reason": "loaded: all of it",
+    "attempts": 1, "rows_parsed": 0, "rows_loaded": 0, "rows_refused": 0, "rows_duplicate": 0, "ordinal": 1,
+    "is_recorder": False, "roles": [], "text": "hello", "message": "hello", "segments": 1, "words": 0,
+    "asset_type": "chat", "kind": "recording", "planned_types": [], "output_mode": "json", "status": "completed",
+    "loaded_at": NOON, "committed_at": NOON, "claimed_at": NOON, "objects": 1, "objects_loaded": 1,
+    "objects_refused": 0, "parser_version": "7", "started_by": "cli", "changed_at": NOON, "witness": "api",
+    "from_evidence": "none", "to_evidence": "asset_record", "raw": b"", "detail": "odd", "reason_code": "odd",
+    "refused_at": NOON,
+}  # fmt: skip
+_SILENT = {("asset_records", "size_bytes"), ("asset_records", "created_at"), ("asset_records", "output_mode")}
+"""Columns that stay empty unless a case fills them."""
+
+
+def at(seconds: float) -> datetime:
+    """So many seconds after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def put(tx: Connection, table: str, **cells: Any) -> None:
+    """Insert a row; columns that the case does not name have something plain in them."""
+    known = metadata.tables[table]
+    plain = {
+        name: value
+        for name, value in _GIVEN.items()
+        if name in known.columns and (table, name) not in _SILENT and not (name == "started_by" and table != "loads")
+    }
+    tx.execute(insert(known).values(**(plain | cells)))
+
+
+def put_object(tx: Connection, object_id: str, **cells: Any) -> None:
+    """Insert a ledger row, at an address of its own unless the case names one; `seen` and the like have no rows."""
+    plain: dict[str, Any] = {"object_id": object_id, "uri": f"s3://acme/{object_id}"}
+    if cells.get("disposition", "loaded") in ("seen", "claimed", "refused", "ignored", "unchanged"):
+        plain["loaded_at"] = None
+    put(tx, "object_ledger", **(plain | cells))
+
+
+def rows(tx: Connection, query: str, **given: Any) -> list[tuple[Any, ...]]:
+    """What the database answers."""
+    return [tuple(row) for row in tx.execute(text(query), given)]
+
+
+def new_warehouse(request: pytest.FixtureRequest, folder: Path) -> Warehouse:
+    """A warehouse with its tables, of the engine that is the parameter of the fixture that asks."""
+    made: Warehouse
+    if request.param == "duckdb":
+        made = DuckWarehouse(f"duckdb:///{folder}/warehouse.duckdb")
+    else:
+        made = PostgresWarehouse(request.getfixturevalue("new_database")())
+    migrate.upgrade(made)
+    return made
+
+
+@contextmanager
+def undone(warehouse: Warehouse) -> Iterator[Connection]:
+    """A transaction of which nothing stays: one warehouse serves many cases."""
+    with warehouse.begin() as tx:
+        yield tx
+        transaction = tx.get_transaction()
+        assert transaction is not None
+        transaction.rollback()

@@ -1,0 +1,115 @@
+"""Every row gets its session by the strongest evidence there is, whatever comes first."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from demo.vendor import vendor_server
+from roomledger import pipeline
+from roomledger.warehouse import Warehouse, migrate
+from roomledger.warehouse.duck import DuckWarehouse
+from tests.vendor import story
+from tests.worlds import ask, contents, store_of
+
+EVIDENCE = """
+    SELECT message, session_id, session_evidence, split_part(session_reason, ':', 1)
+    FROM chat_messages JOIN object_ledger USING (object_id, session_id, session_evidence, room_id)
+    ORDER BY message
+"""
+
+
+def test_each_kind_of_evidence(ready: Warehouse, tmp_path: Path) -> None:
+    bucket, acme = story.told(tmp_path / "bucket")
+    with vendor_server([acme]) as vendor:
+        run(ready, bucket, acme, vendor.endpoint, "bucket load api load")
+    found = (
+        "SELECT uri, session_id, session_evidence, split_part(session_reason, ':', 1) FROM object_ledger ORDER BY uri"
+    )
+    assert {(uri.rpartition("/")[2], *rest) for uri, *rest in ask(ready, found)} == {
+        (f"Rec-room1-{story.epoch(1)}.csv", "s1", "asset_record", "asset_record"),
+        (f"Rec-room1-{story.epoch(91)}.csv", "s2", "time_window", "time_window"),
+        (f"Rec-room2-{story.epoch(5)}.csv", None, "none", "several_sessions"),
+        (f"Rec-room9-{story.epoch(5)}.csv", None, "none", "no_session_known"),
+        ("said.json", None, "none", "no_room_in_key"),
+        (f"Rec-s1-{story.epoch(1)}.mp4", "s1", "key", "key"),
+        ("one.mp4", "s1", "asset_record", "asset_record"),
+        ("0001.json", "s1", "asset_record", "asset_record"),
+        ("Rec-room1-1772445700000.csv", "s2", "asset_record", "asset_record"),
+    }
+    assert ask(ready, "SELECT DISTINCT disposition FROM object_ledger") == [("loaded",)]
+    assert ask(ready, "SELECT message, session_id FROM chat_messages ORDER BY message") == [
+        ("held", "s2"),
+        ("in the window", "s2"),
+        ("in two sessions", None),
+        ("named", "s1"),
+        ("of nobody's room", None),
+    ]
+    assert ask(ready, "SELECT job_id, recording_started_at IS NULL FROM transcripts ORDER BY job_id") == [
+        ("j1", False),
+        (None, True),
+    ]
+
+
+def test_what_comes_first_changes_nothing(tmp_path: Path) -> None:
+    """Bucket, vendor and loads in every order, and again: the tables are the same."""
+    bucket, acme = story.told(tmp_path / "bucket")
+    orders = [" ".join(order) for order in permutations(("bucket", "api", "load"))]
+    orders += ["bucket load bucket api", "api api bucket load bucket", "bucket load bucket load api load"]
+    found = []
+    with vendor_server([acme]) as vendor:
+        for number, order in enumerate(orders):
+            warehouse = DuckWarehouse(f"duckdb:///{tmp_path}/{number}.duckdb")
+            migrate.upgrade(warehouse)
+            run(warehouse, bucket, acme, vendor.endpoint, f"{order} bucket api load")
+            found.append(contents(warehouse))
+    for order, tables in zip(orders, found, strict=True):
+        for table, rows in tables.items():
+            assert rows == found[0][table], (order, table)
+
+
+def test_a_change_of_session_leaves_a_trace(ready: Warehouse, tmp_path: Path) -> None:
+    bucket, acme = story.told(tmp_path / "bucket")
+    with vendor_server([acme]) as vendor:
+        run(ready, bucket, acme, vendor.endpoint, "bucket load")
+        before = ask(ready, "SELECT count(*) FROM session_changes")
+        run(ready, bucket, acme, vendor.endpoint, "api")
+        after = "SELECT from_evidence, to_evidence, to_session_id, witness FROM session_changes ORDER BY 2, 3"
+        assert before == [(0,)]
+        assert ask(ready, after) == [
+            ("none", "asset_record", "s1", "api"),
+            ("none", "asset_record", "s1", "api"),
+            ("none", "time_window", "s2", "api"),
+        ]
+        run(ready, bucket, acme, vendor.endpoint, "api bucket load api")
+        assert len(ask(ready, after)) == 3
+
+
+@pytest.mark.parametrize(
+    ("minutes", "session_id"),
+    [(0, "s1"), (-9 / 60, "s1"), (-11 / 60, None), (10, "s1"), (10 + 5 / 60, "s1"), (12 - 5 / 60, "s2"), (12, "s2")],
+)
+def test_the_tolerance_of_time_windows(tmp_path: Path, minutes: float, session_id: str | None) -> None:
+    acme = story.workspace(sessions=[story.session("s1", "room1", 0, 10), story.session("s2", "room1", 12, None)])
+    bucket = story.source_of(tmp_path / "bucket")
+    story.put(tmp_path / "bucket", f"chat/room1/20260302/Rec-room1-{story.epoch(minutes)}.csv", story.chat("hello"))
+    warehouse = DuckWarehouse(f"duckdb:///{tmp_path}/warehouse.duckdb")
+    migrate.upgrade(warehouse)
+    with vendor_server([acme]) as vendor:
+        run(warehouse, bucket, acme, vendor.endpoint, "api bucket load")
+    assert ask(warehouse, "SELECT session_id FROM chat_messages") == [(session_id,)]
+
+
+def run(warehouse: Warehouse, bucket: story.Source, acme: story.Workspace, endpoint: str, steps: str) -> None:
+    """Look into the bucket, ask the vendor, or load, in this order."""
+    sources = (bucket, story.source_of_workspace(acme))
+    with story.opened(acme, endpoint) as workspace:
+        stores = {bucket.name: store_of(bucket), acme.source: workspace}
+        for step in steps.split():
+            if step == "load":
+                list(pipeline.load(warehouse, sources, stores))
+            else:
+                source = sources[step == "api"]
+                pipeline.collect(warehouse, source, stores[source.name], sources=sources)

@@ -1,0 +1,215 @@
+"""A workspace is read as far as there is news, whatever the vendor's API does meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.vendor import Vendor, vendor_server
+from demo.world.workspace import Workspace
+from roomledger import pipeline
+from roomledger.stores import StoreError
+from roomledger.vendor import workspace as reading
+from roomledger.warehouse import Warehouse, migrate
+from roomledger.warehouse.duck import DuckWarehouse
+from tests.vendor import story
+from tests.worlds import ask
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    made = DuckWarehouse(f"duckdb:///{tmp_path}/warehouse.duckdb")
+    migrate.upgrade(made)
+    return made
+
+
+def long_ago(jobs: int, days: float = 60) -> Workspace:
+    """A workspace with so many finished jobs, evenly over the days before today, each with a session and two assets."""
+    acme = story.workspace(rooms=[{"id": "room1", "name": "harbour", "created_at": stamp(days + 1)}])
+    for number in range(jobs):
+        add_job(acme, number, days * (jobs - number) / jobs)
+    return acme
+
+
+def add_job(acme: Workspace, number: int, days_ago: float, **more: Any) -> None:
+    """Hold one more session, which is recorded."""
+    begin, end = stamp(days_ago), stamp(days_ago - 0.01)
+    times = {"created_at": begin, "updated_at": end}
+    acme.sessions.append(story.session(f"s{number:05}", "room1", 0, 1, peers={}) | times)
+    done = story.job(f"j{number:05}", "room1", f"s{number:05}", 0, 1, "chat", "room-composite")
+    done |= times | {"started_at": begin, "stopped_at": end} | more
+    acme.recordings.append(done)
+    for kind in ("chat", "room-composite"):
+        path = f"s3://acme/{kind}/{number}"
+        acme.assets.append(story.asset(f"a{number:05}-{kind}", done, kind, path, 7, created_at=end))
+
+
+def stamp(days_ago: float) -> str:
+    return (NOW - timedelta(days=days_ago)).isoformat().replace("+00:00", "Z")
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    with vendor_server([]) as server:
+        yield server
+
+
+def hear(warehouse: Warehouse, vendor: Vendor, acme: Workspace) -> pipeline.Collected:
+    """Ask the vendor once; all that is named lies in the customer's own bucket."""
+    vendor.workspaces = [acme]
+    bucket = story.Source(name="acme", customer="Acme", url="s3://acme")
+    with story.opened(acme, vendor.endpoint) as opened:
+        return pipeline.collect(warehouse, story.source_of_workspace(acme), opened, sources=[bucket])
+
+
+def counted(warehouse: Warehouse) -> dict[str, int]:
+    tables = ("rooms", "sessions", "recordings", "asset_records")
+    return {table: ask(warehouse, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+
+
+def test_the_number_of_requests_grows_with_what_is_new(warehouse: Warehouse, vendor: Vendor) -> None:
+    acme = long_ago(600)
+    first = hear(warehouse, vendor, acme)
+    assert counted(warehouse) == {"rooms": 1, "sessions": 600, "recordings": 600, "asset_records": 1200}
+    assert first.told == 2401
+    assert first.requests == 13 + 7 + 1 + 1 + 1 + 7 + 1  # one page more where the last one is full
+    again = hear(warehouse, vendor, acme)
+    # A list ends with the first page that is wholly old, so the long ones take two.
+    assert (again.told, again.requests) == (0, 10)
+    for number in range(600, 610):
+        add_job(acme, number, 0.02)
+    third = hear(warehouse, vendor, acme)
+    assert (third.told, third.requests) == (40, 10)
+
+
+def test_what_comes_late_is_found(warehouse: Warehouse, vendor: Vendor) -> None:
+    """An asset's id is allotted before its file exists: it turns up below newer ones."""
+    acme = long_ago(300)
+    hear(warehouse, vendor, acme)
+    add_job(acme, 900, 1.5)
+    hear(warehouse, vendor, acme)
+    assert counted(warehouse) == {"rooms": 1, "sessions": 301, "recordings": 301, "asset_records": 602}
+
+
+def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
+    warehouse: Warehouse, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = long_ago(300)
+    add_job(acme, 900, 1, status="post_processing", asset_types=["chat", "room-composite", "transcript"])
+    job = acme.recordings[-1]
+    hear(warehouse, vendor, acme)
+    check = "SELECT status, check_at IS NULL FROM recordings WHERE job_id = 'j00900'"
+    assert ask(warehouse, check) == [("post_processing", False)]
+    job["status"] = "completed"
+    acme.assets.append(story.asset("late", job, "transcript", "s3://acme/t.txt", 5, created_at=stamp(1), status="x"))
+    days = [NOW + timedelta(days=3)]
+    monkeypatch.setattr(pipeline, "clock", lambda: days[0])
+    assert hear(warehouse, vendor, acme).told == 2  # by its id: the lists are read no further back than two days
+    assert ask(warehouse, check) == [("completed", False)]
+    acme.assets[-1]["status"] = "completed"
+    days[0] += timedelta(days=3)
+    assert hear(warehouse, vendor, acme).told == 1
+    assert ask(warehouse, check) == [("completed", True)]
+    before = len(vendor.requests)
+    days[0] += timedelta(days=3)
+    hear(warehouse, vendor, acme)
+    assert not any("j00900" in request for request in vendor.requests[before:])
+
+
+def test_a_first_reading_goes_on_where_it_was_cut_off(
+    warehouse: Warehouse, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_TOLD", 200)
+    acme = long_ago(600)
+
+    def fail(target: str) -> None:
+        if len(vendor.requests) == 8:
+            vendor.faults.server_errors = 100
+
+    vendor.faults.on_page = fail
+    with pytest.raises(StoreError, match="try again"):
+        hear(warehouse, vendor, acme)
+    assert counted(warehouse)["asset_records"] == 800
+    vendor.faults.server_errors, vendor.faults.on_page = 0, None
+    add_job(acme, 600, 0.02)
+    before = len(vendor.requests)
+    hear(warehouse, vendor, acme)
+    assert counted(warehouse) == {"rooms": 1, "sessions": 601, "recordings": 601, "asset_records": 1202}
+    pages = [request for request in vendor.requests[before:] if "recording-assets?" in request]
+    assert len(pages) == 5 + 2  # what was left, then the newest down to a page that is wholly old
+
+
+@pytest.mark.parametrize("offsets", [False, True])
+def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
+    warehouse: Warehouse, vendor: Vendor, offsets: bool
+) -> None:
+    acme = long_ago(250)
+    vendor.faults.offsets = offsets
+
+    def arrive(target: str) -> None:
+        if len(acme.recordings) < 280:
+            add_job(acme, len(acme.recordings) + 1000, 0.02)
+
+    vendor.faults.on_page = arrive
+    hear(warehouse, vendor, acme)
+    vendor.faults.on_page = None
+    hear(warehouse, vendor, acme)
+    jobs = len(acme.recordings)
+    assert counted(warehouse) == {"rooms": 1, "sessions": jobs, "recordings": jobs, "asset_records": 2 * jobs}
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"rate_limit": 3, "retry_after_s": 0},
+        {"rate_limit": 3, "rate_limit_form": "text", "retry_after_s": 0},
+        {"server_errors": 3},
+        {"cut": 3},
+        {"garbage": 3},
+        {"extra_fields": True},
+        {"missing_fields": True},
+    ],
+    ids=lambda faults: " ".join(faults),
+)
+def test_nothing_is_lost_to_a_fault(warehouse: Warehouse, vendor: Vendor, faults: dict[str, Any]) -> None:
+    acme = long_ago(120)
+    for name, value in faults.items():
+        setattr(vendor.faults, name, value)
+    hear(warehouse, vendor, acme)
+    assert counted(warehouse) == {"rooms": 1, "sessions": 120, "recordings": 120, "asset_records": 240}
+
+
+def test_what_is_named_but_not_listed_is_asked_for_once(warehouse: Warehouse, vendor: Vendor) -> None:
+    acme = long_ago(2)
+    ghost = story.job("ghost", "room8", "s-ghost", 0, 1)
+    acme.assets.append(story.asset("a-ghost", ghost, "chat", "s3://acme/ghost.csv", 5))
+    hear(warehouse, vendor, acme)
+    asked = [request.partition("/v2/")[2] for request in vendor.requests if "ghost" in request or "room8" in request]
+    assert sorted(asked) == [
+        "external-streams/ghost", "live-streams/ghost", "recordings/ghost", "rooms/room8", "sessions/s-ghost",
+    ]  # fmt: skip
+    before = len(vendor.requests)
+    hear(warehouse, vendor, acme)
+    assert not any("ghost" in request for request in vendor.requests[before:])
+
+
+def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(warehouse: Warehouse, vendor: Vendor) -> None:
+    acme = long_ago(2)
+    acme.assets.append({"id": "", "type": "chat", "created_at": stamp(1), "rtmp": "rtmp://live/secret-key"})
+    hear(warehouse, vendor, acme)
+    hear(warehouse, vendor, acme)
+    [(uri, code, raw, resolved)] = ask(warehouse, "SELECT uri, reason_code, raw, resolved_at FROM refusals")
+    assert uri.startswith("100ms://acme/recording-assets/")
+    assert (code, resolved) == ("id_missing", None)
+    assert b"secret-key" not in bytes(raw)
+    with warehouse.begin() as tx:  # as if an older version had refused what this one understands
+        tx.exec_driver_sql('UPDATE refusals SET raw = encode(\'{"id": "a-good", "type": "chat"}\')')
+    hear(warehouse, vendor, long_ago(2))
+    assert ask(warehouse, "SELECT asset_type FROM asset_records WHERE asset_id = 'a-good'") == [("chat",)]
+    assert ask(warehouse, "SELECT resolved_at IS NULL FROM refusals") == [(False,)]

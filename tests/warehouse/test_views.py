@@ -1,0 +1,405 @@
+"""The views: every rule of theirs on a few rows put in by hand, on both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.dialects import postgresql
+
+from roomledger.warehouse import Warehouse, WarehouseError, migrate
+from roomledger.warehouse.views import VIEWS
+from tests.rows import NOON, at, new_warehouse, put, put_object, rows, undone
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    return new_warehouse(request, tmp_path_factory.mktemp("views"))
+
+
+@pytest.fixture
+def tx(made: Warehouse) -> Iterator[Connection]:
+    with undone(made) as opened:
+        yield opened
+
+
+def test_the_views_have_the_columns_types_and_comments_that_they_are_said_to_have(tx: Connection) -> None:
+    comments = {
+        "duckdb": "SELECT view_name, NULL, comment FROM duckdb_views() WHERE NOT internal UNION ALL SELECT table_name,"
+        " column_name, comment FROM duckdb_columns() WHERE table_name IN (SELECT view_name FROM duckdb_views()"
+        " WHERE NOT internal)",
+        "postgresql": "SELECT relname, NULL, obj_description(oid) FROM pg_class WHERE relkind = 'v' AND"
+        " relnamespace = 'public'::regnamespace UNION ALL SELECT relname, attname, col_description(c.oid, attnum)"
+        " FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid WHERE relkind = 'v'"
+        " AND relnamespace = 'public'::regnamespace AND attnum > 0",
+    }[tx.dialect.name]
+    said = {(view.name, None): view.comment for view in VIEWS}
+    said |= {(view.name, column.name): column.comment for view in VIEWS for column in view.columns}
+    assert {(name, column): comment for name, column, comment in tx.exec_driver_sql(comments)} == said
+    speak = postgresql.dialect()
+    for view in VIEWS:
+        kinds = {c["name"]: _plain(c["type"].compile(speak)) for c in inspect(tx).get_columns(view.name)}
+        assert list(kinds.items()) == [(c.name, _plain(c.type.compile(speak))) for c in view.columns], view.name
+        assert view.comment is not None
+        assert view.comment.startswith("One row per ")
+
+
+def _plain(type_: str) -> str:
+    alike = {
+        "VARCHAR": "TEXT",
+        "DOUBLE": "DOUBLE PRECISION",
+        "JSONB": "JSON",
+        "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP",
+    }
+    return alike.get(type_, type_)
+
+
+def test_they_are_made_anew_and_what_depends_on_them_is_named(ready: Warehouse) -> None:
+    with ready.begin() as tx:
+        tx.execute(text("DROP VIEW session_timeline"))
+        tx.execute(text("CREATE OR REPLACE VIEW mine AS SELECT kind FROM statements"))
+        is_postgres = tx.dialect.name == "postgresql"
+    if is_postgres:
+        with pytest.raises(WarehouseError, match="view mine depends on view statements"):
+            migrate.upgrade(ready)
+    else:
+        migrate.upgrade(ready)
+    with ready.begin() as tx:
+        tx.execute(text("DROP VIEW mine"))
+    migrate.upgrade(ready)
+    with ready.begin() as tx:
+        assert rows(tx, "SELECT * FROM session_timeline") == []
+
+
+# -- recording_assets
+
+
+def test_an_asset_that_only_the_bucket_tells_of(tx: Connection) -> None:
+    put_object(tx, "o", asset_type="track", session_id="s", session_evidence="key", first_seen_by="listing")
+    put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", asset_type="track", peer_id="p", layer="2")
+    query = (
+        "SELECT session_id, session_evidence, object_id, ordinal, load_id, asset_type, raw_type, uri, status,"
+        " size_bytes, vendor_size_bytes, size_difference_bytes, asset_id, peer_id, layer, disposition, first_seen_by"
+        " FROM recording_assets"
+    )
+    assert rows(tx, query) == [
+        ("s", "key", "o", 0, "load", "track", None, "s3://acme/o", "completed", 100, None, None, None, "p", "2",
+         "loaded", "listing")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("session", "evidence"), [("s", "asset_record"), (None, "none")])
+def test_an_asset_that_only_the_vendor_names(tx: Connection, session: str | None, evidence: str) -> None:
+    put(tx, "asset_records", asset_id="a", session_id=session, uri="s3://acme/o", status="processing", size_bytes=7,
+        metadata={"k": 1}, first_seen_by="api")  # fmt: skip
+    query = (
+        "SELECT session_id, session_evidence, object_id, ordinal, load_id, uri, status, size_bytes, vendor_size_bytes,"
+        " size_difference_bytes, asset_id, disposition, first_seen_by FROM recording_assets"
+    )
+    expected = (session, evidence, None, 0, None, "s3://acme/o", "processing", 7, 7, None, "a", None, "api")
+    assert rows(tx, query) == [expected]
+
+
+def test_an_asset_that_both_tell_of_is_one_row(tx: Connection) -> None:
+    put_object(tx, "o", asset_type="track", asset_id="a", job_id="j", first_seen_at=at(5))
+    put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", asset_type="track", peer_id="key", layer="1")
+    put(tx, "asset_records", asset_id="a", uri="s3://acme/o", size_bytes=90, peer_id="said", duration_s=1.5,
+        created_at=at(-9), first_seen_at=at(4), first_seen_by="api", raw_type="track", status="failed")  # fmt: skip
+    query = (
+        "SELECT object_id, job_id, status, size_bytes, vendor_size_bytes, size_difference_bytes, peer_id, layer,"
+        " duration_s, created_at, first_seen_at, first_seen_by FROM recording_assets"
+    )
+    assert rows(tx, query) == [("o", "j", "failed", 100, 90, 10, "said", "1", 1.5, at(-9), at(4), "api")]
+
+
+def test_the_bucket_may_have_spoken_first(tx: Connection) -> None:
+    put_object(tx, "o", asset_id="a", first_seen_at=at(4))
+    put(tx, "asset_records", asset_id="a", uri="s3://acme/o", first_seen_at=at(5), first_seen_by="api")
+    assert rows(tx, "SELECT first_seen_at, first_seen_by FROM recording_assets") == [(at(4), "listing")]
+
+
+def test_of_two_records_of_one_address_each_is_a_row(tx: Connection) -> None:
+    put_object(tx, "o", asset_id="a2")
+    for name in ("a1", "a2"):
+        put(tx, "asset_records", asset_id=name, uri="s3://acme/o")
+    found = rows(tx, "SELECT asset_id, object_id FROM recording_assets ORDER BY asset_id")
+    assert found == [("a1", None), ("a2", "o")]
+
+
+_OLDER = {"object_id": "older", "modified_at": at(1)}
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ([{"disposition": "refused"}], [("one", "refused")]),
+        ([{"disposition": "seen"}], [("one", "seen")]),
+        ([{"disposition": "seen", "loaded_at": NOON}], [("one", "seen")]),
+        ([{"disposition": "missing"}], [("one", "missing")]),
+        ([{"disposition": "missing", "loaded_at": None}], []),
+        ([{"disposition": "erased"}], []),
+        ([{"disposition": "superseded"}], []),
+        ([{"disposition": "ignored", "asset_type": None}], []),
+        ([{"disposition": "seen", "asset_type": "unknown"}], []),
+        ([_OLDER, {"disposition": "refused", "modified_at": at(2)}], [("older", "loaded")]),
+        ([_OLDER, {"disposition": "unchanged", "modified_at": at(2)}], [("older", "loaded")]),
+        ([_OLDER | {"disposition": "superseded"}, {"modified_at": at(2)}], [("one", "loaded")]),
+        ([_OLDER | {"disposition": "seen"}, {"disposition": "refused", "modified_at": at(2)}], [("one", "refused")]),
+    ],
+)
+def test_one_version_of_an_address_is_shown(
+    tx: Connection, versions: list[dict[str, Any]], expected: list[tuple[str, str]]
+) -> None:
+    for version in versions:
+        put_object(tx, **({"object_id": "one", "uri": "s3://acme/same", "asset_id": "a"} | version))
+    put(tx, "asset_records", asset_id="a", uri="s3://acme/same")
+    # Without such a version the vendor's record stands alone.
+    assert rows(tx, "SELECT object_id, disposition FROM recording_assets") == (expected or [(None, None)])
+
+
+# -- statements
+
+
+def _chat(tx: Connection, object_id: str, **cells: Any) -> None:
+    put(tx, "chat_messages", **({"object_id": object_id, "session_id": "s", "sent_at": at(3)} | cells))
+
+
+def test_a_message_that_two_recorders_wrote_is_one(tx: Connection) -> None:
+    _chat(tx, "b", message_id="m", ordinal=1)
+    _chat(tx, "a", message_id="m", ordinal=5)
+    _chat(tx, "a", message_id="m", ordinal=4)
+    query = "SELECT kind, object_id, ordinal, copies, said_at, text FROM statements"
+    assert rows(tx, query) == [("message", "a", 4, 3, at(3), "hello")]
+
+
+@pytest.mark.parametrize(
+    "apart",
+    [{"message_id": None}, {"message_id": ""}, {"message_id": "m", "session_id": None}, {"message_id": "n"},
+     {"message_id": "m", "session_id": "t"}, {"message_id": "m", "customer": "Other"}],
+)  # fmt: skip
+def test_messages_that_nothing_says_are_the_same_stay_apart(tx: Connection, apart: dict[str, Any]) -> None:
+    _chat(tx, "a", message_id=apart["message_id"] if apart["message_id"] in (None, "") else "m")
+    _chat(tx, "b", **apart)
+    if apart["message_id"] == "m":
+        _chat(tx, "c", **apart)
+    found = rows(tx, "SELECT object_id, copies FROM statements ORDER BY object_id")
+    same_place = apart.get("session_id", "s") is not None
+    rest = [("b", 2)] if apart["message_id"] == "m" and same_place else [("b", 1), ("c", 1)]
+    assert found == [("a", 1), *(rest if apart["message_id"] == "m" else [("b", 1)])]
+
+
+def _transcript(tx: Connection, object_id: str, mode: str, *, uri: str | None = None, **cells: Any) -> None:
+    put_object(tx, object_id, asset_type="transcript", uri=uri or f"s3://acme/talk/{object_id}")
+    place = {"session_id": cells.pop("session_id", "s")}
+    said = {name: cells.pop(name) for name in ("speaker_name", "speaker_peer_id", "start_ms") if name in cells}
+    put(tx, "transcripts", object_id=object_id, ordinal=0, output_mode=mode, **place, **cells)
+    if cells.get("segments") != 0:
+        put(tx, "transcript_segments", object_id=object_id, **place, **said)
+
+
+@pytest.mark.parametrize(
+    ("forms", "expected"),
+    [
+        ([("1", "json", "j"), ("2", "srt", "j"), ("3", "txt", "j")], ["1"]),
+        ([("1", "txt", "j"), ("2", "srt", "j")], ["2"]),
+        ([("1", "srt", None)], ["1"]),
+        ([("1", "txt", None)], ["1"]),
+        ([("1", "json", None), ("2", "srt", None)], ["1"]),  # one folder, one recording
+        ([("1", "json", "j"), ("2", "srt", "k")], ["1", "2"]),
+    ],
+)
+def test_sentences_come_from_the_best_form_of_each_recording(
+    tx: Connection, forms: list[tuple[str, str, str | None]], expected: list[str]
+) -> None:
+    for object_id, mode, job in forms:
+        _transcript(tx, object_id, mode, job_id=job)
+    assert [name for (name,) in rows(tx, "SELECT object_id FROM statements ORDER BY 1")] == expected
+
+
+def test_recordings_without_a_job_are_told_apart_by_folder(tx: Connection) -> None:
+    _transcript(tx, "1", "json", uri="s3://acme/one/talk.json")
+    _transcript(tx, "2", "srt", uri="s3://acme/two/talk.srt")
+    assert rows(tx, "SELECT count(*) FROM statements") == [(2,)]
+
+
+def test_a_blank_form_does_not_hide_one_that_says_something(tx: Connection) -> None:
+    _transcript(tx, "1", "json", job_id="j", segments=0)
+    _transcript(tx, "2", "srt", job_id="j")
+    assert rows(tx, "SELECT object_id FROM statements") == [("2",)]
+
+
+@pytest.mark.parametrize(
+    ("started", "start_ms", "said_at"), [(at(10), 1500, at(11.5)), (None, 1500, None), (at(10), None, None)]
+)
+def test_a_sentence_has_a_time_where_the_start_of_its_recording_is_known(
+    tx: Connection, started: Any, start_ms: Any, said_at: Any
+) -> None:
+    _transcript(tx, "1", "json", recording_started_at=started, start_ms=start_ms)
+    query = "SELECT kind, said_at, recording_started_at, start_ms, copies FROM statements"
+    assert rows(tx, query) == [("sentence", said_at, started, start_ms, 1)]
+
+
+_PEERS = (
+    ("ann1", "u-ann", "Ann", "host"), ("ann2", "u-ann", "Ann", "host"),  # came back
+    ("bob1", "u-bob", "Bob", "guest"), ("bob2", "u-rob", "Bob", "guest"),  # two people, one name
+    ("cy1", "", "Cy", "guest"), ("dee1", "u-dee", "Dee", "host"), ("dee2", None, "Dee", "guest"),
+)  # fmt: skip
+
+
+def _people(tx: Connection) -> None:
+    for peer_id, user_id, name, role in _PEERS:
+        put(tx, "peers", session_id="s", peer_id=peer_id, user_id=user_id, name=name, role=role)
+    put(tx, "peers", session_id="s", peer_id="bot", user_id="u-bot", name="Cy", is_recorder=True)
+    put(tx, "peers", session_id="t", peer_id="eve1", user_id="u-eve", name="Eve")
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"speaker_peer_id": "ann1", "speaker_name": "Anna"}, ("Anna", "ann1", "u-ann", "host", "peer_id")),
+        ({"speaker_peer_id": "ann1", "speaker_name": ""}, ("Ann", "ann1", "u-ann", "host", "peer_id")),
+        ({"speaker_peer_id": "gone", "speaker_name": "Ann"}, ("Ann", "gone", None, None, "peer_id")),
+        ({"speaker_name": "Ann"}, ("Ann", None, "u-ann", "host", "name")),
+        ({"speaker_name": "Bob"}, ("Bob", None, None, None, "none")),
+        ({"speaker_peer_id": "", "speaker_name": "Cy"}, ("Cy", "cy1", None, "guest", "name")),
+        ({"speaker_name": "Dee"}, ("Dee", None, None, None, "none")),
+        ({"speaker_name": "ann"}, ("ann", None, None, None, "none")),
+        ({"speaker_name": "Eve"}, ("Eve", None, None, None, "none")),
+        ({"speaker_name": None}, (None, None, None, None, "none")),
+    ],
+)
+def test_who_said_a_sentence(tx: Connection, said: dict[str, Any], expected: tuple[Any, ...]) -> None:
+    _people(tx)
+    _transcript(tx, "1", "json", **said)
+    query = "SELECT speaker_name, peer_id, user_id, role, speaker_evidence FROM statements"
+    assert rows(tx, query) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("sender", "expected"),
+    [
+        (("ann1", "Ann", "u-file"), ("ann1", "u-file", "host", "peer_id")),
+        (("ann1", "Ann", ""), ("ann1", "u-ann", "host", "peer_id")),
+        ((None, "Ann", "u-file"), (None, "u-file", None, "user_id")),
+        (("", "Ann", ""), (None, "u-ann", "host", "name")),
+    ],
+)
+def test_who_wrote_a_message(tx: Connection, sender: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
+    _people(tx)
+    peer_id, name, user_id = sender
+    _chat(tx, "a", sender_peer_id=peer_id, sender_name=name, sender_user_id=user_id)
+    assert rows(tx, "SELECT peer_id, user_id, role, speaker_evidence FROM statements") == [expected]
+
+
+# -- session_overview and session_timeline
+
+
+def test_an_overview_of_a_session(tx: Connection) -> None:
+    put(tx, "rooms", room_id="r", name="Maths")
+    put(tx, "sessions", session_id="s", room_id="r", active=False, started_at=NOON, ended_at=at(90.5))
+    _people(tx)
+    put(tx, "peers", session_id="s", peer_id="x1")
+    put(tx, "peers", session_id="s", peer_id="x2", name="Cy")
+    _chat(tx, "a", message_id="m")
+    _chat(tx, "b", message_id="m")
+    _transcript(tx, "1", "json", job_id="j")
+    _transcript(tx, "2", "srt", job_id="j")
+    put(tx, "recordings", job_id="j", session_id="s")
+    put_object(tx, "c", asset_type="chat", session_id="s")
+    put_object(tx, "d", asset_type="track", session_id="s", disposition="missing")
+    put(tx, "asset_records", asset_id="a", asset_type="track", session_id="s", status="failed")
+    put(tx, "asset_records", asset_id="elsewhere", asset_type="track", session_id="u")
+    found = dict(tx.execute(text("SELECT * FROM session_overview WHERE session_id = 's'")).mappings().one())
+    assert found == {
+        "customer": "Acme", "source": "bucket", "session_id": "s", "room_id": "r", "room_name": "Maths",
+        "active": False, "started_at": NOON, "ended_at": at(90.5), "duration_s": 90.5,
+        # u-ann, u-bob, u-rob, u-dee, and by name Cy (twice) and Dee, by peer x1
+        "attendees": 7, "peers": 9, "messages": 1, "sentences": 1, "recordings": 1,
+        "assets": 3, "assets_failed": 1, "assets_in_bucket": 1,
+        "assets_by_type": "chat 1, track 2", "assets_by_status": "completed 2, failed 1",
+    }  # fmt: skip
+
+
+def test_a_user_id_is_no_name_in_attendance(tx: Connection) -> None:
+    put(tx, "peers", session_id="s", peer_id="1", user_id="Ann")
+    put(tx, "peers", session_id="s", peer_id="2", name="Ann")
+    assert rows(tx, "SELECT attendees FROM session_overview") == [(2,)]
+
+
+def test_sessions_that_only_a_recording_names_are_in_the_overview(tx: Connection) -> None:
+    put(tx, "sessions", session_id="known", active=True, started_at=NOON)
+    for name, session in (("a", "known"), ("b", "object"), ("c", None)):
+        put_object(tx, name, session_id=session, room_id="r")
+    put(tx, "asset_records", asset_id="a", session_id="asset")
+    put(tx, "recordings", job_id="j", session_id="job")
+    put(tx, "peers", session_id="peer", peer_id="p")
+    query = "SELECT session_id, room_id, active, duration_s, assets, messages FROM session_overview ORDER BY 1"
+    assert rows(tx, query) == [
+        ("asset", None, None, None, 1, 0),
+        ("job", None, None, None, 0, 0),
+        ("known", None, True, None, 1, 0),
+        ("object", "r", None, None, 1, 0),
+        ("peer", None, None, None, 0, 0),
+    ]
+
+
+def test_a_timeline_holds_every_event_on_one_clock(tx: Connection) -> None:
+    put(tx, "sessions", session_id="s", room_id="r", active=False, started_at=NOON, ended_at=at(100))
+    put(tx, "peers", session_id="s", peer_id="p", user_id="u", name="Ann", role="host", joined_at=at(1), left_at=at(90))
+    put(tx, "peers", session_id="s", peer_id="bot", is_recorder=True, joined_at=at(2))
+    put(
+        tx, "recordings", job_id="j", session_id="s", started_at=at(3), stopped_at=at(80), started_by="p", stopped_by=""
+    )
+    _chat(tx, "a", sender_peer_id="p", sent_at=at(4))
+    _chat(tx, "a", ordinal=2, sent_at=None)
+    _transcript(tx, "1", "json", recording_started_at=at(3), start_ms=2500, speaker_name="Ann")
+    query = (
+        "SELECT happened_at, offset_s, kind, peer_id, user_id, name, role, is_recorder, text, job_id, object_id,"
+        " ordinal FROM session_timeline WHERE session_id = 's' ORDER BY happened_at, kind"
+    )
+    nobody, ann = (None, None, None, None, None), ("p", "u", "Ann", "host")
+    assert rows(tx, query) == [
+        (NOON, 0, "session_start", *nobody, None, None, None, None),
+        (at(1), 1, "join", *ann, False, None, None, None, None),
+        (at(2), 2, "join", "bot", None, None, None, True, None, None, None, None),
+        (at(3), 3, "recording_start", *ann, False, None, "j", None, None),
+        (at(4), 4, "message", *ann, None, "hello", None, "a", 1),
+        (at(5.5), 5.5, "sentence", *ann, None, "hello", None, "1", 1),
+        (at(80), 80, "recording_stop", *nobody, None, "j", None, None),
+        (at(90), 90, "leave", *ann, False, None, None, None, None),
+        (at(100), 100, "session_end", *nobody, None, None, None, None),
+        (None, None, "leave", "bot", None, None, None, True, None, None, None, None),
+        (None, None, "message", *nobody, "hello", None, "a", 2),
+    ]
+
+
+def test_what_has_not_happened_is_no_event(tx: Connection) -> None:
+    put(tx, "sessions", session_id="s", active=True, started_at=NOON)
+    put(tx, "peers", session_id="s", peer_id="p", joined_at=at(1))
+    put(tx, "recordings", job_id="i", session_id="s", status="starting")
+    put(tx, "recordings", job_id="j", session_id="s", status="running", started_at=at(2))
+    query = "SELECT kind FROM session_timeline ORDER BY happened_at"
+    assert rows(tx, query) == [("session_start",), ("join",), ("recording_start",)]
+
+
+@pytest.mark.parametrize(
+    ("session", "has_left"),
+    [({"active": True}, False), ({"active": False}, True), ({"active": None, "ended_at": at(9)}, True), ({}, False)],
+)
+def test_who_was_in_a_session_that_is_over_has_left(tx: Connection, session: dict[str, Any], has_left: bool) -> None:
+    put(tx, "sessions", session_id="s", **session)
+    put(tx, "peers", session_id="s", peer_id="p")
+    found = rows(tx, "SELECT happened_at, peer_id FROM session_timeline WHERE kind = 'leave'")
+    assert found == [(None, "p")] * has_left
+
+
+@pytest.mark.parametrize("view", [view.name for view in VIEWS])
+def test_one_session_is_read_by_the_indexes_of_postgresql(new_postgres: Warehouse, view: str) -> None:
+    migrate.upgrade(new_postgres)
+    with new_postgres.begin() as tx:
+        tx.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(line for (line,) in rows(tx, f"EXPLAIN SELECT * FROM {view} WHERE session_id = 's'"))
+    scans = [line.strip() for line in plan.splitlines() if "Seq Scan" in line]
+    assert scans == [], plan
