@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -12,7 +14,9 @@ from typing import Any
 import pytest
 
 from demo.servers import S3Server
+from roomledger import settings
 from roomledger.cli import app
+from roomledger.warehouse import open_warehouse
 from tests.worlds import chat, chat_key, put
 
 
@@ -56,8 +60,9 @@ def test_a_newcomers_path(config: Path) -> None:
     assert roomledger("check", config=config).returncode == 0
     done = told("run", config=config)
     assert done == [
-        {"back": 0, "gone": 0, "new_ignored": 1, "new_seen": 2, "new_superseded": 0, "loads": 1, "objects": 2,
-         "loaded": 1, "refused": 1, "rows_loaded": 2, "rows_refused": 0, "rows_duplicate": 0}
+        {"back": 0, "gone": 0, "new_ignored": 1, "new_seen": 2, "new_superseded": 0, "told": 0, "moved": 0,
+         "requests": 0, "loads": 1, "objects": 2, "loaded": 1, "refused": 1, "rows_loaded": 2, "rows_refused": 0,
+         "rows_duplicate": 0}
     ]  # fmt: skip
     assert told("sql", "SELECT message FROM chat_messages ORDER BY ordinal", config=config) == [
         {"message": "hello"},
@@ -168,4 +173,27 @@ def test_help_teaches() -> None:
     for verb in app.registered_commands:
         assert verb.callback
         assert verb.callback.__doc__
-        assert verb.callback.__name__ in done.stdout
+        assert (verb.name or verb.callback.__name__) in done.stdout
+
+
+def test_an_audit_answers_as_csv_without_formulas_and_tells_what_is_missing(config: Path) -> None:
+    put(config.parent / "bucket", chat_key(1), chat("hello", "=1+1"))
+    assert roomledger("init", config=config).returncode == 0
+    assert roomledger("run", config=config).returncode == 0
+    asked = ("audit", "user-record", "-p", "user_id=u", "-p", "since=2026-03-01", "-p", "until=2026-04-01")
+    answer = roomledger(*asked, "--format", "csv", config=config)
+    assert answer.returncode == 0
+    assert [row["text"] for row in csv.DictReader(io.StringIO(answer.stdout))] == ["hello", "'=1+1"]
+    wrong = roomledger("audit", "user-record", "-p", "user_id", config=config)
+    assert (wrong.returncode, "write name=value" in wrong.stderr) == (2, True)
+    assert roomledger("audit", "no-such", config=config).returncode == 2
+    assert roomledger("audit", "completeness", config=config).returncode == 0
+    given = settings.read(config, {})
+    with open_warehouse(given).begin() as tx:
+        tx.exec_driver_sql(
+            "INSERT INTO recordings (customer, source, job_id, kind, status, planned_types, stopped_at, record,"
+            " record_sha256, first_seen_at, first_seen_by, read_at) VALUES ('Acme', 'talk', 'j', 'recording',"
+            " 'completed', '[\"room-composite\"]', '2026-03-02 10:00:00+00', '{}', '', '2026-03-02 10:00:00+00', 'api',"
+            " '2026-03-02 10:00:00+00')"
+        )
+    assert roomledger("audit", "completeness", config=config).returncode == 3

@@ -79,6 +79,7 @@ BY_VALUE = [
     ("https://me:pass@a.example.com/x?page=2", f"https://{GONE}@a.example.com/x?page=2"),
     ("/acme/k?part=1&X-Amz-Signature=c0ffee&z=1", f"/acme/k?part=1&X-Amz-Signature={GONE}&z=1"),
     ("https://a.example.com/two words?a=1&sig=c0ffee", f"https://a.example.com/two words?a=1&sig={GONE}"),
+    ("logs://a.example.com/k?sig=c0ffee", f"logs://a.example.com/k?sig={GONE}"),
     ("rtmp://a.example.com/live/key", GONE),
     ("push to RTMPS://a.example.com:443/live/key failed", f"push to {GONE} failed"),
     ("/acme/k?sig=c0ffeertmp://h/key", f"/acme/k?sig={GONE}"),

@@ -74,7 +74,6 @@ def _try_to_open(asset_id: str, address: Address, wire: Wire, patience: Patience
         first = next_piece(pieces)
         if not isinstance(first, Failure):
             return _Opened(answer, first or b"", pieces)
-        answer.close()
         raise Transient(_not_given(asset_id, first.words))
     why = _why(answer)
     if status == 404:
