@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import permutations
 from pathlib import Path
 
 import pytest
 
 from demo.vendor import vendor_server
-from roomledger import pipeline
+from roomledger import pipeline, report
 from roomledger.warehouse import Warehouse, migrate
 from roomledger.warehouse.duck import DuckWarehouse
 from tests.vendor import story
@@ -113,3 +114,25 @@ def run(warehouse: Warehouse, bucket: story.Source, acme: story.Workspace, endpo
             else:
                 source = sources[step == "api"]
                 pipeline.collect(warehouse, source, stores[source.name], sources=sources)
+
+
+def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Warehouse, tmp_path: Path) -> None:
+    bucket, acme = story.told(tmp_path / "bucket")
+    film = story.asset("a5", acme.recordings[0], "room-composite", "s3://vendor-held/film.mp4", 9)
+    acme.assets.append(film | {"created_at": story.at(24 * 60)})
+    acme.assets.append(film | {"id": "a6", "status": "failed", "path": ""})
+    now = story.START + timedelta(days=5)
+
+    def unsafe() -> list[tuple[str, float]]:
+        with ready.begin(read_only=True) as tx:
+            return [(row["asset_id"], float(row["days_left"])) for row in report.status(tx, now).unsafe]
+
+    with vendor_server([acme]) as vendor:
+        run(ready, bucket, acme, vendor.endpoint, "api")
+        assert unsafe() == [("a1", 10.0), ("a2", 10.0), ("a3", 10.0), ("a4", 10.0), ("a5", 11.0)]
+        run(ready, bucket, acme, vendor.endpoint, "bucket")
+        assert unsafe() == [("a4", 10.0), ("a5", 11.0)]
+        run(ready, bucket, acme, vendor.endpoint, "load")
+        assert unsafe() == [("a5", 11.0)]
+    now += timedelta(days=12)
+    assert unsafe() == []
