@@ -47,7 +47,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     "url", ["", "bucket/prefix", "s3://", "gs:///key", "file://relative", "https://host/x", "oss://b"]
 )
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"s3://bucket/prefix, gs://bucket/prefix, file:///folder or 100ms://workspace"):
+    with pytest.raises(
+        ValueError, match=r"s3://bucket/prefix, gs://bucket/prefix, file:///folder or 100ms://workspace"
+    ):
         stores.open_store(url, stores.Access())
 
 
