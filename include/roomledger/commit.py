@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Table, text
 
-from roomledger import sessions
+from roomledger import ledger, sessions
 from roomledger.formats import PARSER_VERSION
 from roomledger.ledger.order import NEWER, THIS
 from roomledger.outcome import Load, Outcome, settled_rows
@@ -61,7 +61,7 @@ def commit(
         warehouse.stage(tx, "spooled_refusals", spooled_schema(refusals).empty_table())
     tx.execute(text(_RESOLVE), names)
     tx.execute(text(_REFUSE), names)
-    sessions.wake(tx, warehouse, "SELECT object_id FROM settled", None, now=now)
+    ledger.wake(tx, warehouse, "SELECT object_id FROM settled", now=now)
     rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS), names).one()
     load = Load(
         load_id=token,

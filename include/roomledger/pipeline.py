@@ -59,6 +59,8 @@ class Collected:
     """Objects whose rows were given to another session by what the vendor said."""
     told: int = 0
     """Records of the vendor that are new or have changed."""
+    refused: int = 0
+    """Records of the vendor that could not be understood; they are kept and tried again by every later look."""
     requests: int = 0
     """Requests made to the vendor's API."""
 
@@ -93,12 +95,11 @@ def _ask(
     sources: Sequence[Source],
     on_page: Callable[[int], None],
 ) -> Collected:
-    buckets = tuple(f"{other.url}/" for other in sources if not other.is_workspace)
     heard = Reading(
         warehouse=warehouse,
         source=source,
         api=workspace.api,
-        is_held=lambda uri: not uri.startswith(buckets),
+        buckets=[f"{other.url}/" for other in sources if not other.is_workspace],
         clock=clock,
         on_records=on_page,
     ).run()
@@ -108,6 +109,7 @@ def _ask(
         new=heard.new,
         moved=heard.moved,
         told=heard.news.total(),
+        refused=heard.refused,
         requests=heard.requests,
     )
 

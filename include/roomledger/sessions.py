@@ -162,31 +162,3 @@ SELECT object_id, CAST(:now AS TIMESTAMP WITH TIME ZONE), :witness, from_room_id
 FROM placed WHERE is_moved AND from_reason IS NOT NULL
 RETURNING object_id
 """
-
-
-def wake(tx: Connection, warehouse: Warehouse, objects: str, given: Mapping[str, Any] | None, *, now: datetime) -> int:
-    """Have these objects read as what the vendor says they are, where that is not what they were taken for.
-
-    What the settings leave out stays out. Gives the count of those that wait to be read again.
-    """
-    rows = f"SELECT object_id FROM object_ledger WHERE {_MISTAKEN} AND object_id IN ({objects})"
-    tx.execute(text(f"{rows} ORDER BY object_id {warehouse.lock}"), given or {})
-    return len(tx.execute(text(_WAKE.format(rows=rows)), {**(given or {}), "now": now}).all())
-
-
-_MISTAKEN = """
-    named_type IS NOT NULL AND asset_type IS DISTINCT FROM named_type
-    AND (disposition IN ('seen', 'loaded', 'refused', 'unchanged')
-         OR (disposition = 'ignored' AND reason <> 'folder_marker' AND reason NOT LIKE 'excluded_by_source%'
-             AND reason NOT LIKE 'before_not_before%'))
-"""
-
-_WAKE = """
-UPDATE object_ledger
-SET disposition = 'seen', asset_type = named_type, attempts = 0, retry_at = NULL,
-    replay_requested_at = CASE WHEN disposition = 'seen' THEN replay_requested_at
-                               ELSE CAST(:now AS TIMESTAMP WITH TIME ZONE) END,
-    reason = 'named: the vendor says what it is; waits to be read'
-WHERE object_id IN ({rows})
-RETURNING object_id
-"""

@@ -1,15 +1,17 @@
-"""A small story for the tests of sessions: files in a folder, and the workspace that they were recorded in."""
+"""Small stories for the tests of sessions: files in a folder, and the workspace that they were recorded in."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from demo.world.workspace import Workspace
+from roomledger.model import ASSET_TYPES
 from roomledger.settings import Source
 from roomledger.vendor.api import Api
 from roomledger.vendor.store import HeldAssets
@@ -33,10 +35,13 @@ def epoch(minutes: float) -> int:
     return round((START + timedelta(minutes=minutes)).timestamp() * 1000)
 
 
+LISTS = ("rooms", "sessions", "recordings", "live_streams", "external_streams", "assets")
+"""The lists of a workspace."""
+
+
 def workspace(**parts: list[dict[str, Any]]) -> Workspace:
     """The workspace with these records."""
-    empty = {name: [] for name in ("rooms", "sessions", "recordings", "live_streams", "external_streams", "assets")}
-    made: dict[str, Any] = {**empty, **parts}
+    made: dict[str, Any] = {name: [] for name in LISTS} | parts
     return Workspace(
         name="acme", source="acme-100ms", customer="Acme", access_key="key", secret="s" * 40, contents={}, **made
     )
@@ -124,6 +129,172 @@ def told(folder: Path) -> tuple[Source, Workspace]:
     )
     acme.contents["a4"] = chat("held")
     return source, acme
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a story, which becomes true as a whole; it may change what earlier parts said."""
+
+    files: Mapping[str, tuple[bytes, int]] = field(default_factory=dict)
+    """Content and minute of writing, by key."""
+    records: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Records of the vendor's, by the names of the workspace's lists."""
+    held: Mapping[str, bytes] = field(default_factory=dict)
+    """Content that the vendor holds, by asset id."""
+
+
+def be(folder: Path, acme: Workspace, parts: Iterable[Part]) -> None:
+    """Make the bucket and the workspace what these parts, told in this order, leave them as.
+
+    Files are put in place whole and lists are replaced whole, so that others may read meanwhile.
+    """
+    files: dict[str, tuple[bytes, int]] = {}
+    records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in LISTS}
+    acme_holds: dict[str, bytes] = {}
+    for part in parts:
+        files |= part.files
+        acme_holds |= part.held
+        for name, told in part.records.items():
+            records[name] |= {record["id"]: record for record in told}
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if str(path.relative_to(folder)) not in files:
+            path.unlink()
+    for key, (content, minute) in files.items():
+        if not (folder / key).exists() or (folder / key).read_bytes() != content:
+            put(folder.parent / "upload", key, content, minute)
+            (folder / key).parent.mkdir(parents=True, exist_ok=True)
+            (folder.parent / "upload" / key).replace(folder / key)
+    acme.contents = acme_holds
+    for name in LISTS:
+        setattr(acme, name, list(records[name].values()))
+
+
+def chat_at(room_id: str, minutes: float) -> str:
+    """Key of the chat that a recorder wrote down which started then."""
+    return f"chat/{room_id}/20260302/Rec-{room_id}-{epoch(minutes)}.csv"
+
+
+LEFT_OUT = {"track", "summary"}
+"""Types of assets that the settings of the unfolding story leave out."""
+
+
+def unfolding(folder: Path) -> tuple[Source, dict[str, Part]]:
+    """A story in parts that may become true in any order but that of their own: a bucket, and parts by name.
+
+    It has all that changes what is known of an object: versions, sessions that come late or end, records that come
+    late, are completed, name another type than the key or an address no longer.
+    """
+    source = source_of(folder, asset_types=frozenset(ASSET_TYPES) - LEFT_OUT)
+    first, second = job("j1", "room1", "s1", 1, 30, "chat", "room-composite"), job("j2", "room1", "s2", 91, 99, "chat")
+    third = job("j3", "room1", "s1", 2, 30, "transcript")
+    held, copied = "s3://vendor-held/acme/chat/1.csv", "s3://vendor-held/acme/chat/2.csv"
+    track = f"room1/20260302/s1/p-s1/stream/{{}}-{epoch(1)}.webm"
+
+    def at_key(key: str) -> str:
+        return f"file://{folder}/{key}"
+
+    def file(key: str, content: bytes, minute: int = 0) -> Part:
+        return Part(files={key: (content, minute)})
+
+    def named(asset_id: str, asset_type: str, path: str, job: dict[str, Any] = first, **more: Any) -> Part:
+        record = asset(asset_id, job, asset_type, path if "://" in path or not path else at_key(path), 4, **more)
+        return Part(records={"assets": [record]})
+
+    def met(*told: Any) -> Part:
+        return Part(records={"sessions": [session(*told)]})
+
+    return source, {
+        # A chat that the vendor names, in two versions; before that it is in the time window of a session.
+        "chat": file(chat_at("room1", 1), chat("first words")),
+        "chat, corrected": file(chat_at("room1", 1), chat("corrected", "words"), 3),
+        "a-chat": named("a-chat", "chat", chat_at("room1", 1)),
+        # Chats that nobody names: in no session, in one, in several, in one that ends before they start.
+        "chats": Part(
+            files={
+                chat_at("room1", 95): (chat("in the window"), 0),
+                chat_at("room1", 125): (chat("in two windows until one of them ends"), 0),
+                chat_at("room1", 155): (chat("in a window until that ends"), 0),
+                chat_at("room2", 5): (chat("in two sessions"), 0),
+                chat_at("room9", 5): (chat("of nobody's room"), 0),
+            }
+        ),
+        "s1": met("s1", "room1", 0, 31),
+        "s2 goes on": met("s2", "room1", 90, None),
+        "s2 has ended": met("s2", "room1", 90, 100),
+        "s3": met("s3", "room2", 0, 10),
+        "s4": met("s4", "room2", 4, 12),
+        "s5": met("s5", "room1", 120, 140),
+        "rooms": Part(records={"rooms": [{"id": "room1", "name": "harbour", "created_at": at(-60)}]}),
+        "j1": Part(records={"recordings": [first]}),
+        "j2 runs": Part(records={"recordings": [second | {"status": "running", "stopped_at": None}]}),
+        "j2 is done": Part(records={"recordings": [second]}),
+        "j3": Part(records={"recordings": [third]}),
+        # The key names one session, the vendor another.
+        "legacy": file(f"room1/20260302/s1/Rec-s1-{epoch(1)}.mp4", b"film"),
+        "a-legacy": named("a-legacy", "room-composite-legacy", f"room1/20260302/s1/Rec-s1-{epoch(1)}.mp4", second),
+        # Only the vendor says what these are; each in two versions.
+        "film": file("films/1.mp4", b"film"),
+        "film, cut": file("films/1.mp4", b"film, cut", 4),
+        "a-film": named("a-film", "room-composite", "films/1.mp4"),
+        "text": file("x/1.json", TRANSCRIPT),
+        "text, corrected": file("x/1.json", TRANSCRIPT.replace(b"Good morning", b"Good day"), 4),
+        "a-text": named("a-text", "transcript", "x/1.json", session_id=None, room_id=None, job=third),
+        "unnamed": Part(files={"x/2.json": (TRANSCRIPT, 0), "films/2.mp4": (b"film", 0)}),
+        # The vendor calls them something else than their key or content does.
+        "otherwise": Part(
+            files={
+                "x/transcript/1.txt": (chat("a chat by what it holds"), 0),
+                f"room1/20260302/s1/p-s1/stream/whole-{epoch(1)}.mp4": (b"film", 0),
+            }
+        ),
+        "otherwise, corrected": file("x/transcript/1.txt", chat("a chat", "by what it holds"), 5),
+        "a-chat otherwise": named("a-chat otherwise", "chat", "x/transcript/1.txt"),
+        "a-stream otherwise": named(
+            "a-stream otherwise", "room-composite", f"room1/20260302/s1/p-s1/stream/whole-{epoch(1)}.mp4"
+        ),
+        "a-strange": named("a-strange", "hologram", "films/2.mp4"),
+        # What the settings leave out, by its key, by its content or by the vendor's word.
+        "left out": Part(
+            files={
+                track.format(1): (b"track", 0),
+                track.format(2): (b"track", 0),
+                "x/3.json": (b'{"sections": []}', 0),
+                "x/4.json": (TRANSCRIPT, 0),
+                "films/3.mp4": (b"film", 0),
+            }
+        ),
+        "left out, again": Part(files={track.format(1): (b"track, cut", 5), "films/3.mp4": (b"film, cut", 5)}),
+        "a-track": named("a-track", "track", track.format(1)),
+        "a-composite left out": named("a-composite left out", "room-composite", track.format(2)),
+        "a-summary left out": named("a-summary left out", "summary", "x/4.json"),
+        "a-track left out": named("a-track left out", "track", "films/3.mp4"),
+        # Two records name one address; a record moves from one address to another.
+        "moved": Part(
+            files={
+                chat_at("room1", 20): (chat("named twice"), 0),
+                chat_at("room1", 21): (chat("named at first"), 0),
+                chat_at("room1", 22): (chat("named at last"), 0),
+                "films/4.mp4": (b"film", 0),
+                "films/5.mp4": (b"film", 0),
+            }
+        ),
+        "a-failed": named("a-failed", "chat", chat_at("room1", 20), second, status="failed", created_at=at(41)),
+        "a-repeated": named("a-repeated", "chat", chat_at("room1", 20), first),
+        "a-moving": named("a-moving", "chat", chat_at("room1", 21)),
+        "a-moved": named("a-moving", "chat", chat_at("room1", 22)),
+        "a-moving film": named("a-moving film", "room-composite", "films/4.mp4"),
+        "a-moved film": named("a-moving film", "room-composite", "films/5.mp4"),
+        # The vendor holds two texts; one of them is in the bucket, too.
+        "a-held is made": named("a-held", "chat", "", second, status="processing", size=0),
+        "a-held": named("a-held", "chat", held, second),
+        "a-copied": named("a-copied", "chat", copied, second),
+        "copy": file(chat_at("room1", 96), chat("held and copied")),
+        "held": Part(held={"a-held": chat("held"), "a-copied": chat("held and copied")}),
+        # What cannot be read, for a while or for good.
+        "bad": Part(files={chat_at("room1", 3): (b"\0", 0), chat_at("room1", 4): (b"\0", 0)}),
+        "bad, mended": file(chat_at("room1", 3), chat("mended"), 6),
+        "a-bad": named("a-bad", "chat", chat_at("room1", 4)),
+    }
 
 
 def source_of_workspace(acme: Workspace, **settings: Any) -> Source:

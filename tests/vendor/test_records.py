@@ -144,6 +144,7 @@ def test_session_is_the_same_whatever_the_order_and_shape_of_peers() -> None:
         ("asset", {"id": "a", "thumbnails": ["https://b.example/a.png?X-Amz-Signature=canary-6"]}),
         ("asset", {"id": "a", "metadata": {"url": "https://b.example/a.png?X-Amz-Signature=canary-7"}}),
         ("room", {"id": "r", "recording_info": {"upload_info": {"credentials": {"secret": "canary-8"}}}}),
+        ("room", {"id": "r", "recording_info": {"upload_info": {"credentials": {"key": "canary-9"}}}}),
         ("recording", {"id": "j", "recording_assets": [{"url": "https://b.example/?X-Amz-Signature=canary-9"}]}),
         ("session", {"id": "s", "peers": [{"url": "https://b.example/?X-Amz-Signature=canary-9"}]}),
     ],

@@ -199,10 +199,54 @@ def test_what_is_named_but_not_listed_is_asked_for_once(warehouse: Warehouse, ve
     assert not any("ghost" in request for request in vendor.requests[before:])
 
 
+def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
+    warehouse: Warehouse, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that was going on, a session that was, and a room with a new session: all gone from the vendor since."""
+    acme = long_ago(2)
+    add_job(acme, 8, 1, status="started")
+    acme.sessions[-1] |= {"active": True, "peers": {}}
+    hear(warehouse, vendor, acme)
+    add_job(acme, 9, -2)
+    forgotten = (acme.rooms[0], acme.sessions.pop(-2), acme.recordings.pop(-2))
+    acme.rooms.clear()
+    days = [NOW + timedelta(days=2)]
+    monkeypatch.setattr(pipeline, "clock", lambda: days[0])
+
+    def asked() -> list[str]:
+        before = len(vendor.requests)
+        hear(warehouse, vendor, acme)
+        singles = {"rooms/room1", "sessions/s00008", "recordings/j00008"}
+        return sorted(singles & {request.partition("/v2/")[2] for request in vendor.requests[before:]})
+
+    assert asked() == ["recordings/j00008", "rooms/room1", "sessions/s00008"]
+    assert asked() == []
+    days[0] += timedelta(hours=1)
+    assert asked() == ["recordings/j00008", "rooms/room1", "sessions/s00008"]
+    acme.rooms.append(forgotten[0])
+    acme.sessions.insert(-1, forgotten[1] | {"active": False})
+    acme.recordings.insert(-1, forgotten[2] | {"status": "completed"})
+    days[0] += timedelta(hours=2)
+    assert asked() == []  # the lists tell of them again
+    assert ask(warehouse, "SELECT count(*) FROM vendor_unknown") == [(0,)]
+    assert ask(warehouse, "SELECT status FROM recordings WHERE job_id = 'j00008'") == [("completed",)]
+
+
+def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(warehouse: Warehouse, vendor: Vendor) -> None:
+    acme = long_ago(3)
+    hear(warehouse, vendor, acme)
+    assert ask(warehouse, "SELECT count(*) FROM object_ledger") == [(0,)]
+    with story.opened(acme, vendor.endpoint) as opened:
+        found = pipeline.collect(warehouse, story.source_of_workspace(acme), opened, sources=[])
+        again = pipeline.collect(warehouse, story.source_of_workspace(acme), opened, sources=[])
+    assert (found.told, found.new["seen"], again.new.total()) == (0, 3, 0)
+    assert ask(warehouse, "SELECT DISTINCT asset_type, disposition FROM object_ledger") == [("chat", "seen")]
+
+
 def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(warehouse: Warehouse, vendor: Vendor) -> None:
     acme = long_ago(2)
     acme.assets.append({"id": "", "type": "chat", "created_at": stamp(1), "rtmp": "rtmp://live/secret-key"})
-    hear(warehouse, vendor, acme)
+    assert hear(warehouse, vendor, acme).refused == 1
     hear(warehouse, vendor, acme)
     [(uri, code, raw, resolved)] = ask(warehouse, "SELECT uri, reason_code, raw, resolved_at FROM refusals")
     assert uri.startswith("100ms://acme/recording-assets/")

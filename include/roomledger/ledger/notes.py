@@ -10,7 +10,8 @@ import pyarrow as pa
 from sqlalchemy import Connection, text
 
 from roomledger import sessions
-from roomledger.ledger.order import NEWER, THIS, locked
+from roomledger.ledger.order import give_way, locked
+from roomledger.ledger.replays import wake
 from roomledger.model import Asset, Ignored, Observation
 from roomledger.settings import Source
 from roomledger.warehouse import Warehouse
@@ -36,18 +37,16 @@ def note(
     warehouse.hold_evidence(tx, change=False)
     warehouse.stage(tx, "noted", _noted(source, {o.object_id: (o, what) for o, what in seen}.values(), witness, now))
     back = tx.execute(text(_BACK.format(rows=locked(_IS_BACK, warehouse.lock)))).scalars().all()
-    new = tx.execute(text(_NEW)).scalars().all()
+    new = {row.object_id: row.disposition for row in tx.execute(text(_NEW))}
     if new:
         sessions.place(tx, warehouse, "SELECT object_id FROM noted")
-        woken = sessions.wake(tx, warehouse, "SELECT object_id FROM noted", None, now=now)
-        tx.execute(text(_OUTDATED.format(rows=locked(_IS_OUTDATED, warehouse.lock))))
+        woken = wake(tx, warehouse, "SELECT object_id FROM noted", now=now)
+        new.update((object_id, "seen") for object_id in woken if object_id in new)
+        give_way(tx, warehouse, "SELECT uri FROM noted")
     tx.execute(text(_OBSERVED), {"witness": witness, "now": now})
     if back:
         _observe(tx, source.name, witness, "back", back, now)
-    counts = Counter(new)
-    if new and woken:
-        counts.update(seen=woken, ignored=-woken)
-    return +counts | ({"back": len(back)} if back else {})
+    return Counter(new.values()) | ({"back": len(back)} if back else {})
 
 
 _IS_BACK = """
@@ -83,19 +82,7 @@ FROM (
     WHERE NOT EXISTS (SELECT 1 FROM object_ledger known WHERE known.object_id = noted.object_id)
 ) AS fresh
 ON CONFLICT DO NOTHING
-RETURNING disposition
-"""
-
-_IS_OUTDATED = f"""
-    disposition = 'seen' AND loaded_at IS NULL AND uri IN (SELECT uri FROM noted)
-    AND EXISTS (SELECT 1 FROM object_ledger newer
-                WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'ignored' AND {NEWER} > {THIS})
-"""
-
-_OUTDATED = """
-UPDATE object_ledger
-SET disposition = 'superseded', reason = 'superseded: a newer version was seen before this one was read'
-WHERE {rows}
+RETURNING object_id, disposition
 """
 
 _OBSERVED = """

@@ -3,6 +3,15 @@
 Versions are ordered by when the store says they were written, then by when they were first seen.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from roomledger.warehouse import Warehouse
+
 NEWER = "(newer.modified_at, newer.first_seen_at, newer.object_id)"
 """Sort key of the version called `newer`; compare it with THIS to know which of two versions is current."""
 THIS = "(object_ledger.modified_at, object_ledger.first_seen_at, object_ledger.object_id)"
@@ -14,3 +23,22 @@ def locked(condition: str, lock: str) -> str:
     Transactions that lock in one order may wait for each other, but never in a ring.
     """
     return f"object_id IN (SELECT object_id FROM object_ledger WHERE {condition} ORDER BY object_id {lock})"
+
+
+def give_way(tx: Connection, warehouse: Warehouse, uris: str, given: Mapping[str, Any] | None = None) -> None:
+    """Supersede versions that were not read yet and have a newer one; `uris` is a SELECT of their addresses."""
+    rows = locked(_IS_OUTDATED.format(uris=uris), warehouse.lock)
+    tx.execute(text(_OUTDATED.format(rows=rows)), given or {})
+
+
+_IS_OUTDATED = f"""
+    disposition = 'seen' AND loaded_at IS NULL AND uri IN ({{uris}})
+    AND EXISTS (SELECT 1 FROM object_ledger newer
+                WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'ignored' AND {NEWER} > {THIS})
+"""
+
+_OUTDATED = """
+UPDATE object_ledger
+SET disposition = 'superseded', reason = 'superseded: a newer version was seen before this one was read'
+WHERE {rows}
+"""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.order import NEWER, THIS
+from roomledger.ledger.order import NEWER, THIS, give_way, locked
+from roomledger.warehouse import Warehouse
 
 
 def requeue(
@@ -49,3 +52,36 @@ def requeue(
         RETURNING 1
     """
     return len(tx.execute(text(query), given | {"now": now}).all())
+
+
+def wake(
+    tx: Connection, warehouse: Warehouse, objects: str, given: Mapping[str, Any] | None = None, *, now: datetime
+) -> list[str]:
+    """Have these objects read as what the vendor says they are, where that is not what they were taken for.
+
+    `objects` is a SELECT of object ids, `given` its parameters. What the settings leave out stays out, and of several
+    unread versions the newest alone is read. Gives the ids of those that were to be read otherwise.
+    """
+    rows = locked(f"{_MISTAKEN} AND object_id IN ({objects})", warehouse.lock)
+    woken = list(tx.execute(text(_WAKE.format(rows=rows)), {**(given or {}), "now": now}).scalars())
+    if woken:
+        give_way(tx, warehouse, f"SELECT uri FROM object_ledger WHERE object_id IN ({objects})", given)
+    return woken
+
+
+_MISTAKEN = """
+    named_type IS NOT NULL AND asset_type IS DISTINCT FROM named_type
+    AND (disposition IN ('seen', 'loaded', 'refused', 'unchanged')
+         OR (disposition = 'ignored' AND reason <> 'folder_marker' AND reason NOT LIKE 'excluded_by_source%'
+             AND reason NOT LIKE 'before_not_before%'))
+"""
+
+_WAKE = """
+UPDATE object_ledger
+SET disposition = 'seen', asset_type = named_type, attempts = 0, retry_at = NULL,
+    replay_requested_at = CASE WHEN disposition = 'seen' THEN replay_requested_at
+                               ELSE CAST(:now AS TIMESTAMP WITH TIME ZONE) END,
+    reason = 'named: the vendor says what it is; waits to be read'
+WHERE {rows}
+RETURNING object_id
+"""

@@ -26,7 +26,8 @@ _SOONEST = timedelta(minutes=15)
 def due_jobs(tx: Connection, source: str, now: datetime) -> list[tuple[str, str | None]]:
     """Name the jobs to ask for, with their kind, which nobody knows of a job that only its assets name."""
     query = f"""
-        SELECT job_id, kind FROM recordings WHERE source = :source AND check_at <= :now
+        SELECT job_id, kind FROM recordings AS naming
+        WHERE source = :source AND check_at <= :now AND {_NOT_IN_VAIN.format(column="job_id")}
         UNION
         SELECT DISTINCT job_id, CAST(NULL AS TEXT) FROM asset_records AS naming
         WHERE source = :source AND {_UNKNOWN.format(table="recordings", column="job_id")}
@@ -41,7 +42,8 @@ def due_sessions(tx: Connection, source: str, now: datetime) -> set[str]:
     query = f"""
         SELECT session_id FROM asset_records AS naming WHERE source = :source AND {unknown}
         UNION SELECT session_id FROM recordings AS naming WHERE source = :source AND {unknown}
-        UNION SELECT session_id FROM sessions WHERE source = :source AND active
+        UNION SELECT session_id FROM sessions AS naming
+              WHERE source = :source AND active AND {_NOT_IN_VAIN.format(column="session_id")}
     """
     return set(tx.execute(text(query), {"source": source, "now": now}).scalars())
 
@@ -52,18 +54,22 @@ def due_rooms(tx: Connection, source: str, now: datetime) -> set[str]:
     query = f"""
         SELECT room_id FROM sessions AS naming WHERE source = :source AND {unknown}
         UNION SELECT room_id FROM asset_records AS naming WHERE source = :source AND {unknown}
-        UNION SELECT rooms.room_id FROM rooms JOIN sessions ON sessions.room_id = rooms.room_id
-              WHERE rooms.source = :source AND rooms.read_at < :old AND sessions.first_seen_at > rooms.read_at
+        UNION SELECT naming.room_id FROM rooms AS naming JOIN sessions ON sessions.room_id = naming.room_id
+              WHERE naming.source = :source AND naming.read_at < :old AND sessions.first_seen_at > naming.read_at
+                AND {_NOT_IN_VAIN.format(column="room_id")}
     """
     return set(tx.execute(text(query), {"source": source, "now": now, "old": now - ROOM_AGE}).scalars())
 
 
-_UNKNOWN = """
-    naming.{column} IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM {table} AS told WHERE told.{column} = naming.{column})
-    AND NOT EXISTS (SELECT 1 FROM vendor_unknown AS asked
-                    WHERE asked.source = :source AND asked.id = naming.{column}
-                      AND (asked.ask_at IS NULL OR asked.ask_at > :now))
+_NOT_IN_VAIN = """
+    NOT EXISTS (SELECT 1 FROM vendor_unknown AS asked
+                WHERE asked.source = :source AND asked.id = naming.{column}
+                  AND (asked.ask_at IS NULL OR asked.ask_at > :now))
+"""
+_UNKNOWN = f"""
+    naming.{{column}} IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM {{table}} AS told WHERE told.{{column}} = naming.{{column}})
+    AND {_NOT_IN_VAIN}
 """
 
 

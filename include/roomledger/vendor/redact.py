@@ -14,7 +14,7 @@ REDACTED = "[redacted]"
 # Keys in lower case, letters and digits only.
 _SECRET_NAMES = frozenset(
     {"rtmp", "rtmpurl", "rtmpurls", "streamkey", "streamkeys", "url", "urls"}
-    | {"token", "authtoken", "accesstoken", "authorization", "secret", "password"}
+    | {"token", "authtoken", "accesstoken", "authorization", "secret", "password", "credentials"}
 )
 _SECRET_ENDINGS = ("presignedurl", "presignedurls")
 

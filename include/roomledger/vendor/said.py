@@ -7,9 +7,9 @@ that says the same as before changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -17,8 +17,6 @@ import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
 from roomledger import ledger, sessions
-from roomledger.layout import recognise
-from roomledger.model import TEXT_TYPES, Asset, Ignored, Observation
 from roomledger.settings import Source
 from roomledger.vendor.records import AssetRecord, Peer, Recording, Room, Session
 from roomledger.warehouse import Warehouse, schema
@@ -30,7 +28,6 @@ _TABLES: Mapping[type[tuple[Any, ...]], Table] = {
     Recording: schema.recordings,
     AssetRecord: schema.asset_records,
 }
-_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 Said = Room | Session | Peer | Recording | AssetRecord
 
@@ -59,8 +56,8 @@ class Told:
     """Records that are new or have changed, by table."""
     moved: int = 0
     """Objects whose rows changed their session."""
-    new: Counter[str] = field(default_factory=Counter)
-    """Objects that the vendor holds and that are to be read, and those that it named otherwise than they were taken."""
+    woken: int = 0
+    """Objects that the vendor named otherwise than they were taken, and that are read again."""
 
 
 def tell(
@@ -68,11 +65,10 @@ def tell(
     warehouse: Warehouse,
     source: Source,
     said: Iterable[Said],
-    is_held: Callable[[str], bool],
     *,
     now: datetime,
 ) -> Told:
-    """Write down what the vendor said; `is_held` tells whether an address lies in the vendor's own storage."""
+    """Write down what the vendor said."""
     told = Told()
     warehouse.hold_evidence(tx, change=True)
     rows = _by_table(said)
@@ -81,11 +77,8 @@ def tell(
     tx.execute(text(_ROOMS_ASKED), {"now": now})
     sessions.place(tx, warehouse, _CONCERNED)
     told.moved = sessions.move(tx, witness="api", now=now)
-    held = [asset for asset in rows.get(schema.asset_records, {}).values() if is_held(asset.uri or "")]
-    noted = [(_observed(asset), what) for asset in held if (what := _to_read(source, asset))]
-    if noted:
-        told.new.update(ledger.note(tx, warehouse, source, noted, witness="api", now=now))
-    told.new["seen"] += sessions.wake(tx, warehouse, _CONCERNED, None, now=now)
+    told.woken = len(ledger.wake(tx, warehouse, _CONCERNED, now=now))
+    tx.execute(text(_KNOWN_AFTER_ALL), {"source": source.name})
     return told
 
 
@@ -147,6 +140,12 @@ def _write(
 # A room is asked for again by how long ago it was told of, changed or not.
 _ROOMS_ASKED = "UPDATE rooms SET read_at = :now WHERE room_id IN (SELECT room_id FROM said_rooms)"
 
+_KNOWN_AFTER_ALL = """
+DELETE FROM vendor_unknown WHERE source = :source AND id IN (
+    SELECT job_id FROM said_recordings UNION SELECT session_id FROM said_sessions UNION SELECT room_id FROM said_rooms
+)
+"""
+
 # Objects whose session may be another now: those with an address that was named or is named no longer, those of a room
 # of which a session is news, and those of a recording that is.
 _CONCERNED = """
@@ -159,31 +158,6 @@ WHERE session_evidence IN ('time_window', 'none') AND key_room_id IN (SELECT roo
 UNION
 SELECT object_id FROM object_ledger WHERE job_id IN (SELECT job_id FROM news_recordings)
 """
-
-
-def _observed(asset: AssetRecord) -> Observation:
-    """Name the object that the vendor holds: its version is the asset, which the vendor writes once, and its size."""
-    return Observation(
-        uri=asset.uri or "",
-        version=f"{asset.asset_id}-{asset.size_bytes}",
-        modified_at=asset.created_at or _UNIX,
-        size_bytes=asset.size_bytes or 0,
-    )
-
-
-def asset_of(seen: Observation) -> str:
-    """Give the asset id of an object that the vendor holds."""
-    return seen.version.rpartition("-")[0]
-
-
-def _to_read(source: Source, asset: AssetRecord) -> Asset | Ignored | None:
-    """Tell how an asset in the vendor's storage is taken in: None for media, which stay records, and for what fails."""
-    if asset.status != "completed" or asset.asset_type not in TEXT_TYPES or not asset.uri:
-        return None
-    found = recognise(_observed(asset), asset.asset_type)
-    if isinstance(found, Asset) and (excluded := source.excludes(found)):
-        return Ignored(excluded)
-    return found
 
 
 def keep(tx: Connection, source: Source, misunderstood: Sequence[Misunderstood], *, now: datetime) -> None:

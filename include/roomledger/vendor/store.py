@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from roomledger.model import Observation
 from roomledger.stores import Access, CredentialsMissing
 from roomledger.vendor.api import BASE_URL, Api
-from roomledger.vendor.said import asset_of
+from roomledger.vendor.held import asset_of
 from roomledger.vendor.tokens import Keys
 
 

@@ -23,6 +23,7 @@ from roomledger.times import parse_rfc3339
 from roomledger.vendor import cursors, questions, records
 from roomledger.vendor.api import Api
 from roomledger.vendor.cursors import Cursor
+from roomledger.vendor.held import note_held
 from roomledger.vendor.redact import redact
 from roomledger.vendor.said import Misunderstood, Said, keep, tell
 from roomledger.warehouse import Warehouse
@@ -57,8 +58,8 @@ class Reading:
     warehouse: Warehouse
     source: Source
     api: Api
-    is_held: Callable[[str], bool]
-    """Whether an address lies in the vendor's own storage."""
+    buckets: Sequence[str]
+    """Beginnings of the addresses that some source lists; what begins otherwise lies in the vendor's own storage."""
     clock: Callable[[], datetime]
     on_records: Callable[[int], None]
     heard: Heard = field(default_factory=Heard)
@@ -77,6 +78,9 @@ class Reading:
             self._ask_for("rooms", questions.due_rooms)
         finally:
             self.heard.requests = self.api.requests - before
+            with self.warehouse.begin() as tx:
+                held = note_held(tx, self.warehouse, self.source, self.buckets, now=self.clock())
+            self.heard.new.update(held)
         return self.heard
 
     def _read_kept(self) -> None:
@@ -137,10 +141,13 @@ class Reading:
         with self.warehouse.begin(read_only=True) as tx:
             due = questions.due_jobs(tx, self.source.name, self.clock())
         unknown = {job_id for job_id, kind in due if not kind}
+        gone: set[str] = set()
         for path, kind in _KINDS.items():
-            asked = sorted({job_id for job_id, known in due if known == kind} | unknown)
-            unknown &= self._ask(path, asked)
-        self._not_known(unknown)
+            mine = {job_id for job_id, known in due if known == kind}
+            missing = self._ask(path, sorted(mine | unknown))
+            gone |= missing & mine
+            unknown &= missing
+        self._not_known(gone | unknown)
 
     def _ask_for(self, path: str, due: Callable[[Connection, str, datetime], set[str]]) -> None:
         with self.warehouse.begin(read_only=True) as tx:
@@ -199,11 +206,11 @@ class Reading:
         self._sessions.update(one.session_id for one in said if isinstance(one, records.Session))
         jobs = {one.job_id for one in said if isinstance(one, records.Recording | records.AssetRecord) and one.job_id}
         with self.warehouse.begin() as tx:
-            told = tell(tx, self.warehouse, self.source, said, self.is_held, now=now)
+            told = tell(tx, self.warehouse, self.source, said, now=now)
             questions.schedule(tx, self.warehouse, jobs, now=now, until=self._until)
             also(tx)
         self.heard.news.update(told.news)
-        self.heard.new.update(told.new)
+        self.heard.new["seen"] += told.woken
         self.heard.moved += told.moved
 
 

@@ -9,10 +9,10 @@ from alembic.config import Config
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, make_url
+from sqlalchemy import Connection, inspect, make_url, text
 
 from roomledger import sessions
-from roomledger.warehouse import Warehouse, WarehouseError, views
+from roomledger.warehouse import Warehouse, WarehouseError, privileges, views
 
 
 class DuckDBImpl(PostgresqlImpl):
@@ -22,19 +22,40 @@ class DuckDBImpl(PostgresqlImpl):
 
 
 def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
-    """Create or change the tables, make the views anew; give the revision before and after.
+    """Create or change the tables and the views; give the revision before and after.
 
-    Raises WarehouseError when somebody's own view reads one of ours: PostgreSQL keeps that one, so all stays as it was.
+    Views that are as they must be are left alone. Else all are made anew, and raises WarehouseError when somebody's own
+    view reads one of ours: PostgreSQL keeps that one, so all stays as it was.
     """
     with warehouse.begin() as tx:
         before = MigrationContext.configure(tx).get_current_revision()
+        if before == _head() and _has_views(tx):
+            return before, before
+        access = privileges.held(tx)
         views.drop(tx)  # a table cannot change while a view reads it
         command.upgrade(_config(connection=tx), "head")
         views.create(tx)
+        privileges.restore(tx, access)
+        tx.execute(text(f"COMMENT ON TABLE alembic_version IS '{_made_of()}'"))
         if before != _head():  # a new version may judge the evidence anew
             sessions.place(tx, warehouse, "SELECT object_id FROM object_ledger")
             sessions.move(tx, witness="upgrade", now=datetime.now(UTC))
     return before, _head()
+
+
+def _has_views(tx: Connection) -> bool:
+    """Tell whether all views are there and were made from the definitions of this version.
+
+    The table that says which revision the tables have says in its comment which definitions the views have: a database
+    keeps no view as it was written, so that the views themselves cannot be compared.
+    """
+    found = inspect(tx)
+    is_there = {view.name for view in views.VIEWS} <= set(found.get_view_names())
+    return is_there and found.get_table_comment("alembic_version")["text"] == _made_of()
+
+
+def _made_of() -> str:
+    return f"One row: the revision of the tables. The views were made from definitions with digest {views.digest()}."
 
 
 def require_current(warehouse: Warehouse) -> None:

@@ -1,11 +1,13 @@
 """What readers ask: the views over the tables, their SQL in files beside this one, and what their columns mean.
 
-A view is derived from the tables at every reading, so it needs no migration: `create` makes all of them anew. The first
-sentence of a view's comment is its grain.
+A view is derived from the tables at every reading, so it needs no migration: when a definition changes, all of them are
+made anew. The first sentence of a view's comment is its grain.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from hashlib import sha256
 from importlib import resources
 from typing import Any
 
@@ -158,12 +160,22 @@ VIEWS = (recording_assets, statements, session_overview, session_timeline)
 
 def create(tx: sa.Connection) -> None:
     """Create the views, none of which is there."""
+    for statement in _statements():
+        tx.execute(sa.text(statement))
+
+
+def digest() -> str:
+    """Give what tells these definitions, comments included, from those of another version."""
+    return sha256("\n".join(_statements()).encode()).hexdigest()
+
+
+def _statements() -> Iterator[str]:
     for view in VIEWS:
         query = resources.files(__name__).joinpath(f"{view.name}.sql").read_text("utf-8")
-        tx.execute(sa.text(f"CREATE VIEW {view.name} AS\n{query}"))
-        tx.execute(sa.text(f"COMMENT ON VIEW {view.name} IS {_literal(view.comment)}"))
+        yield f"CREATE VIEW {view.name} AS\n{query}"
+        yield f"COMMENT ON VIEW {view.name} IS {_literal(view.comment)}"
         for column in view.columns:
-            tx.execute(sa.text(f"COMMENT ON COLUMN {view.name}.{column.name} IS {_literal(column.comment)}"))
+            yield f"COMMENT ON COLUMN {view.name}.{column.name} IS {_literal(column.comment)}"
 
 
 def drop(tx: sa.Connection) -> None:

@@ -1,0 +1,68 @@
+"""Text assets that lie in the vendor's own storage: objects of the ledger that no listing shows.
+
+The vendor deletes them after 15 days (vendor documentation), so they are fetched like any other object. Media stay
+records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, text
+
+from roomledger import ledger
+from roomledger.layout import recognise
+from roomledger.model import TEXT_TYPES, Asset, Ignored, Observation
+from roomledger.settings import Source
+from roomledger.warehouse import Warehouse
+
+_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def note_held(
+    tx: Connection, warehouse: Warehouse, source: Source, buckets: Sequence[str], *, now: datetime
+) -> dict[str, int]:
+    """Write into the ledger what this workspace named and no bucket holds; give the count of new ones by disposition.
+
+    `buckets` are the beginnings of all addresses that some source lists.
+    """
+    given = {f"bucket_{number}": bucket for number, bucket in enumerate(buckets)}
+    elsewhere = " OR ".join(f"starts_with(uri, :{name})" for name in given) or "FALSE"
+    query = text(_HELD.format(elsewhere=elsewhere)).bindparams(bindparam("types", expanding=True))
+    held = tx.execute(query, given | {"source": source.name, "types": sorted(TEXT_TYPES)}).all()
+    noted = [(seen, what) for row in held if (what := _to_read(source, seen := _observed(row), row.asset_type))]
+    return ledger.note(tx, warehouse, source, noted, witness="api", now=now) if noted else {}
+
+
+# The version is the asset, which the vendor writes once, and its size.
+_HELD = """
+SELECT asset_id, asset_type, uri, size_bytes, created_at, version
+FROM (SELECT *, asset_id || '-' || CAST(COALESCE(size_bytes, 0) AS TEXT) AS version FROM asset_records) AS named
+WHERE source = :source AND status = 'completed' AND asset_type IN :types AND uri IS NOT NULL AND NOT ({elsewhere})
+  AND NOT EXISTS (
+      SELECT 1 FROM object_ledger known WHERE known.uri = named.uri AND known.version = named.version
+  )
+"""
+
+
+def asset_of(seen: Observation) -> str:
+    """Give the asset id of an object that the vendor holds."""
+    return seen.version.rpartition("-")[0]
+
+
+def _observed(asset: Any) -> Observation:
+    return Observation(
+        uri=asset.uri,
+        version=asset.version,
+        modified_at=asset.created_at or _UNIX,
+        size_bytes=asset.size_bytes or 0,
+    )
+
+
+def _to_read(source: Source, seen: Observation, asset_type: str) -> Asset | Ignored:
+    found = recognise(seen, asset_type)
+    if isinstance(found, Asset) and (excluded := source.excludes(found)):
+        return Ignored(excluded)
+    return found

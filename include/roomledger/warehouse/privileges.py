@@ -1,0 +1,86 @@
+"""Who may do what with the views: PostgreSQL forgets it with a view that is dropped, so it is read before, given back after.
+
+DuckDB knows no privileges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, text
+
+from roomledger.warehouse.views import VIEWS
+
+
+class Privilege(NamedTuple):
+    """What one role may do with a view, or with one column of it."""
+
+    kind: str
+    """SELECT, INSERT, …"""
+    column: str | None
+    role: str
+    """Quoted, ready for SQL; PUBLIC is everybody."""
+    is_grantable: bool
+
+
+@dataclass(slots=True)
+class Access:
+    """What a view has beyond its definition."""
+
+    options: list[str]
+    """Such as `security_invoker=true`: whose privileges on the tables count."""
+    privileges: set[Privilege] = field(default_factory=set)
+    """Without those of whoever asks: who makes a view owns it."""
+
+
+def held(tx: Connection) -> dict[str, Access]:
+    """Give the access to each of the views that are there."""
+    if tx.dialect.name != "postgresql":
+        return {}
+    views = {"views": [view.name for view in VIEWS]}
+    found = {name: Access(options or []) for name, options in tx.execute(_OPTIONS, views)}
+    for name, *privilege in tx.execute(_PRIVILEGES, views):
+        found[name].privileges.add(Privilege(*privilege))
+    return found
+
+
+def restore(tx: Connection, before: Mapping[str, Access]) -> None:
+    """Give back what was `held`, and take away what new views are given by default and these were not."""
+    now = held(tx)
+    for view in VIEWS:
+        if view.name not in before:
+            continue
+        then = before[view.name]
+        if then.options:
+            tx.execute(text(f"ALTER VIEW {view.name} SET ({', '.join(then.options)})"))
+        # In this order: to take a privilege on a view away takes those on its columns, too.
+        for one in now[view.name].privileges - then.privileges:
+            tx.execute(text(f"REVOKE {_of(one)} ON {view.name} FROM {one.role} CASCADE"))
+        for one in then.privileges:
+            if one.column is None or one.column in view.columns:
+                option = " WITH GRANT OPTION" if one.is_grantable else ""
+                tx.execute(text(f"GRANT {_of(one)} ON {view.name} TO {one.role}{option}"))
+
+
+def _of(privilege: Privilege) -> str:
+    return privilege.kind if privilege.column is None else f"{privilege.kind} ({privilege.column})"
+
+
+_OURS = """
+relkind = 'v' AND relname IN :views
+AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+"""
+_OPTIONS = text(f"SELECT relname, reloptions FROM pg_class WHERE {_OURS}").bindparams(
+    bindparam("views", expanding=True)
+)
+_PRIVILEGES = text(f"""
+SELECT DISTINCT relname, privilege_type, attname,
+       CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, is_grantable
+FROM (
+    SELECT oid AS attrelid, NULL AS attname, COALESCE(relacl, acldefault('r', relowner)) AS acl FROM pg_class
+    UNION ALL SELECT attrelid, attname, attacl FROM pg_attribute WHERE NOT attisdropped
+) AS given JOIN pg_class ON pg_class.oid = attrelid, aclexplode(acl)
+WHERE {_OURS} AND pg_get_userbyid(grantee) <> current_user
+""").bindparams(bindparam("views", expanding=True))
