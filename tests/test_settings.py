@@ -13,6 +13,7 @@ from roomledger.settings import SettingsError, Source
 
 WAREHOUSE = '[warehouse]\nurl = "duckdb:///w.duckdb"\n'
 SOURCE = '[[source]]\nname = "acme"\ncustomer = "Acme"\nurl = "s3://acme-recordings/live/eu/"\n'
+QUEUE = '[[queue]]\nname = "new"\nurl = "sqs://new-recordings"\n'
 WORKSPACE = '[[source]]\nname = "talk"\ncustomer = "Acme"\nurl = "100ms://acme-eu"\n'
 
 
@@ -34,6 +35,22 @@ def test_a_workspace_is_a_source(tmp_path: Path) -> None:
         look_back_days=3,
         unfinished_days=20,
     )
+
+
+def test_queues_and_the_inbox(tmp_path: Path) -> None:
+    queues = (
+        '[[queue]]\nname = "eu"\nurl = "sqs://123456789012/new-recordings"\nconnection = "aws"\nregion = "eu-west-1"\n'
+        '[[queue]]\nname = "gcp"\nurl = "pubsub://acme-prod/new-recordings"\n'
+    )
+    hooks = 'webhook_header = "X-Acme-Secret"\napi = false\n'
+    given = read(tmp_path, WAREHOUSE + WORKSPACE + hooks + queues + '[webhooks]\ninbox = "file:///var/inbox/"\n')
+    assert (given.sources[0].webhook_header, given.sources[0].api) == ("X-Acme-Secret", False)
+    assert [(queue.name, dict(queue.parts)) for queue in given.queues] == [
+        ("eu", {"account": "123456789012", "queue": "new-recordings"}),
+        ("gcp", {"project": "acme-prod", "subscription": "new-recordings"}),
+    ]
+    assert (given.queues[0].region, given.inbox_url) == ("eu-west-1", "file:///var/inbox")
+    assert (read(tmp_path, WAREHOUSE + SOURCE).queues, read(tmp_path, WAREHOUSE + SOURCE).inbox_url) == ((), None)
 
 
 def test_a_source_with_everything(tmp_path: Path) -> None:
@@ -90,6 +107,22 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
         (
             WAREHOUSE + SOURCE + SOURCE.replace('"acme"', '"two"').replace("/eu/", ""),
             "overlap: an object belongs to one",
+        ),
+        (WAREHOUSE + SOURCE + QUEUE.replace("[[queue]]", "[queue]"), r"write every queue as \[\[queue\]\]"),
+        (WAREHOUSE + SOURCE + QUEUE + "wait = 3\n", "queue new: unknown key 'wait': a queue knows name, url"),
+        (WAREHOUSE + SOURCE + QUEUE + 'region = ""\n', "queue new: 'region' must be text and not empty"),
+        (WAREHOUSE + SOURCE + QUEUE.replace('url = "sqs://new-recordings"\n', ""), "queue new: 'url' is missing"),
+        (WAREHOUSE + SOURCE + QUEUE.replace('"new"', '"New!"'), "a name has lower-case letters"),
+        (WAREHOUSE + SOURCE + QUEUE.replace("sqs://new-recordings", "https://sqs.eu/1/q"), "no address of a queue"),
+        (WAREHOUSE + SOURCE + QUEUE + QUEUE, "the url sqs://new-recordings is used twice"),
+        (WAREHOUSE + WORKSPACE + 'webhook_header = "X-Secret"\n', "nothing says where they are to wait: add"),
+        (WAREHOUSE + WORKSPACE + 'webhook_header = "X Secret:"\n', "give the name of an HTTP header"),
+        (WAREHOUSE + WORKSPACE + 'api = "no"\n', "api = 'no': write true or false"),
+        (WAREHOUSE + SOURCE + '[webhooks]\ninbox = "inbox"\n', "inbox = 'inbox': use inbox = \"file:///absolute"),
+        (WAREHOUSE + SOURCE + '[webhooks]\nfolder = "x"\n', r"write where webhooks wait as \[webhooks\]"),
+        (
+            WAREHOUSE + SOURCE + '[webhooks]\ninbox = "s3://acme-recordings/live/eu/inbox"\n',
+            "lies in source acme: give it a place of its own",
         ),
         (WAREHOUSE + WORKSPACE.replace("acme-eu", "Acme EU!"), "'100ms://Acme EU!' names no workspace"),
         (WAREHOUSE + WORKSPACE + 'region = "eu"\n', "source talk: unknown key 'region': a source knows name, customer"),

@@ -1,28 +1,20 @@
-"""Settings: what `roomledger.toml` and the environment say, as frozen data.
-
-Every mistake is found in one pass and told as one sentence that names the source and the way out.
-"""
+"""Sources in the settings: the buckets and the vendor's workspaces to look into."""
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from roomledger.model import ASSET_TYPES, UNKNOWN, Asset
 
-DEFAULT_MEMORY_MB = 128
-"""With this a chat file of 1 GB is loaded in less than 500 MB, and no slower than with more."""
-
-_SOURCE_KEYS = ("name", "customer", "url", "connection", "endpoint", "include", "exclude", "not_before")
+_KEYS = ("name", "customer", "url", "connection", "endpoint", "include", "exclude", "not_before")
 _BUCKET_KEYS = ("region",)
-_WORKSPACE_KEYS = ("look_back_days", "unfinished_days")
-_WAREHOUSE_KEYS = ("url", "memory_mb")
+_DAYS = ("look_back_days", "unfinished_days")
+_WORKSPACE_KEYS = (*_DAYS, "api", "webhook_header")
 _WORKSPACE = "100ms"
 _SCHEMES = {
     "s3": "s3://bucket/prefix",
@@ -30,15 +22,9 @@ _SCHEMES = {
     "file": "file:///absolute/folder",
     _WORKSPACE: "100ms://workspace-name",
 }
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-
-
-class SettingsError(Exception):
-    """The settings hold mistakes; `problems` has one sentence for each."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+"""What a source or queue may be called."""
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +45,10 @@ class Source:
     """Of a workspace: how far behind what was read its lists are read again, for what comes late."""
     unfinished_days: int = 14
     """Of a workspace: for how long more is expected of a recording job."""
+    api: bool = True
+    """Of a workspace: whether the vendor's API is asked; without it there are only its webhooks."""
+    webhook_header: str | None = None
+    """Of a workspace: the header that carries the secret of its webhooks; None takes no webhooks."""
 
     @property
     def is_workspace(self) -> bool:
@@ -75,80 +65,8 @@ class Source:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """All that a run needs to know."""
-
-    warehouse_url: str
-    warehouse_memory_mb: int
-    """What DuckDB may hold in memory before it spills to disk; PostgreSQL has its own settings."""
-    sources: tuple[Source, ...]
-
-    def select(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
-        """Give the sources with these names, all without names; raises SettingsError when one is unknown."""
-        known = {source.name: source for source in self.sources}
-        if unknown := [name for name in names if name not in known]:
-            have = ", ".join(known)
-            raise SettingsError([f"no source is called {name}: the settings name {have}" for name in unknown])
-        return tuple(known[name] for name in names) or self.sources
-
-
-def read(path: Path, environ: Mapping[str, str]) -> Settings:
-    """Read `roomledger.toml`; `ROOMLEDGER_WAREHOUSE_URL` in the environment overrides the warehouse's address.
-
-    The override keeps the warehouse's password out of files. A relative DuckDB path counts from the folder of the
-    settings file. Raises SettingsError.
-    """
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(
-            [f"there is no settings file at {path}: write one (README, 'Your own buckets') or name it with --config"]
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError([f"{path} cannot be read as TOML: {error}"]) from None
-    problems: list[str] = []
-    if unknown := set(document) - {"warehouse", "source"}:
-        problems += [f"{path}: unknown table or key '{key}': use [warehouse] and [[source]]" for key in sorted(unknown)]
-    warehouse_url, memory = _warehouse(document.get("warehouse", {}), path, environ, problems)
-    tables = document.get("source", [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        problems.append(f"{path}: write sources as [[source]], with two brackets")
-        tables = []
-    elif not tables:
-        problems.append(f"{path} names no source: add a [[source]] with name, customer and url")
-    sources = [_source(table, number, problems) for number, table in enumerate(tables, 1)]
-    _check_overlaps(sources, problems)
-    if problems:
-        raise SettingsError(problems)
-    return Settings(warehouse_url=warehouse_url, warehouse_memory_mb=memory, sources=tuple(sources))
-
-
-def _warehouse(table: Any, path: Path, environ: Mapping[str, str], problems: list[str]) -> tuple[str, int]:
-    if not isinstance(table, dict):
-        problems.append(f"{path}: write the warehouse as a table: [warehouse] and below it url = …")
-        return "", 0
-    unknown = sorted(table.keys() - set(_WAREHOUSE_KEYS))
-    problems += [f"[warehouse]: unknown key '{key}': it knows {', '.join(_WAREHOUSE_KEYS)}" for key in unknown]
-    memory = table.get("memory_mb", DEFAULT_MEMORY_MB)
-    if not isinstance(memory, int) or memory < 64:
-        problems.append(f"[warehouse] memory_mb = {memory!r}: give whole megabytes, at least 64")
-    url = environ.get("ROOMLEDGER_WAREHOUSE_URL") or table.get("url")
-    if not isinstance(url, str) or not url:
-        problems.append(
-            f"{path}: [warehouse] has no url: use duckdb:///roomledger.duckdb or postgresql+psycopg://user@host/database"
-        )
-        return "", 0
-    if url.startswith("duckdb:///"):
-        file = Path(url.removeprefix("duckdb:///"))
-        return f"duckdb:///{path.parent.resolve() / file}", memory
-    if not url.startswith("postgresql+psycopg://"):
-        scheme = url.split("://")[0]
-        problems.append(f"[warehouse] url: '{scheme}' is no engine: use duckdb:///… or postgresql+psycopg://…")
-    return url, memory
-
-
-def _source(table: Mapping[str, Any], number: int, problems: list[str]) -> Source:
+def read_source(table: Mapping[str, Any], number: int, problems: list[str]) -> Source:
+    """Read a [[source]]; what is wrong with it is added to the problems."""
     name = table.get("name")
     label = f"source {name}" if isinstance(name, str) and name else f"source number {number}"
 
@@ -156,16 +74,16 @@ def _source(table: Mapping[str, Any], number: int, problems: list[str]) -> Sourc
         problems.append(f"{label}: {sentence}")
 
     url = _source_url(table.get("url"), wrong)
-    keys = (*_SOURCE_KEYS, *(_WORKSPACE_KEYS if url.startswith(f"{_WORKSPACE}://") else _BUCKET_KEYS))
+    keys = (*_KEYS, *(_WORKSPACE_KEYS if url.startswith(f"{_WORKSPACE}://") else _BUCKET_KEYS))
     for key in sorted(table.keys() - set(keys)):
         wrong(f"unknown key '{key}': a source knows {', '.join(keys)}")
     for key in ("name", "customer", "url"):
         if key not in table:
             wrong(f"'{key}' is missing: every source needs name, customer and url")
-    for key in {*_SOURCE_KEYS, *_BUCKET_KEYS} - {"include", "exclude", "not_before"}:
+    for key in {*_KEYS, *_BUCKET_KEYS} - {"include", "exclude", "not_before"}:
         if key in table and (not isinstance(table[key], str) or not table[key].strip()):
             wrong(f"'{key}' must be text and not empty")
-    if isinstance(name, str) and name and not _NAME.fullmatch(name):
+    if isinstance(name, str) and name and not NAME.fullmatch(name):
         wrong("a name has lower-case letters, digits, '-' and '_' and opens with a letter or digit")
     not_before = table.get("not_before")
     if not_before is not None and type(not_before) is not date:
@@ -180,7 +98,9 @@ def _source(table: Mapping[str, Any], number: int, problems: list[str]) -> Sourc
         region=table.get("region"),
         asset_types=_asset_types(table, wrong),
         not_before=not_before,
-        **{key: _days(table[key], key, wrong) for key in _WORKSPACE_KEYS if key in table},
+        api=_flag(table.get("api", True), "api", wrong),
+        webhook_header=_header(table.get("webhook_header"), wrong),
+        **{key: _days(table[key], key, wrong) for key in _DAYS if key in table},
     )
 
 
@@ -191,11 +111,25 @@ def _days(value: Any, key: str, wrong: Callable[[str], None]) -> int:
     return 1
 
 
+def _flag(value: Any, key: str, wrong: Callable[[str], None]) -> bool:
+    if isinstance(value, bool):
+        return value
+    wrong(f"{key} = {value!r}: write true or false, without quotes")
+    return True
+
+
+def _header(value: Any, wrong: Callable[[str], None]) -> str | None:
+    if value is None or (isinstance(value, str) and _HEADER.fullmatch(value)):
+        return value
+    wrong(f"webhook_header = {value!r}: give the name of an HTTP header, such as 'X-Roomledger-Secret'")
+    return None
+
+
 def _source_url(url: Any, wrong: Callable[[str], None]) -> str:
     if not isinstance(url, str) or not url.strip():
         return ""  # said already
     if url.startswith(f"{_WORKSPACE}://"):
-        if not _NAME.fullmatch(url.partition("://")[2]):
+        if not NAME.fullmatch(url.partition("://")[2]):
             wrong(f"'{url}' names no workspace: use {_SCHEMES[_WORKSPACE]}, with a name of your choice")
         return url
     parts = urlsplit(url, allow_fragments=False)
@@ -226,7 +160,7 @@ def _asset_types(table: Mapping[str, Any], wrong: Callable[[str], None]) -> froz
     return left
 
 
-def _check_overlaps(sources: Sequence[Source], problems: list[str]) -> None:
+def check_overlaps(sources: Sequence[Source], problems: list[str]) -> None:
     """The same object reached through two sources would be loaded under two customers or none."""
     seen: dict[str, Source] = {}
     for source in sources:

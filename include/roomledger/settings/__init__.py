@@ -1,0 +1,153 @@
+"""Settings: what `roomledger.toml` and the environment say, as frozen data.
+
+Every mistake is found in one pass and told as one sentence that names the source and the way out.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roomledger.settings.queues import QueueSettings, check_twice, read_queue
+from roomledger.settings.sources import Source, check_overlaps, read_source
+
+__all__ = ["DEFAULT_MEMORY_MB", "QueueSettings", "Settings", "SettingsError", "Source", "read"]
+
+DEFAULT_MEMORY_MB = 128
+"""With this a chat file of 1 GB is loaded in less than 500 MB, and no slower than with more."""
+
+_WAREHOUSE_KEYS = ("url", "memory_mb")
+_INBOX_EXAMPLE = 'inbox = "file:///absolute/folder"'
+_INBOX = re.compile(r"file:///.+|(?:s3|gs)://[^/]+(?:/.+)?")
+
+
+class SettingsError(Exception):
+    """The settings hold mistakes; `problems` has one sentence for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that a run needs to know."""
+
+    warehouse_url: str
+    warehouse_memory_mb: int
+    """What DuckDB may hold in memory before it spills to disk; PostgreSQL has its own settings."""
+    sources: tuple[Source, ...]
+    queues: tuple[QueueSettings, ...] = ()
+    inbox_url: str | None = None
+    """Where webhooks are put down until they are taken in: `file:///folder`, `s3://bucket/prefix` or `gs://…`."""
+
+    def select(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
+        """Give the sources with these names, all without names; raises SettingsError when one is unknown."""
+        known = {source.name: source for source in self.sources}
+        if unknown := [name for name in names if name not in known]:
+            have = ", ".join(known)
+            raise SettingsError([f"no source is called {name}: the settings name {have}" for name in unknown])
+        return tuple(known[name] for name in names) or self.sources
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Read `roomledger.toml`; `ROOMLEDGER_WAREHOUSE_URL` in the environment overrides the warehouse's address.
+
+    The override keeps the warehouse's password out of files. A relative DuckDB path counts from the folder of the
+    settings file. Raises SettingsError.
+    """
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            [f"there is no settings file at {path}: write one (README, 'Your own buckets') or name it with --config"]
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError([f"{path} cannot be read as TOML: {error}"]) from None
+    problems: list[str] = []
+    known = ("warehouse", "source", "queue", "webhooks")
+    problems += [
+        f"{path}: unknown table or key '{key}': use [warehouse], [[source]], [[queue]] and [webhooks]"
+        for key in sorted(document.keys() - set(known))
+    ]
+    warehouse_url, memory = _warehouse(document.get("warehouse", {}), path, environ, problems)
+    found = _tables(document, "source", path, problems)
+    sources = [read_source(table, number, problems) for number, table in enumerate(found, 1)]
+    if not document.get("source", []):
+        problems.append(f"{path} names no source: add a [[source]] with name, customer and url")
+    check_overlaps(sources, problems)
+    queues = [
+        read_queue(table, number, problems)
+        for number, table in enumerate(_tables(document, "queue", path, problems), 1)
+    ]
+    check_twice(queues, problems)
+    inbox = _inbox(document.get("webhooks", {}), sources, path, problems)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(
+        warehouse_url=warehouse_url,
+        warehouse_memory_mb=memory,
+        sources=tuple(sources),
+        queues=tuple(queues),
+        inbox_url=inbox,
+    )
+
+
+def _tables(document: Mapping[str, Any], name: str, path: Path, problems: list[str]) -> list[Mapping[str, Any]]:
+    tables = document.get(name, [])
+    if isinstance(tables, list) and all(isinstance(table, dict) for table in tables):
+        return tables
+    problems.append(f"{path}: write every {name} as [[{name}]], with two brackets")
+    return []
+
+
+def _warehouse(table: Any, path: Path, environ: Mapping[str, str], problems: list[str]) -> tuple[str, int]:
+    if not isinstance(table, dict):
+        problems.append(f"{path}: write the warehouse as a table: [warehouse] and below it url = …")
+        return "", 0
+    unknown = sorted(table.keys() - set(_WAREHOUSE_KEYS))
+    problems += [f"[warehouse]: unknown key '{key}': it knows {', '.join(_WAREHOUSE_KEYS)}" for key in unknown]
+    memory = table.get("memory_mb", DEFAULT_MEMORY_MB)
+    if not isinstance(memory, int) or memory < 64:
+        problems.append(f"[warehouse] memory_mb = {memory!r}: give whole megabytes, at least 64")
+    url = environ.get("ROOMLEDGER_WAREHOUSE_URL") or table.get("url")
+    if not isinstance(url, str) or not url:
+        problems.append(
+            f"{path}: [warehouse] has no url: use duckdb:///roomledger.duckdb or postgresql+psycopg://user@host/database"
+        )
+        return "", 0
+    if url.startswith("duckdb:///"):
+        file = Path(url.removeprefix("duckdb:///"))
+        return f"duckdb:///{path.parent.resolve() / file}", memory
+    if not url.startswith("postgresql+psycopg://"):
+        scheme = url.split("://")[0]
+        problems.append(f"[warehouse] url: '{scheme}' is no engine: use duckdb:///… or postgresql+psycopg://…")
+    return url, memory
+
+
+def _inbox(table: Any, sources: Sequence[Source], path: Path, problems: list[str]) -> str | None:
+    takers = [source.name for source in sources if source.webhook_header]
+    if not isinstance(table, dict) or table.keys() - {"inbox"}:
+        problems.append(f"{path}: write where webhooks wait as [webhooks] and below it {_INBOX_EXAMPLE}")
+        return None
+    inbox = table.get("inbox")
+    if inbox is None:
+        if takers:
+            problems.append(
+                f"source {takers[0]} takes webhooks, and nothing says where they are to wait: add [webhooks] with "
+                f"{_INBOX_EXAMPLE}"
+            )
+        return None
+    if not isinstance(inbox, str) or not _INBOX.fullmatch(inbox):
+        problems.append(f"[webhooks] inbox = {inbox!r}: use {_INBOX_EXAMPLE}, s3://bucket/prefix or gs://bucket/prefix")
+        return None
+    problems += [
+        f"[webhooks] inbox: {inbox} lies in source {source.name}: give it a place of its own"
+        for source in sources
+        if source.url and f"{inbox.rstrip('/')}/".startswith(f"{source.url}/")
+    ]
+    return inbox.rstrip("/")
