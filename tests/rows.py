@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import Connection, insert, text
 
-from roomledger.warehouse import Warehouse, migrate
-from roomledger.warehouse.duck import DuckWarehouse
-from roomledger.warehouse.postgres import PostgresWarehouse
 from roomledger.warehouse.schema import metadata
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -60,24 +53,3 @@ def put_object(tx: Connection, object_id: str, **cells: Any) -> None:
 def rows(tx: Connection, query: str, **given: Any) -> list[tuple[Any, ...]]:
     """What the database answers."""
     return [tuple(row) for row in tx.execute(text(query), given)]
-
-
-def new_warehouse(request: pytest.FixtureRequest, folder: Path) -> Warehouse:
-    """A warehouse with its tables, of the engine that is the parameter of the fixture that asks."""
-    made: Warehouse
-    if request.param == "duckdb":
-        made = DuckWarehouse(f"duckdb:///{folder}/warehouse.duckdb")
-    else:
-        made = PostgresWarehouse(request.getfixturevalue("new_database")())
-    migrate.upgrade(made)
-    return made
-
-
-@contextmanager
-def undone(warehouse: Warehouse) -> Iterator[Connection]:
-    """A transaction of which nothing stays: one warehouse serves many cases."""
-    with warehouse.begin() as tx:
-        yield tx
-        transaction = tx.get_transaction()
-        assert transaction is not None
-        transaction.rollback()

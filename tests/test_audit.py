@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,22 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from roomledger import audit
-from roomledger.warehouse import Warehouse
 from roomledger.warehouse.schema import FACTS
-from tests.rows import NOON, at, new_warehouse, put, put_object, undone
+from tests.rows import NOON, at, put, put_object
 
 MARCH = {"since": "2026-03-01", "until": "2026-04-01"}
-
-
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    return new_warehouse(request, tmp_path_factory.mktemp("audits"))
-
-
-@pytest.fixture
-def tx(made: Warehouse) -> Iterator[Connection]:
-    with undone(made) as opened:
-        yield opened
 
 
 def _chat(tx: Connection, object_id: str, **cells: Any) -> None:
@@ -160,10 +147,8 @@ def test_a_row_of_every_table_has_an_origin(tx: Connection, table: str) -> None:
         ("completeness", {"now": datetime(2026, 1, 1)}, "now cannot be"),  # noqa: DTZ001  # that is the case
     ],
 )
-def test_a_question_put_wrongly_says_what_to_give(
-    made: Warehouse, name: str, params: dict[str, Any], told: str
-) -> None:
-    with undone(made) as tx, pytest.raises(audit.AuditError) as raised:
+def test_a_question_put_wrongly_says_what_to_give(tx: Connection, name: str, params: dict[str, Any], told: str) -> None:
+    with pytest.raises(audit.AuditError) as raised:
         audit.run(tx, name, params)
     assert told in str(raised.value)
 

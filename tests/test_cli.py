@@ -8,15 +8,19 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.servers import S3Server
+from demo.vendor import vendor_server
 from roomledger import settings
 from roomledger.cli import app
-from roomledger.warehouse import open_warehouse
+from roomledger.warehouse import migrate, open_warehouse
+from tests import rows
+from tests.vendor import story
 from tests.worlds import chat, chat_key, put
 
 
@@ -61,8 +65,8 @@ def test_a_newcomers_path(config: Path) -> None:
     done = told("run", config=config)
     assert done == [
         {"back": 0, "gone": 0, "new_ignored": 1, "new_seen": 2, "new_superseded": 0, "told": 0, "moved": 0,
-         "requests": 0, "loads": 1, "objects": 2, "loaded": 1, "refused": 1, "rows_loaded": 2, "rows_refused": 0,
-         "rows_duplicate": 0}
+         "records_refused": 0, "requests": 0, "loads": 1, "objects": 2, "loaded": 1, "refused": 1, "rows_loaded": 2,
+         "rows_refused": 0, "rows_duplicate": 0}
     ]  # fmt: skip
     assert told("sql", "SELECT message FROM chat_messages ORDER BY ordinal", config=config) == [
         {"message": "hello"},
@@ -167,6 +171,37 @@ def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedf
     assert "no permission to list s3://checked/full" in json.loads(denied.stdout)[1]["problem"]
 
 
+def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> None:
+    job = story.job("j", "room1", "s1", 1, 30, "chat")
+    held = story.asset("good", job, "chat", "s3://vendor-held/Rec-room1-1772445700000.csv", 9)
+    acme = story.workspace(recordings=[job], assets=[held, held | {"id": ""}, held | {"id": "", "size": 1}])
+    acme.contents["good"] = chat("hello")
+    config = tmp_path / "roomledger.toml"
+    keys = {"ROOMLEDGER_ACCESS_KEY_ACME": acme.access_key, "ROOMLEDGER_APP_SECRET_ACME": acme.secret}
+    with vendor_server([acme]) as vendor:
+        config.write_text(
+            f'[warehouse]\nurl = "duckdb:///w.duckdb"\n[[source]]\nname = "talk"\ncustomer = "Acme"\n'
+            f'url = "100ms://acme"\nendpoint = "{vendor.endpoint}"\n'
+        )
+        migrate.upgrade(open_warehouse(settings.read(config, {})))
+        done = roomledger("run", "--json", config=config, **keys)  # looks twice: before and after the load
+    [ran] = json.loads(done.stdout)
+    assert (ran["records_refused"], ran["refused"], ran["loaded"]) == (2, 0, 1)
+
+
+def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(config: Path) -> None:
+    warehouse = open_warehouse(settings.read(config, {}))
+    migrate.upgrade(warehouse)
+    with warehouse.begin() as tx:
+        now = datetime.now(UTC)
+        for number in range(21):
+            rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://held/{number}", created_at=now)
+        rows.put_object(tx, "o", disposition="seen", retry_at=rows.NOON)
+    shown = roomledger("status", config=config).stdout
+    assert "Held by the vendor alone: the 20 soonest of 21 " in shown
+    assert "To be tried again " in shown
+
+
 def test_help_teaches() -> None:
     done = roomledger("--help", COLUMNS="200")
     assert done.returncode == 0
@@ -177,13 +212,14 @@ def test_help_teaches() -> None:
 
 
 def test_an_audit_answers_as_csv_without_formulas_and_tells_what_is_missing(config: Path) -> None:
-    put(config.parent / "bucket", chat_key(1), chat("hello", "=1+1"))
+    put(config.parent / "bucket", chat_key(1), chat("नमस्ते", "=1+1"))
     assert roomledger("init", config=config).returncode == 0
     assert roomledger("run", config=config).returncode == 0
     asked = ("audit", "user-record", "-p", "user_id=u", "-p", "since=2026-03-01", "-p", "until=2026-04-01")
-    answer = roomledger(*asked, "--format", "csv", config=config)
+    # CSV is UTF-8 wherever it goes.
+    answer = roomledger(*asked, "--format", "csv", config=config, PYTHONIOENCODING="ascii")
     assert answer.returncode == 0
-    assert [row["text"] for row in csv.DictReader(io.StringIO(answer.stdout))] == ["hello", "'=1+1"]
+    assert [row["text"] for row in csv.DictReader(io.StringIO(answer.stdout))] == ["नमस्ते", "'=1+1"]
     wrong = roomledger("audit", "user-record", "-p", "user_id", config=config)
     assert (wrong.returncode, "write name=value" in wrong.stderr) == (2, True)
     assert roomledger("audit", "no-such", config=config).returncode == 2

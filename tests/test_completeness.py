@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -10,21 +9,9 @@ import pytest
 from sqlalchemy import Connection
 
 from roomledger import audit
-from roomledger.warehouse import Warehouse
-from tests.rows import NOON, at, new_warehouse, put, put_object, undone
+from tests.rows import NOON, at, put, put_object
 
 LATE, MISSING = NOON + timedelta(days=1), NOON + timedelta(days=15)
-
-
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    return new_warehouse(request, tmp_path_factory.mktemp("completeness"))
-
-
-@pytest.fixture
-def tx(made: Warehouse) -> Iterator[Connection]:
-    with undone(made) as opened:
-        yield opened
 
 
 def _job(tx: Connection, *planned: str, **cells: Any) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from roomledger.settings import Source
 from roomledger.stores import Access, ObjectChanged, ObjectGone, StoreError, open_store
-from roomledger.vendor.store import HeldAssets
 from roomledger.warehouse import Warehouse, WarehouseError
 from roomledger.warehouse.migrate import require_current
+
+if TYPE_CHECKING:
+    from roomledger.vendor.store import HeldAssets
 
 Resolve = Callable[[Source], Access]
 """How the credentials of a source are found."""
@@ -40,8 +43,8 @@ def _source(source: Source, access: Resolve) -> Finding:
     subject = f"source {source.name}"
     try:
         store = open_store(source.url, access(source))
-        if isinstance(store, HeldAssets):
-            store.api.get("rooms", limit=10)
+        if source.is_workspace:
+            cast("HeldAssets", store).api.get("rooms", limit=10)
             return Finding(subject, None)
         first = next((page for page in store.list() if page), [])
         if not first:

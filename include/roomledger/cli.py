@@ -9,7 +9,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -158,8 +158,9 @@ def _collect(run: _Run, stores: dict[str, Store]) -> tuple[list[dict[str, Any]],
             else:
                 new = {f"new_{name}": found.new[name] for name in ("seen", "ignored", "superseded")}
                 back = {"back": found.new["back"], "gone": found.gone}
-                told = {"told": found.told, "moved": found.moved, "requests": found.requests}
-                rows.append({"source": found.source, "listed": found.listed, **new, **back, **told})
+                told = {"told": found.told, "records_refused": found.refused, "moved": found.moved}
+                asked = {"requests": found.requests}
+                rows.append({"source": found.source, "listed": found.listed, **new, **back, **told, **asked})
     return rows, errors
 
 
@@ -214,16 +215,20 @@ def run(
     with _opened(config, source, as_json) as opened:
         stores = opened.stores()
         collected: Counter[str] = Counter()
+        records_refused: Counter[str] = Counter()
         loaded = Counter(dict.fromkeys(_COUNTED, 0))
         errors: list[StoreError] = []
         waiting = True
         while waiting:
             found, errors = _collect(opened, stores)
             for row in found:
-                collected.update({name: row[name] for name in row.keys() - {"source", "listed"}})
+                collected.update({name: row[name] for name in row.keys() - {"source", "listed", "records_refused"}})
+                # Every look meets the same ones again: the most that one look met, not the sum.
+                records_refused |= {row["source"]: row["records_refused"]}
             waiting = pipeline.plan(opened.warehouse, opened.sources) > 0
             if waiting:
                 loaded.update(_load(opened, stores, batch=batch, reads=reads, accept_refusals=accept_refusals))
+        collected["records_refused"] = records_refused.total()
         opened.show("Collected and loaded", [dict(sorted(collected.items())) | loaded])
         _raise_first(errors)
 
@@ -238,9 +243,15 @@ def status(config: _Config = _TOML, as_json: _AsJson = False) -> None:
         return
     show("Objects", found.objects, empty="Nothing was collected yet: roomledger collect")
     show("Open refusals", found.refusals, empty="Nothing is refused.")
-    show("To be tried again", found.retries, empty="Nothing waits for another try.")
-    show("Held by the vendor alone", found.unsafe, empty="Nothing is held by the vendor alone.")
+    retries = _first_of("To be tried again", found.retries, found.retries_total)
+    show(retries, found.retries, empty="Nothing waits for another try.")
+    unsafe = _first_of("Held by the vendor alone", found.unsafe, found.unsafe_total)
+    show(unsafe, found.unsafe, empty="Nothing is held by the vendor alone.")
     show("Last load", [found.last_load] if found.last_load else [], empty="Nothing was loaded yet.")
+
+
+def _first_of(title: str, rows: Sequence[Any], total: int) -> str:
+    return title if len(rows) == total else f"{title}: the {len(rows)} soonest of {total:,}"
 
 
 @app.command()
@@ -336,9 +347,9 @@ def run_audit(
             raise typer.Exit(USERS_MISTAKE) from None
     match form:
         case Format.CSV:
-            with suppress(AttributeError):
-                sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]  # a test may have put another stream there
-            audit.write_csv(rows, sys.stdout)
+            # Not sys.stdout: it has an encoding and line ends of its own, which the terminal or the system chooses.
+            with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False) as stream:
+                audit.write_csv(rows, stream)
         case Format.JSON:
             print_json(rows)
         case _:

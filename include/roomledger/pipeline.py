@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,9 +34,10 @@ from roomledger.reading import read
 from roomledger.settings import Source
 from roomledger.spool import Spool
 from roomledger.stores import Store
-from roomledger.vendor.store import HeldAssets
-from roomledger.vendor.workspace import Reading
 from roomledger.warehouse import Warehouse, WarehouseError
+
+if TYPE_CHECKING:
+    from roomledger.vendor.store import HeldAssets
 
 BATCH = 4000
 """Versions that one load claims and commits together."""
@@ -83,8 +85,8 @@ def collect(
     A bucket is listed. Of a workspace the vendor is asked; what lies in none of the buckets of `sources`, all that the
     settings name, is read from the vendor's own storage.
     """
-    if isinstance(store, HeldAssets):
-        return _ask(warehouse, source, store, sources, on_page)
+    if source.is_workspace:
+        return _ask(warehouse, source, cast("HeldAssets", store), sources, on_page)
     return _list(warehouse, source, store, on_page)
 
 
@@ -95,6 +97,8 @@ def _ask(
     sources: Sequence[Source],
     on_page: Callable[[int], None],
 ) -> Collected:
+    from roomledger.vendor.workspace import Reading  # httpx and jwt are for workspaces only
+
     heard = Reading(
         warehouse=warehouse,
         source=source,

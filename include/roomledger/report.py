@@ -26,22 +26,30 @@ class Status:
     refusals: Sequence[Row]
     """One row per reason code of the refusals that are open: how many, in how many objects, an example."""
     retries: Sequence[Row]
-    """Versions that could not be read and are tried again, soonest first, at most 20."""
+    """Versions that could not be read and are tried again, soonest first, at most 20 of `retries_total`."""
+    retries_total: int
     unsafe: Sequence[Row]
-    """Assets that only the vendor holds, with the days until it deletes them, soonest first, at most 20."""
+    """Assets that only the vendor holds, with the days until it deletes them, soonest first, at most 20 of
+    `unsafe_total`."""
+    unsafe_total: int
     last_load: Row | None
 
 
 def status(tx: Connection, now: datetime) -> Status:
     """Count what the ledger holds."""
     last = _rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
+    retries, retries_total = _first(tx, _RETRIES)
+    kept = {"kept_since": now - VENDOR_KEEPS, "keeps": VENDOR_KEEPS.days, "now": now}
+    unsafe, unsafe_total = _first(tx, _UNSAFE, kept)
     return Status(
         objects=sorted(
             _rows(tx, _OBJECTS), key=lambda row: (row["source"], list(DISPOSITIONS).index(row["disposition"]))
         ),
         refusals=_rows(tx, _REFUSALS),
-        retries=_rows(tx, _RETRIES),
-        unsafe=_rows(tx, _UNSAFE, {"kept_since": now - VENDOR_KEEPS, "keeps": VENDOR_KEEPS.days, "now": now}),
+        retries=retries,
+        retries_total=retries_total,
+        unsafe=unsafe,
+        unsafe_total=unsafe_total,
         last_load=last[0] if last else None,
     )
 
@@ -58,23 +66,23 @@ FROM refusals WHERE resolved_at IS NULL GROUP BY source, reason_code ORDER BY re
 """
 
 _RETRIES = """
-SELECT source, uri, attempts, retry_at, reason FROM object_ledger
+SELECT count(*) OVER () AS total, source, uri, attempts, retry_at, reason FROM object_ledger
 WHERE disposition = 'seen' AND retry_at IS NOT NULL ORDER BY retry_at, uri LIMIT 20
 """
 
 
 # An asset is safe when its object was seen in a bucket, or when its rows are in the tables.
 _UNSAFE = """
-SELECT source, asset_type, asset_id, status, uri, created_at,
+SELECT count(*) OVER () AS total, source, asset_type, asset_id, status, uri, created_at,
        CAST(:keeps AS DOUBLE PRECISION)
-       - round(CAST(extract(epoch FROM CAST(:now AS TIMESTAMP WITH TIME ZONE) - created_at) AS NUMERIC) / 86400, 1)
+       - round(CAST(extract(epoch FROM CAST(:now AS TIMESTAMP WITH TIME ZONE) - since) AS NUMERIC) / 86400, 1)
        AS days_left
-FROM asset_records
-WHERE COALESCE(status, '') <> 'failed' AND created_at > :kept_since AND NOT EXISTS (
+FROM (SELECT *, COALESCE(created_at, first_seen_at) AS since FROM asset_records) AS held
+WHERE COALESCE(status, '') <> 'failed' AND since > :kept_since AND NOT EXISTS (
     SELECT 1 FROM object_ledger
-    WHERE object_ledger.uri = asset_records.uri AND (first_seen_by = 'listing' OR loaded_at IS NOT NULL)
+    WHERE object_ledger.uri = held.uri AND (first_seen_by <> 'api' OR loaded_at IS NOT NULL)
 )
-ORDER BY created_at, asset_id LIMIT 20
+ORDER BY since, asset_id LIMIT 20
 """
 
 
@@ -115,6 +123,13 @@ _REFUSED = """
 SELECT object_id, ordinal, reason_code, detail, octet_length(raw) AS raw_bytes, refused_at, resolved_at
 FROM refusals WHERE uri = :uri ORDER BY refused_at, ordinal
 """
+
+
+def _first(tx: Connection, query: str, given: Mapping[str, Any] | None = None) -> tuple[list[Row], int]:
+    """Give the first rows of a query that counts all of them as `total`, and that count."""
+    rows = _rows(tx, query, given)
+    total = rows[0]["total"] if rows else 0
+    return [{name: cell for name, cell in row.items() if name != "total"} for row in rows], total
 
 
 def _rows(tx: Connection, query: str, given: Mapping[str, Any] | None = None) -> list[Row]:

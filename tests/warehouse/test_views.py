@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,19 +9,8 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.dialects import postgresql
 
 from roomledger.warehouse import Warehouse, WarehouseError, migrate
-from roomledger.warehouse.views import VIEWS
-from tests.rows import NOON, at, new_warehouse, put, put_object, rows, undone
-
-
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    return new_warehouse(request, tmp_path_factory.mktemp("views"))
-
-
-@pytest.fixture
-def tx(made: Warehouse) -> Iterator[Connection]:
-    with undone(made) as opened:
-        yield opened
+from roomledger.warehouse.views import VIEWS, statements
+from tests.rows import NOON, at, put, put_object, rows
 
 
 def test_the_views_have_the_columns_types_and_comments_that_they_are_said_to_have(tx: Connection) -> None:
@@ -56,20 +44,56 @@ def _plain(type_: str) -> str:
     return alike.get(type_, type_)
 
 
-def test_they_are_made_anew_and_what_depends_on_them_is_named(ready: Warehouse) -> None:
+def _comment(warehouse: Warehouse) -> str | None:
+    with warehouse.begin() as tx:
+        return inspect(tx).get_table_comment("statements")["text"]
+
+
+def test_they_are_left_alone_while_nothing_changes(ready: Warehouse) -> None:
     with ready.begin() as tx:
-        tx.execute(text("DROP VIEW session_timeline"))
-        tx.execute(text("CREATE OR REPLACE VIEW mine AS SELECT kind FROM statements"))
-        is_postgres = tx.dialect.name == "postgresql"
-    if is_postgres:
-        with pytest.raises(WarehouseError, match="view mine depends on view statements"):
-            migrate.upgrade(ready)
-    else:
-        migrate.upgrade(ready)
+        tx.execute(text("CREATE VIEW mine AS SELECT kind FROM statements"))
+        tx.execute(text("COMMENT ON VIEW statements IS 'Whoever makes it anew loses this.'"))
+    migrate.upgrade(ready)
+    assert _comment(ready) == "Whoever makes it anew loses this."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "COMMENT ON TABLE alembic_version IS NULL",  # as an older version leaves it
+        "COMMENT ON TABLE alembic_version IS 'of other definitions'",
+        "DROP VIEW session_timeline",
+    ],
+)
+def test_they_are_made_anew_when_one_is_not_as_it_must_be(ready: Warehouse, change: str) -> None:
     with ready.begin() as tx:
-        tx.execute(text("DROP VIEW mine"))
+        tx.execute(text("COMMENT ON VIEW statements IS 'Whoever makes it anew loses this.'"))
+        tx.execute(text(change))
+    migrate.upgrade(ready)
+    assert _comment(ready) == statements.comment
+    with ready.begin() as tx:
+        assert rows(tx, "SELECT * FROM session_timeline") == []
+
+
+def test_they_are_made_anew_when_their_definitions_change(ready: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements.c.text, "comment", "It's what was said: word by word.")
     migrate.upgrade(ready)
     with ready.begin() as tx:
+        comments = {column["name"]: column["comment"] for column in inspect(tx).get_columns("statements")}
+    assert comments["text"] == "It's what was said: word by word."
+
+
+def test_what_depends_on_those_that_are_made_anew_is_named(new_postgres: Warehouse) -> None:
+    migrate.upgrade(new_postgres)
+    with new_postgres.begin() as tx:
+        tx.execute(text("DROP VIEW session_timeline"))
+        tx.execute(text("CREATE VIEW mine AS SELECT kind FROM statements"))
+    with pytest.raises(WarehouseError, match="view mine depends on view statements"):
+        migrate.upgrade(new_postgres)
+    with new_postgres.begin() as tx:
+        tx.execute(text("DROP VIEW mine"))
+    migrate.upgrade(new_postgres)
+    with new_postgres.begin() as tx:
         assert rows(tx, "SELECT * FROM session_timeline") == []
 
 

@@ -1,4 +1,4 @@
-"""Who may do what with the views: PostgreSQL forgets it with a view that is dropped, so it is read before, given back after.
+"""Who may do what with the views: PostgreSQL forgets it with a view, so it is read before and given back after.
 
 DuckDB knows no privileges.
 """
@@ -54,14 +54,18 @@ def restore(tx: Connection, before: Mapping[str, Access]) -> None:
             continue
         then = before[view.name]
         if then.options:
-            tx.execute(text(f"ALTER VIEW {view.name} SET ({', '.join(then.options)})"))
-        # In this order: to take a privilege on a view away takes those on its columns, too.
+            _execute(tx, f"ALTER VIEW {view.name} SET ({', '.join(then.options)})")
+        # First this: who loses a privilege on a view loses those on its columns, too.
         for one in now[view.name].privileges - then.privileges:
-            tx.execute(text(f"REVOKE {_of(one)} ON {view.name} FROM {one.role} CASCADE"))
+            _execute(tx, f"REVOKE {_of(one)} ON {view.name} FROM {one.role}")
         for one in then.privileges:
             if one.column is None or one.column in view.columns:
                 option = " WITH GRANT OPTION" if one.is_grantable else ""
-                tx.execute(text(f"GRANT {_of(one)} ON {view.name} TO {one.role}{option}"))
+                _execute(tx, f"GRANT {_of(one)} ON {view.name} TO {one.role}{option}")
+
+
+def _execute(tx: Connection, statement: str) -> None:
+    tx.execute(text(statement.replace(":", "\\:")))  # a role may be called oidc:ana
 
 
 def _of(privilege: Privilege) -> str:
