@@ -256,7 +256,7 @@ def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Warehouse) -> N
     )
     for _ in range(2):
         with ready.begin() as tx:
-            ledger.mark_gone(tx, ready, "acme", [KEY, f"{KEY}2"], witness="listing", now=at(3))
+            ledger.mark_gone(tx, ready, "acme", [KEY, f"{KEY}2"], before=at(3), witness="listing", now=at(3))
     assert dispositions(ready) == {"a": "missing", "n": "missing"}
     assert messages(ready) == ["kept"]
     assert note(ready, version("a"), version("n", 1, f"{KEY}2"), now=4) == {"back": 2}
@@ -268,11 +268,20 @@ def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Warehouse) -> N
     ]
 
 
+def test_what_was_put_anew_since_somebody_looked_is_not_gone(ready: Warehouse) -> None:
+    note(ready, version("a"))
+    load(ready, "old", "one", 1)
+    note(ready, version("b", 3), now=3)
+    with ready.begin() as tx:
+        assert ledger.mark_gone(tx, ready, "acme", [KEY], before=at(2), witness="listing", now=at(4)) == 0
+    assert dispositions(ready) == {"a": "loaded", "b": "seen"}
+
+
 def test_a_deleted_object_that_is_put_anew_replaces_the_rows_that_stayed(ready: Warehouse) -> None:
     note(ready, version("a"))
     load(ready, "old", "one", 1)
     with ready.begin() as tx:
-        ledger.mark_gone(tx, ready, "acme", [KEY], witness="listing", now=at(2))
+        ledger.mark_gone(tx, ready, "acme", [KEY], before=at(2), witness="listing", now=at(2))
     note(ready, version("b", 3), now=3)
     load(ready, "new", "two", 4)
     assert messages(ready) == ["new"]

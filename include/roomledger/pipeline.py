@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError
 
 from roomledger import layout, ledger
 from roomledger.commit import commit
-from roomledger.model import Asset, BatchRefused, Ignored, Observation
+from roomledger.model import BatchRefused, Observation
 from roomledger.outcome import Load, Outcome
 from roomledger.reading import read
 from roomledger.settings import Source
@@ -127,7 +127,7 @@ def _list(warehouse: Warehouse, source: Source, store: Store, on_page: Callable[
     report = Collected(source.name)
     listed = array("q")
     for observed in _in_pages(store.list()):
-        noted = [(one, _recognise(source, one)) for one in observed]
+        noted = [(one, source.judged(layout.recognise(one))) for one in observed]
         with warehouse.begin() as tx:
             report.new.update(ledger.note(tx, warehouse, source, noted, witness="listing", now=clock()))
         listed.extend(hash(one.uri) for one in observed)
@@ -140,7 +140,9 @@ def _list(warehouse: Warehouse, source: Source, store: Store, on_page: Callable[
             known = pc.is_in(pa.array([hash(uri) for uri in uris], pa.int64()), value_set=there)
             gone += [uri for uri, is_there in zip(uris, known.to_pylist(), strict=True) if not is_there]
         if gone:
-            report.gone = ledger.mark_gone(tx, warehouse, source.name, gone, witness="listing", now=clock())
+            report.gone = ledger.mark_gone(
+                tx, warehouse, source.name, gone, before=started, witness="listing", now=clock()
+            )
     return report
 
 
@@ -153,13 +155,6 @@ def _in_pages(pages: Iterator[list[Observation]]) -> Iterator[list[Observation]]
             page = []
     if page:
         yield page
-
-
-def _recognise(source: Source, seen: Observation) -> Asset | Ignored:
-    found = layout.recognise(seen)
-    if isinstance(found, Asset) and (reason := source.excludes(found)):
-        return Ignored(reason)
-    return found
 
 
 def plan(warehouse: Warehouse, sources: Sequence[Source]) -> int:

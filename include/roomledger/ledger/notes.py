@@ -133,17 +133,32 @@ def _noted(
 
 
 def mark_gone(
-    tx: Connection, warehouse: Warehouse, source: str, uris: Sequence[str], *, witness: str, now: datetime
+    tx: Connection,
+    warehouse: Warehouse,
+    source: str,
+    uris: Sequence[str],
+    *,
+    before: datetime,
+    witness: str,
+    now: datetime,
 ) -> int:
-    """Write down that these objects have gone from the bucket: rows stay, nothing is read; give the count."""
+    """Write down that these objects have gone from the bucket: rows stay, nothing is read; give the count.
+
+    The witness looked for them at the time `before`: an object with a version first seen since then may be there.
+    """
     warehouse.stage(tx, "gone", pa.table({"uri": pa.array(uris, pa.string())}))
-    gone = tx.execute(text(_GONE.format(rows=locked(_IS_GONE, warehouse.lock))), {"source": source}).scalars().all()
+    query = text(_GONE.format(rows=locked(_IS_GONE, warehouse.lock)))
+    gone = tx.execute(query, {"source": source, "before": before}).scalars().all()
     _observe(tx, source, witness, "gone", gone, now)
     return len(gone)
 
 
 _IS_PRESENT = "disposition IN ('seen', 'loaded', 'refused', 'unchanged')"
-_IS_GONE = f"source = :source AND {_IS_PRESENT} AND uri IN (SELECT uri FROM gone)"
+_IS_GONE = f"""
+    source = :source AND {_IS_PRESENT} AND uri IN (SELECT uri FROM gone)
+    AND NOT EXISTS (SELECT 1 FROM object_ledger since
+                    WHERE since.uri = object_ledger.uri AND since.first_seen_at >= :before)
+"""
 
 _GONE = """
 UPDATE object_ledger SET disposition = 'missing', reason = 'missing: the bucket no longer lists the object'

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
-from roomledger.model import ASSET_TYPES, UNKNOWN, Asset
+from roomledger.model import ASSET_TYPES, UNKNOWN, Asset, Ignored
 
 _KEYS = ("name", "customer", "url", "connection", "endpoint", "include", "exclude", "not_before")
 _BUCKET_KEYS = ("region",)
@@ -63,6 +63,11 @@ class Source:
         if self.not_before and day < self.not_before:
             return f"before_not_before: {day} is before {self.not_before}"
         return None
+
+    def judged(self, found: Asset | Ignored) -> Asset | Ignored:
+        """Give what was recognised, or why the settings leave it out."""
+        excluded = self.excludes(found) if isinstance(found, Asset) else None
+        return Ignored(excluded) if excluded else found
 
 
 def read_source(table: Mapping[str, Any], number: int, problems: list[str]) -> Source:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from roomledger import ledger
 from roomledger.layout import recognise
-from roomledger.model import TEXT_TYPES, Asset, Ignored, Observation
+from roomledger.model import TEXT_TYPES, Observation
 from roomledger.settings import Source
 from roomledger.warehouse import Warehouse
 
@@ -32,7 +32,7 @@ def note_held(
     elsewhere = " OR ".join(f"starts_with(uri, :{name})" for name in given) or "FALSE"
     query = text(_HELD.format(elsewhere=elsewhere)).bindparams(bindparam("types", expanding=True))
     held = tx.execute(query, given | {"source": source.name, "types": sorted(TEXT_TYPES)}).all()
-    noted = [(seen, what) for row in held if (what := _to_read(source, seen := _observed(row), row.asset_type))]
+    noted = [(seen := _observed(row), source.judged(recognise(seen, row.asset_type))) for row in held]
     return ledger.note(tx, warehouse, source, noted, witness="api", now=now) if noted else {}
 
 
@@ -59,10 +59,3 @@ def _observed(asset: Any) -> Observation:
         modified_at=asset.created_at or _UNIX,
         size_bytes=asset.size_bytes or 0,
     )
-
-
-def _to_read(source: Source, seen: Observation, asset_type: str) -> Asset | Ignored:
-    found = recognise(seen, asset_type)
-    if isinstance(found, Asset) and (excluded := source.excludes(found)):
-        return Ignored(excluded)
-    return found
