@@ -1,7 +1,7 @@
 """What flows from a store to the warehouse: observations, assets, records and refusals.
 
 Everything here is plain data without behaviour beyond its own identity. A record's fields are the columns of its table
-in the order of the table (`warehouse/schema.py` says which table a record type belongs to and what every column means);
+in the order of the table (`warehouse/schema/` says which table a record type belongs to and what every column means);
 the columns all facts share (`customer`, `source`, `room_id`, …, `load_id`) are added when a batch is loaded.
 """
 

@@ -12,7 +12,7 @@ from roomledger.warehouse.views import VIEWS
 _TYPES = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
 _HEAD = """# Data dictionary
 
-Written from `include/roomledger/warehouse/schema.py` and `views/__init__.py` beside it by `make dictionary`; the same
+Written from `include/roomledger/warehouse/schema/` and `views/` beside it by `make dictionary`; the same
 words are the comments of the tables, views and columns in the database. Types are PostgreSQL's; in DuckDB `jsonb` is
 `json`. Times are UTC.
 """
