@@ -30,7 +30,7 @@ def _found(tx: Connection, name: str, columns: str = "customer", /, **params: An
 
 
 def test_a_users_record_leads_to_the_bytes(tx: Connection) -> None:
-    put(tx, "peers", session_id="s", peer_id="p", user_id="u", name="Ann", role="host")
+    put(tx, "peer_records", session_id="s", peer_id="p", user_id="u", name="Ann", role="host")
     _chat(tx, "a", sender_peer_id="p", sender_name="Ann", sent_at=NOON, room_id="r")
     _chat(tx, "b", sender_peer_id="q", sender_user_id="other", sender_name="Bob", sent_at=NOON)
     put_object(tx, "c", asset_type="transcript")
@@ -73,14 +73,14 @@ def test_what_has_no_time_is_left_out_only_where_its_session_was_elsewhere(
     tx: Connection, session: dict[str, Any] | None, is_in: bool
 ) -> None:
     if session is not None:
-        put(tx, "sessions", **({"session_id": "s"} | session))
+        put(tx, "session_records", **({"session_id": "s"} | session))
     _chat(tx, "a", sent_at=None)
     assert len(_found(tx, "user-record", user_id="u", since=NOON, until=at(60))) == is_in
 
 
 def test_a_sessions_record_holds_its_events_then_its_assets(tx: Connection) -> None:
-    put(tx, "sessions", session_id="s", active=False, started_at=NOON, ended_at=at(9))
-    put(tx, "sessions", session_id="t", active=False, started_at=NOON, ended_at=at(9))
+    put(tx, "session_records", session_id="s", active=False, started_at=NOON, ended_at=at(9))
+    put(tx, "session_records", session_id="t", active=False, started_at=NOON, ended_at=at(9))
     _chat(tx, "a", sent_at=at(1))
     put(tx, "asset_records", asset_id="x", asset_type="track", session_id="s", status="failed", uri="s3://acme/x")
     columns = "part happened_at kind uri content_sha256 status asset_id disposition session_evidence"

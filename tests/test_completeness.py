@@ -17,7 +17,7 @@ LATE, MISSING = NOON + timedelta(days=1), NOON + timedelta(days=15)
 def _job(tx: Connection, *planned: str, **cells: Any) -> None:
     """A job of 1000 s that stopped at noon."""
     plain = {"job_id": "j", "planned_types": list(planned), "started_at": at(-1000), "stopped_at": NOON}
-    put(tx, "recordings", **(plain | cells))
+    put(tx, "job_records", **(plain | cells))
 
 
 def _named(tx: Connection, asset_type: str, asset_id: str = "a", **cells: Any) -> None:

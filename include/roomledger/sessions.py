@@ -1,9 +1,10 @@
 """Which session an object belongs to, and by what evidence.
 
-Strongest first: the vendor's record of exactly this address (`asset_record`), the session in the key (`key`), the one
-session of the key's room in which the recorder started (`time_window`); else `none`, with the reason. All of it is
-computed from what key, listing and vendor say, never from what was computed before: so it comes out the same in
-whatever order they speak, and what is learnt later moves the rows that are in the tables already.
+Strongest first: the vendor's record of exactly this address (`asset_record`), a webhook that names it (`webhook`), the
+session in the key (`key`), the one session of the key's room in which the recorder started (`time_window`); else
+`none`, with the reason. All of it is computed from what key, listing and vendor say, never from what was computed
+before: so it comes out the same in whatever order they speak, and what is learnt later moves the rows that are in the
+tables already.
 """
 
 from __future__ import annotations
@@ -68,6 +69,17 @@ WITH ours AS (
            CASE WHEN asset_type IN ({{types}}) THEN asset_type END AS asset_type
     FROM asset_records WHERE uri IN (SELECT uri FROM ours)
     ORDER BY customer, uri, CASE WHEN status = 'completed' THEN 0 ELSE 1 END, created_at DESC NULLS LAST, asset_id DESC
+), heard AS (
+    SELECT DISTINCT ON (named.customer, uri) named.customer, uri, asset_id, named.event_id, named.room_id,
+           named.session_id, CASE WHEN asset_type IN ({{types}}) THEN asset_type END AS asset_type,
+           COALESCE(named.started_at, told.started_at) AS started_at
+    FROM event_assets AS named
+    LEFT JOIN event_recordings AS told
+        ON told.recording_id = named.recording_id AND told.customer = named.customer
+    WHERE uri IN (SELECT uri FROM ours)
+    ORDER BY named.customer, uri, CASE WHEN named.session_id IS NULL THEN 1 ELSE 0 END,
+             CASE WHEN named.status = 'completed' THEN 0 ELSE 1 END, occurred_at DESC NULLS LAST, named.event_id,
+             named.ordinal, told.recorder_id
 ), inside AS (
     SELECT ours.object_id, count(*) AS near, min(sessions.session_id) AS near_session,
            sum(CASE WHEN {(exactly := "ours.recorder_started_at BETWEEN sessions.started_at AND until")}
@@ -79,28 +91,35 @@ WITH ours AS (
     WHERE ours.recorder_started_at BETWEEN sessions.started_at - {{tolerance}} AND until + {{tolerance}}
     GROUP BY ours.object_id
 ), known AS (
-    SELECT ours.*, named.asset_id AS said_asset_id, named.job_id AS said_job_id, named.asset_type AS said_type,
-           COALESCE(named.session_id, recordings.session_id) AS said_session_id,
-           COALESCE(named.room_id, recordings.room_id) AS said_room_id, recordings.started_at AS said_started_at,
+    SELECT ours.*, COALESCE(named.asset_id, heard.asset_id) AS said_asset_id, named.job_id AS said_job_id,
+           COALESCE(named.asset_type, heard.asset_type) AS said_type,
+           COALESCE(named.session_id, jobs.session_id) AS said_session_id,
+           COALESCE(named.room_id, jobs.room_id) AS said_room_id,
+           COALESCE(jobs.started_at, heard.started_at) AS said_started_at,
+           heard.event_id AS heard_event_id, heard.session_id AS heard_session_id, heard.room_id AS heard_room_id,
            near, exact,
            CASE WHEN exact = 1 THEN exact_session WHEN exact = 0 AND near = 1 THEN near_session END AS seen_in
     FROM ours
     LEFT JOIN named ON named.customer = ours.customer AND named.uri = ours.uri
-    LEFT JOIN recordings ON recordings.job_id = named.job_id AND recordings.customer = ours.customer
+    LEFT JOIN job_records AS jobs ON jobs.job_id = named.job_id AND jobs.customer = ours.customer
+    LEFT JOIN heard ON heard.customer = ours.customer AND heard.uri = ours.uri
     LEFT JOIN inside ON inside.object_id = ours.object_id
 ), told AS (
     SELECT *, CASE
         WHEN said_session_id IS NOT NULL THEN 'asset_record'
+        WHEN heard_session_id IS NOT NULL THEN 'webhook'
         WHEN key_session_id IS NOT NULL THEN 'key'
         WHEN seen_in IS NOT NULL THEN 'time_window'
         ELSE 'none' END AS evidence
     FROM known
 ), better AS (
     SELECT object_id, evidence AS session_evidence,
-        CASE WHEN evidence = 'asset_record' THEN COALESCE(said_room_id, key_room_id) ELSE key_room_id END AS room_id,
-        CASE evidence WHEN 'asset_record' THEN said_session_id WHEN 'key' THEN key_session_id
-                      WHEN 'time_window' THEN seen_in END AS session_id,
+        CASE evidence WHEN 'asset_record' THEN COALESCE(said_room_id, key_room_id)
+                      WHEN 'webhook' THEN COALESCE(heard_room_id, key_room_id) ELSE key_room_id END AS room_id,
+        CASE evidence WHEN 'asset_record' THEN said_session_id WHEN 'webhook' THEN heard_session_id
+                      WHEN 'key' THEN key_session_id WHEN 'time_window' THEN seen_in END AS session_id,
         CASE WHEN evidence = 'asset_record' THEN 'asset_record: the vendor names it in asset ' || said_asset_id
+             WHEN evidence = 'webhook' THEN 'webhook: the vendor names it in event ' || heard_event_id
              WHEN evidence = 'key' THEN 'key: the key names the session'
              WHEN evidence = 'time_window' THEN 'time_window: its recorder started inside this session alone'
              WHEN key_room_id IS NULL THEN 'no_room_in_key: neither the key nor the vendor says which room it is of'

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import BigInteger, Integer, Table, select, text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, select, text
 
 from roomledger.vendor import records
 from roomledger.vendor.records import AssetRecord, BadRecord, Peer, Recording, Room, Session
@@ -25,9 +25,9 @@ NOW = datetime(2025, 3, 8, tzinfo=UTC)
 STORED = {"customer": "acme", "source": "api", "first_seen_at": NOW, "first_seen_by": "api", "read_at": NOW}
 TABLES: dict[type[Any], Table] = {
     Room: schema.rooms,
-    Session: schema.sessions,
-    Peer: schema.peers,
-    Recording: schema.recordings,
+    Session: schema.session_records,
+    Peer: schema.peer_records,
+    Recording: schema.job_records,
     AssetRecord: schema.asset_records,
 }
 Rows = list[Any]
@@ -232,7 +232,7 @@ def check(rows: Rows) -> None:
 
 
 def _python(type_: Any) -> type[Any]:
-    arrow = schema.arrow_schema(Table("t", schema.MetaData(), schema.Column("c", type_))).field("c").type
+    arrow = schema.arrow_schema(Table("t", MetaData(), Column("c", type_))).field("c").type
     if pa.types.is_timestamp(arrow):
         return datetime
     return {pa.string(): str, pa.bool_(): bool, pa.int64(): int, pa.float64(): float}[arrow]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ from demo.world.workspace import Workspace
 from roomledger import pipeline
 from roomledger.stores import StoreError
 from roomledger.vendor import workspace as reading
-from roomledger.warehouse import Warehouse, migrate
-from roomledger.warehouse.duck import DuckWarehouse
+from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import ask
 
@@ -23,10 +22,8 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    made = DuckWarehouse(f"duckdb:///{tmp_path}/warehouse.duckdb")
-    migrate.upgrade(made)
-    return made
+def warehouse(ready_duckdb: Callable[[Path], Warehouse], tmp_path: Path) -> Warehouse:
+    return ready_duckdb(tmp_path)
 
 
 def long_ago(jobs: int, days: float = 60) -> Workspace:
@@ -104,7 +101,7 @@ def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
     add_job(acme, 900, 1, status="post_processing", asset_types=["chat", "room-composite", "transcript"])
     job = acme.recordings[-1]
     hear(warehouse, vendor, acme)
-    check = "SELECT status, check_at IS NULL FROM recordings WHERE job_id = 'j00900'"
+    check = "SELECT status, check_at IS NULL FROM job_records WHERE job_id = 'j00900'"
     assert ask(warehouse, check) == [("post_processing", False)]
     job["status"] = "completed"
     acme.assets.append(story.asset("late", job, "transcript", "s3://acme/t.txt", 5, created_at=stamp(1), status="x"))

@@ -274,9 +274,9 @@ _PEERS = (
 
 def _people(tx: Connection) -> None:
     for peer_id, user_id, name, role in _PEERS:
-        put(tx, "peers", session_id="s", peer_id=peer_id, user_id=user_id, name=name, role=role)
-    put(tx, "peers", session_id="s", peer_id="bot", user_id="u-bot", name="Cy", is_recorder=True)
-    put(tx, "peers", session_id="t", peer_id="eve1", user_id="u-eve", name="Eve")
+        put(tx, "peer_records", session_id="s", peer_id=peer_id, user_id=user_id, name=name, role=role)
+    put(tx, "peer_records", session_id="s", peer_id="bot", user_id="u-bot", name="Cy", is_recorder=True)
+    put(tx, "peer_records", session_id="t", peer_id="eve1", user_id="u-eve", name="Eve")
 
 
 @pytest.mark.parametrize(
@@ -322,15 +322,15 @@ def test_who_wrote_a_message(tx: Connection, sender: tuple[Any, ...], expected: 
 
 def test_an_overview_of_a_session(tx: Connection) -> None:
     put(tx, "rooms", room_id="r", name="Maths")
-    put(tx, "sessions", session_id="s", room_id="r", active=False, started_at=NOON, ended_at=at(90.5))
+    put(tx, "session_records", session_id="s", room_id="r", active=False, started_at=NOON, ended_at=at(90.5))
     _people(tx)
-    put(tx, "peers", session_id="s", peer_id="x1")
-    put(tx, "peers", session_id="s", peer_id="x2", name="Cy")
+    put(tx, "peer_records", session_id="s", peer_id="x1")
+    put(tx, "peer_records", session_id="s", peer_id="x2", name="Cy")
     _chat(tx, "a", message_id="m")
     _chat(tx, "b", message_id="m")
     _transcript(tx, "1", "json", job_id="j")
     _transcript(tx, "2", "srt", job_id="j")
-    put(tx, "recordings", job_id="j", session_id="s")
+    put(tx, "job_records", job_id="j", session_id="s")
     put_object(tx, "c", asset_type="chat", session_id="s")
     put_object(tx, "d", asset_type="track", session_id="s", disposition="missing")
     put(tx, "asset_records", asset_id="a", asset_type="track", session_id="s", status="failed")
@@ -347,18 +347,18 @@ def test_an_overview_of_a_session(tx: Connection) -> None:
 
 
 def test_a_user_id_is_no_name_in_attendance(tx: Connection) -> None:
-    put(tx, "peers", session_id="s", peer_id="1", user_id="Ann")
-    put(tx, "peers", session_id="s", peer_id="2", name="Ann")
+    put(tx, "peer_records", session_id="s", peer_id="1", user_id="Ann")
+    put(tx, "peer_records", session_id="s", peer_id="2", name="Ann")
     assert rows(tx, "SELECT attendees FROM session_overview") == [(2,)]
 
 
 def test_sessions_that_only_a_recording_names_are_in_the_overview(tx: Connection) -> None:
-    put(tx, "sessions", session_id="known", active=True, started_at=NOON)
+    put(tx, "session_records", session_id="known", active=True, started_at=NOON)
     for name, session in (("a", "known"), ("b", "object"), ("c", None)):
         put_object(tx, name, session_id=session, room_id="r")
     put(tx, "asset_records", asset_id="a", session_id="asset")
-    put(tx, "recordings", job_id="j", session_id="job")
-    put(tx, "peers", session_id="peer", peer_id="p")
+    put(tx, "job_records", job_id="j", session_id="job")
+    put(tx, "peer_records", session_id="peer", peer_id="p")
     query = "SELECT session_id, room_id, active, duration_s, assets, messages FROM session_overview ORDER BY 1"
     assert rows(tx, query) == [
         ("asset", None, None, None, 1, 0),
@@ -370,11 +370,11 @@ def test_sessions_that_only_a_recording_names_are_in_the_overview(tx: Connection
 
 
 def test_a_timeline_holds_every_event_on_one_clock(tx: Connection) -> None:
-    put(tx, "sessions", session_id="s", room_id="r", active=False, started_at=NOON, ended_at=at(100))
-    put(tx, "peers", session_id="s", peer_id="p", user_id="u", name="Ann", role="host", joined_at=at(1), left_at=at(90))
-    put(tx, "peers", session_id="s", peer_id="bot", is_recorder=True, joined_at=at(2))
+    put(tx, "session_records", session_id="s", room_id="r", active=False, started_at=NOON, ended_at=at(100))
+    put(tx, "peer_records", session_id="s", peer_id="p", user_id="u", name="Ann", role="host", joined_at=at(1), left_at=at(90))
+    put(tx, "peer_records", session_id="s", peer_id="bot", is_recorder=True, joined_at=at(2))
     put(
-        tx, "recordings", job_id="j", session_id="s", started_at=at(3), stopped_at=at(80), started_by="p", stopped_by=""
+        tx, "job_records", job_id="j", session_id="s", started_at=at(3), stopped_at=at(80), started_by="p", stopped_by=""
     )
     _chat(tx, "a", sender_peer_id="p", sent_at=at(4))
     _chat(tx, "a", ordinal=2, sent_at=None)
@@ -400,10 +400,10 @@ def test_a_timeline_holds_every_event_on_one_clock(tx: Connection) -> None:
 
 
 def test_what_has_not_happened_is_no_event(tx: Connection) -> None:
-    put(tx, "sessions", session_id="s", active=True, started_at=NOON)
-    put(tx, "peers", session_id="s", peer_id="p", joined_at=at(1))
-    put(tx, "recordings", job_id="i", session_id="s", status="starting")
-    put(tx, "recordings", job_id="j", session_id="s", status="running", started_at=at(2))
+    put(tx, "session_records", session_id="s", active=True, started_at=NOON)
+    put(tx, "peer_records", session_id="s", peer_id="p", joined_at=at(1))
+    put(tx, "job_records", job_id="i", session_id="s", status="starting")
+    put(tx, "job_records", job_id="j", session_id="s", status="running", started_at=at(2))
     query = "SELECT kind FROM session_timeline ORDER BY happened_at"
     assert rows(tx, query) == [("session_start",), ("join",), ("recording_start",)]
 
@@ -413,8 +413,8 @@ def test_what_has_not_happened_is_no_event(tx: Connection) -> None:
     [({"active": True}, False), ({"active": False}, True), ({"active": None, "ended_at": at(9)}, True), ({}, False)],
 )
 def test_who_was_in_a_session_that_is_over_has_left(tx: Connection, session: dict[str, Any], has_left: bool) -> None:
-    put(tx, "sessions", session_id="s", **session)
-    put(tx, "peers", session_id="s", peer_id="p")
+    put(tx, "session_records", session_id="s", **session)
+    put(tx, "peer_records", session_id="s", peer_id="p")
     found = rows(tx, "SELECT happened_at, peer_id FROM session_timeline WHERE kind = 'leave'")
     assert found == [(None, "p")] * has_left
 

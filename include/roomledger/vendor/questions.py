@@ -26,11 +26,11 @@ _SOONEST = timedelta(minutes=15)
 def due_jobs(tx: Connection, source: str, now: datetime) -> list[tuple[str, str | None]]:
     """Name the jobs to ask for, with their kind, which nobody knows of a job that only its assets name."""
     query = f"""
-        SELECT job_id, kind FROM recordings AS naming
+        SELECT job_id, kind FROM job_records AS naming
         WHERE source = :source AND check_at <= :now AND {_NOT_IN_VAIN.format(column="job_id")}
         UNION
         SELECT DISTINCT job_id, CAST(NULL AS TEXT) FROM asset_records AS naming
-        WHERE source = :source AND {_UNKNOWN.format(table="recordings", column="job_id")}
+        WHERE source = :source AND {_UNKNOWN.format(table="job_records", column="job_id")}
         ORDER BY job_id
     """
     return [(job_id, kind) for job_id, kind in tx.execute(text(query), {"source": source, "now": now})]
@@ -38,11 +38,11 @@ def due_jobs(tx: Connection, source: str, now: datetime) -> list[tuple[str, str 
 
 def due_sessions(tx: Connection, source: str, now: datetime) -> set[str]:
     """Name the sessions that something names and nobody has told of, and those that were going on."""
-    unknown = _UNKNOWN.format(table="sessions", column="session_id")
+    unknown = _UNKNOWN.format(table="session_records", column="session_id")
     query = f"""
         SELECT session_id FROM asset_records AS naming WHERE source = :source AND {unknown}
-        UNION SELECT session_id FROM recordings AS naming WHERE source = :source AND {unknown}
-        UNION SELECT session_id FROM sessions AS naming
+        UNION SELECT session_id FROM job_records AS naming WHERE source = :source AND {unknown}
+        UNION SELECT session_id FROM session_records AS naming
               WHERE source = :source AND active AND {_NOT_IN_VAIN.format(column="session_id")}
     """
     return set(tx.execute(text(query), {"source": source, "now": now}).scalars())
@@ -52,10 +52,10 @@ def due_rooms(tx: Connection, source: str, now: datetime) -> set[str]:
     """Name the rooms that a session names and nobody has told of, and those with a session newer than their record."""
     unknown = _UNKNOWN.format(table="rooms", column="room_id")
     query = f"""
-        SELECT room_id FROM sessions AS naming WHERE source = :source AND {unknown}
+        SELECT room_id FROM session_records AS naming WHERE source = :source AND {unknown}
         UNION SELECT room_id FROM asset_records AS naming WHERE source = :source AND {unknown}
-        UNION SELECT naming.room_id FROM rooms AS naming JOIN sessions ON sessions.room_id = naming.room_id
-              WHERE naming.source = :source AND naming.read_at < :old AND sessions.first_seen_at > naming.read_at
+        UNION SELECT naming.room_id FROM rooms AS naming JOIN session_records AS held ON held.room_id = naming.room_id
+              WHERE naming.source = :source AND naming.read_at < :old AND held.first_seen_at > naming.read_at
                 AND {_NOT_IN_VAIN.format(column="room_id")}
     """
     return set(tx.execute(text(query), {"source": source, "now": now, "old": now - ROOM_AGE}).scalars())
@@ -92,7 +92,7 @@ def schedule(tx: Connection, warehouse: Warehouse, jobs: Collection[str], *, now
         return
     warehouse.stage(tx, "touched", pa.table({"job_id": pa.array(sorted(jobs), pa.string())}))
     mine = "job_id IN (SELECT job_id FROM touched)"
-    query = f"SELECT job_id, status, planned_types, created_at, stopped_at FROM recordings WHERE {mine}"
+    query = f"SELECT job_id, status, planned_types, created_at, stopped_at FROM job_records WHERE {mine}"
     found = tx.execute(text(query)).all()
     final: defaultdict[str, set[str]] = defaultdict(set)
     query = f"SELECT DISTINCT job_id, asset_type, status FROM asset_records WHERE {mine}"
@@ -107,9 +107,9 @@ def schedule(tx: Connection, warehouse: Warehouse, jobs: Collection[str], *, now
     warehouse.stage(tx, "scheduled", pa.table(scheduled))
     tx.execute(
         text("""
-            UPDATE recordings SET check_at = scheduled.check_at
-            FROM scheduled WHERE scheduled.job_id = recordings.job_id
-              AND scheduled.check_at IS DISTINCT FROM recordings.check_at
+            UPDATE job_records SET check_at = scheduled.check_at
+            FROM scheduled WHERE scheduled.job_id = job_records.job_id
+              AND scheduled.check_at IS DISTINCT FROM job_records.check_at
         """)
     )
 

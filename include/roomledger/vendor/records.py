@@ -7,43 +7,20 @@ all fields that have no column. Nothing in a row was not redacted. The shapes ar
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Callable
 from datetime import datetime
-from math import isfinite
 from typing import Any, NamedTuple, TypeVar
 
-from roomledger.times import parse_rfc3339
-from roomledger.vendor.redact import redact
-
-MAX_INDEXED_BYTES = 1280
-"""Bytes of the longest id or address, in UTF-8: two of them fit into an entry of a PostgreSQL index (2704 bytes), and
-so does the longest address of an object (a bucket of 222 and a key of 1024 bytes on GCS)."""
+from roomledger.vendor import fields
+from roomledger.vendor.fields import INT32, INT64, Json
+from roomledger.vendor.fields import MAX_INDEXED_BYTES as MAX_INDEXED_BYTES  # who reads records meets these two, too
+from roomledger.vendor.fields import BadRecord as BadRecord
 
 _FINAL = ("completed", "failed")
 _TYPES = {"chat-log": "chat", "chat_log": "chat"}
-_RECORDER_ROLE, _RECORDER_USER = "__internal_recorder", "100ms_"
-_INT32, _INT64 = (1 << 31) - 1, (1 << 63) - 1
-_NO_DOUBLE = 1 << 1023
-
-_UNHELD = re.compile("[\0\ud800-\udfff]")
-_NUMBER = re.compile(r"\d{1,19}(?:\.\d{1,19})?", re.ASCII)
-_WEB = re.compile(r"\s*https?:", re.IGNORECASE)
 _OF_JOB = (("job_id", "id"), ("room_id", "room_id"), ("session_id", "session_id"))
 
-_Json = dict[str, Any]
 _Row = TypeVar("_Row")
-
-
-class BadRecord(Exception):
-    """The vendor's object cannot become a row: `not_an_object`, `id_missing`, `id_too_long`, `not_json`."""
-
-    def __init__(self, reason_code: str, detail: str) -> None:
-        super().__init__(f"{reason_code}: {detail}")
-        self.reason_code = reason_code
-        self.detail = detail
 
 
 class Room(NamedTuple):
@@ -155,24 +132,24 @@ def final_job(status: str | None) -> bool:
 
 def room(said: Any) -> Room:
     """Read a room. Raises BadRecord."""
-    kept = _kept(said, "room")
-    recorded = _object(kept.get("recording_info"))
-    storage = _object(recorded.get("upload_info"))
+    kept = fields.keep(said, "room")
+    recorded = fields.inner(kept, "recording_info")
+    storage = fields.inner(recorded, "upload_info")
     return Room(
-        _id(kept, "room"),
-        _text(kept, "name"),
-        _text(kept, "description"),
-        _flag(kept, "enabled"),
-        _text(kept, "template_id"),
-        _text(kept, "template"),
-        _text(kept, "region"),
-        _flag(recorded, "enabled"),
-        _text(storage, "type"),
-        _text(storage, "location"),
-        _text(storage, "prefix"),
-        _time(kept, "created_at"),
-        _time(kept, "updated_at"),
-        *_record(kept),
+        fields.identity(kept, "room"),
+        fields.text(kept, "name"),
+        fields.text(kept, "description"),
+        fields.flag(kept, "enabled"),
+        fields.text(kept, "template_id"),
+        fields.text(kept, "template"),
+        fields.text(kept, "region"),
+        fields.flag(recorded, "enabled"),
+        fields.text(storage, "type"),
+        fields.text(storage, "location"),
+        fields.text(storage, "prefix"),
+        fields.time(kept, "created_at"),
+        fields.time(kept, "updated_at"),
+        *fields.record(kept),
     )
 
 
@@ -182,20 +159,27 @@ def session(said: Any) -> tuple[Session, list[Peer]]:
     A peer that cannot be used, or repeats another's id, stays in the session's record. A session that the vendor does
     not call inactive has no end.
     """
-    kept = _kept(said, "session")
-    session_id = _id(kept, "session")
+    kept = fields.keep(said, "session")
+    session_id = fields.identity(kept, "session")
     peers, rest = _parted(
         kept.pop("peers", None), lambda entry, key: _peer(entry, key, session_id), lambda p: p.peer_id
     )
     if rest:
         kept["peers"] = rest
-    active = _flag(kept, "active")
+    active = fields.flag(kept, "active")
     left = [peer.left_at for peer in peers if peer.left_at]
     ended = None
     if active is False:
         all_left = bool(peers) and not rest and len(left) == len(peers)
-        ended = max(left) if all_left else _time(kept, "updated_at")
-    row = Session(session_id, _indexed(kept, "room_id"), active, _time(kept, "created_at"), ended, *_record(kept))
+        ended = max(left) if all_left else fields.time(kept, "updated_at")
+    row = Session(
+        session_id,
+        fields.indexed(kept, "room_id"),
+        active,
+        fields.time(kept, "created_at"),
+        ended,
+        *fields.record(kept),
+    )
     return row, peers
 
 
@@ -205,86 +189,83 @@ def recording(said: Any, kind: str) -> tuple[Recording, list[AssetRecord]]:
     An asset gives the row that the list of assets gives. One that cannot be used, or repeats another's id, stays in
     the job's record.
     """
-    job = dict(_given(said, kind))
+    job = dict(fields.given(said, kind))
     assets, rest = _parted(
         job.pop("recording_assets", None), lambda entry, _: asset(_with_job(entry, job)), lambda row: row.asset_id
     )
     if rest:
         job["recording_assets"] = rest
-    kept = _kept(job, kind)
+    kept = fields.keep(job, kind)
     row = Recording(
-        _id(kept, kind),
+        fields.identity(kept, kind),
         kind,
-        _indexed(kept, "room_id"),
-        _indexed(kept, "session_id"),
-        _text(kept, "status"),
-        _json(_PLANNED[kind](kept)),
-        _time(kept, "created_at"),
-        _time(kept, "started_at"),
-        _time(kept, "stopped_at"),
-        _time(kept, "updated_at"),
-        _text(kept, "started_by"),
-        _text(kept, "stopped_by"),
-        *_record(kept),
+        fields.indexed(kept, "room_id"),
+        fields.indexed(kept, "session_id"),
+        fields.text(kept, "status"),
+        fields.canonical(_PLANNED[kind](kept)),
+        fields.time(kept, "created_at"),
+        fields.time(kept, "started_at"),
+        fields.time(kept, "stopped_at"),
+        fields.time(kept, "updated_at"),
+        fields.text(kept, "started_by"),
+        fields.text(kept, "stopped_by"),
+        *fields.record(kept),
     )
     return row, assets
 
 
 def asset(said: Any) -> AssetRecord:
     """Read a recording asset. Raises BadRecord."""
-    kept = _kept(said, "asset")
-    found = kept.get("metadata")
-    metadata = _object(found)
-    size = _object(metadata.get("resolution"))
+    kept = fields.keep(said, "asset")
+    metadata = fields.inner(kept, "metadata")
+    size = fields.inner(metadata, "resolution")
     thumbnails = kept.get("thumbnails")
-    raw_type = _text(kept, "type")
+    raw_type = fields.text(kept, "type")
     return AssetRecord(
-        _id(kept, "asset"),
-        _indexed(kept, "job_id"),
-        _indexed(kept, "room_id"),
-        _indexed(kept, "session_id"),
+        fields.identity(kept, "asset"),
+        fields.indexed(kept, "job_id"),
+        fields.indexed(kept, "room_id"),
+        fields.indexed(kept, "session_id"),
         _TYPES.get(raw_type, raw_type) if raw_type else None,
         raw_type,
-        _uri(said, kept),
-        _text(kept, "status"),
-        _whole(kept, "size", _INT64),
-        _seconds(kept, "duration"),
-        _time(kept, "created_at"),
-        _text(metadata, "peer_id"),
-        _text(metadata, "user_id"),
-        _text(metadata, "stream_id"),
-        _text(metadata, "stream_type") or _text(metadata, "type"),
-        _text(metadata, "track_id"),
-        _text(metadata, "track_type"),
-        _first(_whole(size, "width", _INT32), _whole(metadata, "max_width", _INT32)),
-        _first(_whole(size, "height", _INT32), _whole(metadata, "max_height", _INT32)),
-        _text(metadata, "layer"),
-        _whole(metadata, "num_layers", _INT32),
-        _text(metadata, "output_mode"),
-        _json(found) if isinstance(found, dict) else None,
-        _json(thumbnails) if isinstance(thumbnails, list) else None,
-        *_record(kept),
+        fields.uri(said, kept, "path"),
+        fields.text(kept, "status"),
+        fields.whole(kept, "size", INT64),
+        fields.seconds(kept, "duration"),
+        fields.time(kept, "created_at"),
+        fields.text(metadata, "peer_id"),
+        fields.text(metadata, "user_id"),
+        fields.text(metadata, "stream_id"),
+        fields.text(metadata, "stream_type") or fields.text(metadata, "type"),
+        fields.text(metadata, "track_id"),
+        fields.text(metadata, "track_type"),
+        _first(fields.whole(size, "width", INT32), fields.whole(metadata, "max_width", INT32)),
+        _first(fields.whole(size, "height", INT32), fields.whole(metadata, "max_height", INT32)),
+        fields.text(metadata, "layer"),
+        fields.whole(metadata, "num_layers", INT32),
+        fields.text(metadata, "output_mode"),
+        fields.canonical(metadata) if isinstance(kept.get("metadata"), dict) else None,
+        fields.canonical(thumbnails) if isinstance(thumbnails, list) else None,
+        *fields.record(kept),
     )
 
 
 def _peer(kept: Any, key: str | None, session_id: str) -> Peer:
-    _given(kept, "peer")
-    user_id, role = _text(kept, "user_id"), _text(kept, "role")
+    fields.given(kept, "peer")
     return Peer(
         session_id,
-        _id(kept if _text(kept, "id") else {"id": key}, "peer"),
-        _indexed(kept, "user_id"),
-        _text(kept, "name"),
-        role,
-        _time(kept, "joined_at"),
-        _time(kept, "left_at"),
-        # Its name is no sign: anybody may be called Beam.
-        role == _RECORDER_ROLE or (user_id or "").startswith(_RECORDER_USER),
-        *_record(kept),
+        fields.identity(kept if fields.text(kept, "id") else {"id": key}, "peer"),
+        fields.indexed(kept, "user_id"),
+        fields.text(kept, "name"),
+        fields.text(kept, "role"),
+        fields.time(kept, "joined_at"),
+        fields.time(kept, "left_at"),
+        fields.is_recorder(kept),
+        *fields.record(kept),
     )
 
 
-def _with_job(entry: Any, job: _Json) -> Any:
+def _with_job(entry: Any, job: Json) -> Any:
     """Give an asset of a job as the list of assets has it: there it names job, room and session."""
     if not isinstance(entry, dict):
         return entry
@@ -317,129 +298,17 @@ def _planned(found: Any) -> list[str]:
     return list(dict.fromkeys(filter(None, types)))
 
 
-def _planned_live(job: _Json) -> list[str]:
-    wanted = _object(job.get("recording"))
+def _planned_live(job: Json) -> list[str]:
+    wanted = fields.inner(job, "recording")
     flags = (("hls_vod", "room-vod"), ("single_file_per_layer", "room-composite"))
     return [asset_type for flag, asset_type in flags if wanted.get(flag) is True]
 
 
-_PLANNED: dict[str, Callable[[_Json], list[str]]] = {
+_PLANNED: dict[str, Callable[[Json], list[str]]] = {
     "recording": lambda job: _planned(job.get("asset_types")),
     "live-stream": _planned_live,
     "external-stream": lambda job: ["room-composite"] if job.get("recording") is True else [],
 }
-
-
-def _given(said: Any, what: str) -> _Json:
-    if not isinstance(said, dict):
-        raise BadRecord("not_an_object", f"The vendor's {what} is no JSON object but a {type(said).__name__}.")
-    return said
-
-
-def _kept(said: Any, what: str) -> _Json:
-    """Give what may be kept of the vendor's object: no secrets, no text or number that the warehouse cannot hold."""
-    try:
-        kept: _Json = redact(_held(_given(said, what)))
-        _json(kept)
-    except RecursionError:
-        raise BadRecord("not_json", f"The vendor's {what} is nested deeper than any of its objects.") from None
-    except (TypeError, ValueError) as error:
-        raise BadRecord("not_json", f"The vendor's {what} holds what is no JSON: {error}.") from None
-    return kept
-
-
-def _held(value: Any) -> Any:
-    """Give a JSON value as the warehouse can hold it.
-
-    In text NUL and halves of surrogate pairs become U+FFFD; numbers that are no finite double become text.
-    """
-    if isinstance(value, str):
-        return _UNHELD.sub("\ufffd", value)
-    if isinstance(value, dict):
-        return {_held(name): _held(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_held(entry) for entry in value]
-    if isinstance(value, float) and not isfinite(value):
-        return str(value)
-    if isinstance(value, int) and abs(value) >= _NO_DOUBLE:
-        return str(value)
-    return value
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-
-
-def _record(kept: _Json) -> tuple[str, str]:
-    """Give an object as canonical JSON text, and its SHA-256 in hex."""
-    text = _json(kept)
-    return text, hashlib.sha256(text.encode()).hexdigest()
-
-
-def _object(value: Any) -> _Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _id(kept: _Json, what: str) -> str:
-    text = _text(kept, "id")
-    if text is None:
-        raise BadRecord("id_missing", f"The vendor's {what} has no id, so no row can stand for it.")
-    if len(text.encode()) > MAX_INDEXED_BYTES:
-        raise BadRecord("id_too_long", f"The id of the vendor's {what} has more than {MAX_INDEXED_BYTES} bytes.")
-    return text
-
-
-def _indexed(kept: _Json, name: str) -> str | None:
-    text = _text(kept, name)
-    return text if text and len(text.encode()) <= MAX_INDEXED_BYTES else None
-
-
-def _uri(said: _Json, kept: _Json) -> str | None:
-    """Give the address of an asset's object; web addresses and what else held a secret are none."""
-    path = kept.get("path")
-    if not isinstance(path, str) or path != said.get("path") or _WEB.match(path):
-        return None
-    return _indexed(kept, "path")
-
-
-def _text(kept: _Json, name: str) -> str | None:
-    """Take a text, or a number that stands for one; the vendor's empty texts say that there is none."""
-    value = kept.get(name)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)
-    return value or None if isinstance(value, str) else None
-
-
-def _flag(kept: _Json, name: str) -> bool | None:
-    value = kept.get(name)
-    return value if isinstance(value, bool) else None
-
-
-def _time(kept: _Json, name: str) -> datetime | None:
-    value = kept.get(name)
-    try:
-        return parse_rfc3339(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _number(value: Any) -> int | float | None:
-    """Take a number from 0 up, or a text with one."""
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value) if "." in value else int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
-        return value
-    return None
-
-
-def _whole(kept: _Json, name: str, most: int) -> int | None:
-    number = _number(kept.get(name))
-    return int(number) if number is not None and number == int(number) and number <= most else None
-
-
-def _seconds(kept: _Json, name: str) -> float | None:
-    number = _number(kept.get(name))
-    return None if number is None else float(number)
 
 
 def _first(one: int | None, other: int | None) -> int | None:

@@ -7,45 +7,29 @@ that says the same as before changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
 from roomledger import ledger, sessions
 from roomledger.settings import Source
+from roomledger.vendor.recorders import match_recorders
 from roomledger.vendor.records import AssetRecord, Peer, Recording, Room, Session
 from roomledger.warehouse import Warehouse, schema
 
 _TABLES: Mapping[type[tuple[Any, ...]], Table] = {
     Room: schema.rooms,
-    Session: schema.sessions,
-    Peer: schema.peers,
-    Recording: schema.recordings,
+    Session: schema.session_records,
+    Peer: schema.peer_records,
+    Recording: schema.job_records,
     AssetRecord: schema.asset_records,
 }
 
 Said = Room | Session | Peer | Recording | AssetRecord
-
-
-class Misunderstood(NamedTuple):
-    """A record that could not be understood; it is kept, and read again by every later collect."""
-
-    address: str
-    """`100ms://workspace/recording-assets/<id>`; without an id, its own digest stands there."""
-    reason_code: str
-    detail: str
-    raw: bytes
-    """The record as JSON, secrets removed."""
-
-    @property
-    def object_id(self) -> str:
-        """Name of this record as it stands, in the form of all object ids."""
-        return blake2b(self.address.encode() + b"\n" + self.raw, digest_size=16).hexdigest()
 
 
 @dataclass(slots=True)
@@ -75,6 +59,7 @@ def tell(
     for table in schema.SAID:
         told.news[table.name] = _write(tx, warehouse, source, table, rows.get(table, {}), now)
     tx.execute(text(_ROOMS_ASKED), {"now": now})
+    match_recorders(tx, _NAMED_ALIKE)
     sessions.place(tx, warehouse, _CONCERNED)
     told.moved = sessions.move(tx, witness="api", now=now)
     told.woken = len(ledger.wake(tx, warehouse, _CONCERNED, now=now))
@@ -142,8 +127,19 @@ _ROOMS_ASKED = "UPDATE rooms SET read_at = :now WHERE room_id IN (SELECT room_id
 
 _KNOWN_AFTER_ALL = """
 DELETE FROM vendor_unknown WHERE source = :source AND id IN (
-    SELECT job_id FROM said_recordings UNION SELECT session_id FROM said_sessions UNION SELECT room_id FROM said_rooms
+    SELECT job_id FROM said_job_records
+    UNION SELECT session_id FROM said_session_records
+    UNION SELECT room_id FROM said_rooms
 )
+"""
+
+# Recorders of webhooks that may be another job of the API's now.
+_NAMED_ALIKE = """
+SELECT recorder_id FROM event_assets WHERE uri IN (
+    SELECT uri FROM news_asset_records UNION SELECT uri_before FROM news_asset_records
+)
+UNION
+SELECT recorder_id FROM event_recordings WHERE job_id IN (SELECT job_id FROM news_job_records)
 """
 
 # Objects whose session may be another now: those with an address that was named or is named no longer, those of a room
@@ -154,29 +150,7 @@ SELECT object_id FROM object_ledger WHERE uri IN (
 )
 UNION
 SELECT object_id FROM object_ledger
-WHERE session_evidence IN ('time_window', 'none') AND key_room_id IN (SELECT room_id FROM news_sessions)
+WHERE session_evidence IN ('time_window', 'none') AND key_room_id IN (SELECT room_id FROM news_session_records)
 UNION
-SELECT object_id FROM object_ledger WHERE job_id IN (SELECT job_id FROM news_recordings)
-"""
-
-
-def keep(tx: Connection, source: Source, misunderstood: Sequence[Misunderstood], *, now: datetime) -> None:
-    """Keep records that could not be understood as refusals, each once."""
-    for one in misunderstood:
-        given = one._asdict() | {
-            "object": one.object_id,
-            "customer": source.customer,
-            "source": source.name,
-            "now": now,
-        }
-        tx.execute(text(_KEEP), given)
-
-
-_KEEP = """
-INSERT INTO refusals (customer, source, session_evidence, object_id, ordinal, uri, reason_code, detail, raw, refused_at)
-SELECT :customer, :source, 'none', :object, 0, :address, :reason_code, :detail, :raw,
-       CAST(:now AS TIMESTAMP WITH TIME ZONE)
-WHERE NOT EXISTS (
-    SELECT 1 FROM refusals said WHERE said.object_id = :object AND said.resolved_at IS NULL
-)
+SELECT object_id FROM object_ledger WHERE job_id IN (SELECT job_id FROM news_job_records)
 """

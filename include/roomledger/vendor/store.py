@@ -27,6 +27,10 @@ class HeldAssets:
         """Nothing: what there is to read is named by the vendor's records."""
         return iter(())
 
+    def look(self, uri: str) -> Observation | None:
+        """Nothing: the vendor's storage tells of itself only in the vendor's records."""
+        return None
+
     def read(self, seen: Observation) -> Iterator[bytes]:
         """Fetch the bytes through a pre-signed URL, which is never kept."""
         return self.api.content(asset_of(seen))

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, bindparam, text
 
+from roomledger.misunderstood import Misunderstood, keep
 from roomledger.settings import Source
 from roomledger.times import parse_rfc3339
 from roomledger.vendor import cursors, questions, records
@@ -25,7 +26,7 @@ from roomledger.vendor.api import Api
 from roomledger.vendor.cursors import Cursor
 from roomledger.vendor.held import note_held
 from roomledger.vendor.redact import redact
-from roomledger.vendor.said import Misunderstood, Said, keep, tell
+from roomledger.vendor.said import Said, tell
 from roomledger.warehouse import Warehouse
 
 _TOLD = 2000
@@ -187,10 +188,10 @@ class Reading:
             try:
                 said += _understood(path, item)
             except records.BadRecord as error:
-                misunderstood.append(_kept(self.source.url, path, item, error))
+                misunderstood.append(_kept(self.source, path, item, error))
 
         def leave(tx: Connection) -> None:
-            keep(tx, self.source, misunderstood, now=self.clock())
+            keep(tx, misunderstood, now=self.clock())
             if cursor:
                 cursors.put(tx, self.source.name, path, cursor)
 
@@ -231,11 +232,12 @@ def _understood(path: str, said: Any) -> Iterator[Said]:
             yield from assets
 
 
-def _kept(url: str, path: str, said: Any, error: records.BadRecord) -> Misunderstood:
+def _kept(source: Source, path: str, said: Any, error: records.BadRecord) -> Misunderstood:
     raw = json.dumps(redact(said), sort_keys=True).encode()
     named = said.get("id") if isinstance(said, dict) else None
     name = named if isinstance(named, str) and named else sha256(raw).hexdigest()[:24]
-    return Misunderstood(f"{url}/{path}/{name}", error.reason_code, error.detail, raw)
+    address = f"{source.url}/{path}/{name}"
+    return Misunderstood(source.customer, source.name, address, error.reason_code, error.detail, raw)
 
 
 def _created_at(said: Any) -> datetime | None:

@@ -14,6 +14,15 @@ from sqlalchemy.types import TypeEngine
 
 from roomledger import model
 from roomledger.warehouse.schema.columns import Json, Timestamp, metadata
+from roomledger.warehouse.schema.events import (
+    HEARD,
+    SUMMED_UP,
+    event_assets,
+    event_peers,
+    event_recordings,
+    event_sessions,
+    vendor_events,
+)
 from roomledger.warehouse.schema.facts import (
     chat_messages,
     object_assets,
@@ -36,10 +45,10 @@ from roomledger.warehouse.schema.ledger import (
 from roomledger.warehouse.schema.records import (
     SAID,
     asset_records,
-    peers,
-    recordings,
+    job_records,
+    peer_records,
     rooms,
-    sessions,
+    session_records,
     vendor_cursors,
     vendor_unknown,
 )
@@ -47,27 +56,33 @@ from roomledger.warehouse.schema.records import (
 __all__ = [
     "DISPOSITIONS",
     "FACTS",
+    "HEARD",
     "OBJECT_COLUMNS",
     "PLACE",
     "RECORD_TABLES",
     "SAID",
     "SESSION_EVIDENCE",
+    "SUMMED_UP",
     "Json",
     "Timestamp",
     "arrow_schema",
     "asset_records",
     "chat_messages",
+    "event_assets",
+    "event_peers",
+    "event_recordings",
+    "event_sessions",
+    "job_records",
     "loads",
     "metadata",
     "object_assets",
     "object_ledger",
     "observations",
-    "peers",
-    "recordings",
+    "peer_records",
     "refusals",
     "rooms",
     "session_changes",
-    "sessions",
+    "session_records",
     "summaries",
     "summary_points",
     "summary_sections",
@@ -75,6 +90,7 @@ __all__ = [
     "transcript_words",
     "transcripts",
     "vendor_cursors",
+    "vendor_events",
     "vendor_unknown",
 ]
 

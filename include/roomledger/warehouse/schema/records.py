@@ -29,7 +29,7 @@ def _said(name: str, grain: str, *columns: Column[Any], indexes: tuple[str, ...]
 
 rooms = _said(
     "rooms",
-    "One row per room of a workspace.",
+    "One row per room that the vendor's API tells of.",
     key("room_id", "100ms room id."),
     column("name", Text(), "Name of the room."),
     column("description", Text(), "Its description."),
@@ -45,9 +45,9 @@ rooms = _said(
     column("updated_at", Timestamp, "When it was last changed."),
 )
 
-sessions = _said(
-    "sessions",
-    "One row per session: one continuous call in a room.",
+session_records = _said(
+    "session_records",
+    "One row per session that the vendor's API tells of: one continuous call in a room.",
     key("session_id", "100ms session id."),
     column("room_id", Text(), "Room it was held in."),
     column("active", Boolean(), "Whether it was still going on when the vendor was asked."),
@@ -56,9 +56,9 @@ sessions = _said(
     indexes=("room_id",),
 )
 
-peers = _said(
-    "peers",
-    "One row per stay of a peer in a session; who comes back has a new peer id.",
+peer_records = _said(
+    "peer_records",
+    "One row per stay of a peer in a session that the vendor's API tells of; who comes back has a new peer id.",
     key("session_id", "Session of the stay."),
     key("peer_id", "100ms peer id, new on every join."),
     column("user_id", Text(), "The customer's own id of the person; null when it gave none."),
@@ -70,9 +70,9 @@ peers = _said(
     indexes=("user_id",),
 )
 
-recordings = _said(
-    "recordings",
-    "One row per recording job, live stream or external stream.",
+job_records = _said(
+    "job_records",
+    "One row per recording job, live stream or external stream that the vendor's API tells of.",
     key("job_id", "The vendor's id of the job."),
     column("kind", Text(), "recording, live-stream or external-stream.", null=False),
     column("room_id", Text(), "Room."),
@@ -91,7 +91,7 @@ recordings = _said(
 
 asset_records = _said(
     "asset_records",
-    "One row per recording asset that the vendor names.",
+    "One row per recording asset that the vendor's API names.",
     key("asset_id", "The vendor's asset id."),
     column("job_id", Text(), "Recording job that made it (recordings)."),
     column("room_id", Text(), "Room."),
@@ -141,5 +141,5 @@ vendor_unknown = Table(
     comment="One row per id that a record names and the vendor, when asked, did not know.",
 )
 
-SAID = (rooms, sessions, peers, recordings, asset_records)
+SAID = (rooms, session_records, peer_records, job_records, asset_records)
 """What the vendor says, by the parts of its API."""

@@ -17,12 +17,14 @@ from sqlalchemy.types import TypeEngine
 
 from roomledger.warehouse import WarehouseError
 from roomledger.warehouse.schema import (
+    Json,
     Timestamp,
     asset_records,
     chat_messages,
-    peers,
-    recordings,
-    sessions,
+    event_recordings,
+    job_records,
+    peer_records,
+    session_records,
     transcript_segments,
 )
 
@@ -39,6 +41,53 @@ def _column(name: str, type_: TypeEngine[Any], comment: str) -> Column[Any]:
 
 
 _WHOSE = "customer source room_id session_id session_evidence"
+
+
+def _witness() -> list[Column[Any]]:
+    return [
+        _column("record", Json, "The API's record as it came, secrets removed; null when only webhooks tell of it."),
+        _column("first_seen_at", Timestamp, "When it was first heard of."),
+        _column("first_seen_by", Text(), "Witness that told of it first: api or webhook."),
+    ]
+
+
+sessions = Table(
+    "sessions",
+    metadata,
+    *_as_in(session_records, "customer source session_id room_id"),
+    _column("active", Boolean(), "Whether it was still going on, by all that was heard."),
+    *_as_in(session_records, "started_at"),
+    _column("ended_at", Timestamp, "When it ended; null while it is going on."),
+    _column("room_name", Text(), "Name of the room at that time, from webhooks."),
+    *_witness(),
+    comment="One row per session that the vendor's API or a webhook tells of. Where both do the API's word counts, and"
+    " webhooks fill what it leaves out.",
+)
+
+peers = Table(
+    "peers",
+    metadata,
+    *_as_in(peer_records, "customer source session_id peer_id user_id name role joined_at left_at is_recorder"),
+    *_witness(),
+    comment="One row per stay of a peer in a session that the vendor's API or a webhook tells of; who comes back has a"
+    " new peer id.",
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    *_as_in(job_records, "customer source"),
+    _column("job_id", Text(), "The vendor's id of the job; null when only webhooks tell of it, and name none."),
+    _column("kind", Text(), "recording, live-stream, external-stream, or legacy for the recorder of old."),
+    *_as_in(
+        job_records,
+        "room_id session_id status planned_types created_at started_at stopped_at updated_at started_by stopped_by",
+    ),
+    *_as_in(event_recordings, "beam_id recording_id error_type error_message"),
+    *_witness(),
+    comment="One row per recording job, live stream or external stream that the vendor's API tells of, and per recorder"
+    " that only webhooks tell of. A recorder is a job's when it has the job's id or both name one object.",
+)
 
 recording_assets = Table(
     "recording_assets",
@@ -61,18 +110,21 @@ recording_assets = Table(
     ),
     *_as_in(asset_records, "duration_s"),
     _column("created_at", Timestamp, "When the asset was made, as the vendor says; else when its object was written."),
-    _column("asset_id", Text(), "The vendor's asset id; null when only the bucket tells of it."),
+    _column("asset_id", Text(), "The vendor's asset id; null while nobody names it."),
+    *_as_in(asset_records, "job_id"),
+    *_as_in(event_recordings, "recording_id"),
     *_as_in(
         asset_records,
-        "job_id peer_id user_id stream_id stream_type track_id track_type width height layer num_layers output_mode"
+        "peer_id user_id stream_id stream_type track_id track_type width height layer num_layers output_mode"
         " metadata thumbnails",
     ),
+    *_as_in(event_recordings, "error_type error_message"),
     _column("disposition", Text(), "What became of its object (object_ledger); null when there is none."),
     _column("first_seen_at", Timestamp, "When it was first heard of, from the bucket or from the vendor."),
-    _column("first_seen_by", Text(), "Witness that told of it first: listing or api."),
+    _column("first_seen_by", Text(), "Witness that told of it first: listing, s3_event, gcs_event, webhook or api."),
     comment="One row per recording asset: per address in a bucket that is one, loaded, refused or waiting, and per"
-    " asset that the vendor names and whose object is not there. A newer version that waits or was refused does not"
-    " hide the one whose rows are loaded.",
+    " asset that the vendor's API or a webhook names and whose object is not there. A newer version that waits or was"
+    " refused does not hide the one whose rows are loaded.",
 )
 
 statements = Table(
@@ -107,9 +159,9 @@ statements = Table(
 session_overview = Table(
     "session_overview",
     metadata,
-    *_as_in(sessions, "customer"),
+    *_as_in(session_records, "customer"),
     _column("source", Text(), "Source in roomledger.toml that tells of the session."),
-    *_as_in(sessions, "session_id room_id"),
+    *_as_in(session_records, "session_id room_id"),
     _column("room_name", Text(), "Name of the room."),
     *_as_in(sessions, "active started_at ended_at"),
     _column("duration_s", Double(), "Seconds from start to end; null while one of them is unknown."),
@@ -144,17 +196,17 @@ session_timeline = Table(
     _column("peer_id", Text(), "Peer who did it; null when nobody is named."),
     _column("user_id", Text(), "The customer's own id of that person."),
     _column("name", Text(), "Name of that person."),
-    *_as_in(peers, "role"),
+    *_as_in(peer_records, "role"),
     _column("is_recorder", Boolean(), "Whether that peer is the vendor's recorder; null where no stay is named."),
     _column("text", Text(), "What was written or said."),
-    *_as_in(recordings, "job_id"),
+    *_as_in(job_records, "job_id"),
     _column("object_id", Text(), "Object version a message or sentence was read from (object_ledger)."),
     _column("ordinal", BigInteger(), "Number of the message or sentence in its file, from 1."),
     comment="One row per event of a session, all on one clock. An event whose time is unknown has no happened_at;"
     " ordered by that it comes last.",
 )
 
-VIEWS = (recording_assets, statements, session_overview, session_timeline)
+VIEWS = (sessions, peers, recordings, recording_assets, statements, session_overview, session_timeline)
 """In the order in which they can be created: some read others."""
 
 

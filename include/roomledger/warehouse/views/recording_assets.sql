@@ -1,4 +1,4 @@
--- Filters by session_id reach the indexes of both halves: hence anti-joins by address, not window functions.
+-- Filters by session_id reach the indexes of all parts: hence anti-joins by address, not window functions.
 WITH candidates AS NOT MATERIALIZED (
     SELECT *, CASE WHEN loaded_at IS NULL THEN 0 ELSE 1 END AS has_rows
     FROM object_ledger
@@ -13,30 +13,57 @@ WITH candidates AS NOT MATERIALIZED (
           AND (better.has_rows, better.modified_at, better.first_seen_at, better.object_id)
               > (candidates.has_rows, candidates.modified_at, candidates.first_seen_at, candidates.object_id)
     )
+), told AS NOT MATERIALIZED (
+    -- Of several events that name one asset: one that says it is done, of those the last.
+    SELECT *, CASE status WHEN 'completed' THEN 2 WHEN 'failed' THEN 1 ELSE 0 END AS weight,
+           COALESCE(occurred_at, taken_in_at) AS heard_at
+    FROM event_assets
+), heard AS NOT MATERIALIZED (
+    SELECT * FROM told
+    WHERE uri IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM told AS better
+        WHERE better.uri = told.uri AND better.customer = told.customer
+          AND (better.weight, better.heard_at, better.event_id, better.ordinal)
+              > (told.weight, told.heard_at, told.event_id, told.ordinal)
+    )
+), unplaced AS NOT MATERIALIZED (
+    SELECT * FROM told
+    WHERE uri IS NULL AND asset_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM told AS better
+        WHERE better.asset_id = told.asset_id AND better.customer = told.customer
+          AND (CASE WHEN better.uri IS NULL THEN 0 ELSE 1 END, better.weight, better.heard_at, better.event_id,
+               better.ordinal)
+              > (0, told.weight, told.heard_at, told.event_id, told.ordinal)
+    )
 )
 SELECT
     current.customer, current.source, current.room_id, current.session_id, current.session_evidence,
     current.object_id, CAST(0 AS BIGINT) AS ordinal, current.load_id,
     current.asset_type, said.raw_type, current.uri,
     COALESCE(said.status, 'completed') AS status,
-    current.size_bytes, said.size_bytes AS vendor_size_bytes,
-    current.size_bytes - said.size_bytes AS size_difference_bytes,
-    said.duration_s,
-    COALESCE(said.created_at, held.created_at, current.modified_at) AS created_at,
-    current.asset_id, COALESCE(current.job_id, said.job_id) AS job_id,
-    COALESCE(said.peer_id, held.peer_id) AS peer_id, said.user_id,
-    COALESCE(said.stream_id, held.stream_id) AS stream_id, said.stream_type,
-    COALESCE(said.track_id, held.track_id) AS track_id, said.track_type,
-    said.width, said.height, COALESCE(said.layer, held.layer) AS layer, said.num_layers,
-    COALESCE(said.output_mode, held.output_mode) AS output_mode,
-    said.metadata, said.thumbnails, current.disposition,
-    CASE WHEN said.first_seen_at < current.first_seen_at THEN said.first_seen_at
-         ELSE current.first_seen_at END AS first_seen_at,
-    CASE WHEN said.first_seen_at < current.first_seen_at THEN said.first_seen_by
-         ELSE current.first_seen_by END AS first_seen_by
+    current.size_bytes, COALESCE(said.size_bytes, heard.size_bytes) AS vendor_size_bytes,
+    current.size_bytes - COALESCE(said.size_bytes, heard.size_bytes) AS size_difference_bytes,
+    COALESCE(said.duration_s, heard.duration_s) AS duration_s,
+    COALESCE(said.created_at, heard.created_at, held.created_at, current.modified_at) AS created_at,
+    current.asset_id, COALESCE(current.job_id, said.job_id) AS job_id, heard.recording_id,
+    COALESCE(said.peer_id, heard.peer_id, held.peer_id) AS peer_id, COALESCE(said.user_id, heard.user_id) AS user_id,
+    COALESCE(said.stream_id, heard.stream_id, held.stream_id) AS stream_id,
+    COALESCE(said.stream_type, heard.stream_type) AS stream_type,
+    COALESCE(said.track_id, heard.track_id, held.track_id) AS track_id,
+    COALESCE(said.track_type, heard.track_type) AS track_type,
+    COALESCE(said.width, heard.width) AS width, COALESCE(said.height, heard.height) AS height,
+    COALESCE(said.layer, heard.layer, held.layer) AS layer, COALESCE(said.num_layers, heard.num_layers) AS num_layers,
+    COALESCE(said.output_mode, heard.output_mode, held.output_mode) AS output_mode,
+    said.metadata, COALESCE(said.thumbnails, heard.thumbnails) AS thumbnails,
+    CAST(NULL AS TEXT) AS error_type, CAST(NULL AS TEXT) AS error_message, current.disposition,
+    LEAST(current.first_seen_at, said.first_seen_at, heard.taken_in_at) AS first_seen_at,
+    CASE LEAST(current.first_seen_at, said.first_seen_at, heard.taken_in_at)
+         WHEN current.first_seen_at THEN current.first_seen_by
+         WHEN said.first_seen_at THEN said.first_seen_by ELSE 'webhook' END AS first_seen_by
 FROM current
 LEFT JOIN object_assets AS held ON held.object_id = current.object_id AND held.ordinal = 0
 LEFT JOIN asset_records AS said ON said.asset_id = current.asset_id
+LEFT JOIN heard ON heard.uri = current.uri AND heard.customer = current.customer
 UNION ALL
 SELECT
     said.customer, said.source, said.room_id, said.session_id,
@@ -45,10 +72,33 @@ SELECT
     said.asset_type, said.raw_type, said.uri, said.status,
     said.size_bytes, said.size_bytes, CAST(NULL AS BIGINT),
     said.duration_s, said.created_at,
-    said.asset_id, said.job_id,
+    said.asset_id, said.job_id, heard.recording_id,
     said.peer_id, said.user_id, said.stream_id, said.stream_type, said.track_id, said.track_type,
     said.width, said.height, said.layer, said.num_layers, said.output_mode,
-    said.metadata, said.thumbnails, CAST(NULL AS TEXT),
-    said.first_seen_at, said.first_seen_by
+    said.metadata, said.thumbnails,
+    CASE WHEN said.status = 'failed' THEN heard.error_type END,
+    CASE WHEN said.status = 'failed' THEN heard.error_message END, CAST(NULL AS TEXT),
+    LEAST(said.first_seen_at, heard.taken_in_at),
+    CASE WHEN heard.taken_in_at < said.first_seen_at THEN 'webhook' ELSE said.first_seen_by END
 FROM asset_records AS said
+LEFT JOIN heard ON heard.uri = said.uri AND heard.customer = said.customer
 WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = said.uri AND current.asset_id = said.asset_id)
+UNION ALL
+SELECT
+    heard.customer, heard.source, heard.room_id, heard.session_id,
+    CASE WHEN heard.session_id IS NULL THEN 'none' ELSE 'webhook' END,
+    CAST(NULL AS TEXT), CAST(0 AS BIGINT), CAST(NULL AS TEXT),
+    heard.asset_type, CAST(NULL AS TEXT), heard.uri, heard.status,
+    heard.size_bytes, heard.size_bytes, CAST(NULL AS BIGINT),
+    heard.duration_s, heard.created_at,
+    heard.asset_id, CAST(NULL AS TEXT), heard.recording_id,
+    heard.peer_id, heard.user_id, heard.stream_id, heard.stream_type, heard.track_id, heard.track_type,
+    heard.width, heard.height, heard.layer, heard.num_layers, heard.output_mode,
+    NULL, heard.thumbnails, heard.error_type, heard.error_message, CAST(NULL AS TEXT),
+    heard.taken_in_at, 'webhook'
+FROM (SELECT * FROM heard UNION ALL SELECT * FROM unplaced) AS heard
+WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = heard.uri AND current.customer = heard.customer)
+  AND NOT EXISTS (
+      SELECT 1 FROM asset_records AS said
+      WHERE said.customer = heard.customer AND (said.uri = heard.uri OR said.asset_id = heard.asset_id)
+  )

@@ -3,14 +3,16 @@ WITH named AS (
     UNION ALL
     SELECT customer, session_id, source, room_id FROM asset_records
     UNION ALL
+    SELECT customer, session_id, source, room_id FROM event_assets
+    UNION ALL
     SELECT customer, session_id, source, room_id FROM recordings
     UNION ALL
     SELECT customer, session_id, source, NULL FROM peers
 ), known AS (
-    SELECT customer, source, session_id, room_id, active, started_at, ended_at FROM sessions
+    SELECT customer, source, session_id, room_id, active, started_at, ended_at, room_name FROM sessions
     UNION ALL
     SELECT customer, min(source), session_id, min(room_id), CAST(NULL AS BOOLEAN),
-           CAST(NULL AS TIMESTAMP WITH TIME ZONE), CAST(NULL AS TIMESTAMP WITH TIME ZONE)
+           CAST(NULL AS TIMESTAMP WITH TIME ZONE), CAST(NULL AS TIMESTAMP WITH TIME ZONE), CAST(NULL AS TEXT)
     FROM named
     WHERE session_id IS NOT NULL
       AND NOT EXISTS (
@@ -56,7 +58,7 @@ WITH named AS (
     GROUP BY customer, session_id
 )
 SELECT
-    known.customer, known.source, known.session_id, known.room_id, rooms.name AS room_name,
+    known.customer, known.source, known.session_id, known.room_id, COALESCE(rooms.name, known.room_name) AS room_name,
     known.active, known.started_at, known.ended_at,
     CAST(extract(epoch FROM known.ended_at - known.started_at) AS DOUBLE PRECISION) AS duration_s,
     COALESCE(attendance.attendees, 0) AS attendees, COALESCE(attendance.peers, 0) AS peers,
