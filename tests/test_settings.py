@@ -117,6 +117,15 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
         (WAREHOUSE + SOURCE + QUEUE + QUEUE, "the url sqs://new-recordings is used twice"),
         (WAREHOUSE + WORKSPACE + 'webhook_header = "X-Secret"\n', "nothing says where they are to wait: add"),
         (WAREHOUSE + WORKSPACE + 'webhook_header = "X Secret:"\n', "give the name of an HTTP header"),
+        (
+            WAREHOUSE
+            + WORKSPACE.replace('"talk"', '"a-b"')
+            + 'webhook_header = "X-S"\n'
+            + WORKSPACE.replace('"talk"', '"a_b"').replace("acme-eu", "other")
+            + 'webhook_header = "X-S"\n'
+            + '[webhooks]\ninbox = "file:///inbox"\n',
+            "a_b: a-b takes webhooks, too, and their names differ in",
+        ),
         (WAREHOUSE + WORKSPACE + 'api = "no"\n', "api = 'no': write true or false"),
         (WAREHOUSE + SOURCE + '[webhooks]\ninbox = "inbox"\n', "inbox = 'inbox': use inbox = \"file:///absolute"),
         (WAREHOUSE + SOURCE + '[webhooks]\nfolder = "x"\n', r"write where webhooks wait as \[webhooks\]"),

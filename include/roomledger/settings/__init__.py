@@ -5,6 +5,7 @@ Every mistake is found in one pass and told as one sentence that names the sourc
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,17 @@ from typing import Any
 from roomledger.settings.queues import QueueSettings, check_twice, read_queue
 from roomledger.settings.sources import Source, check_overlaps, read_source
 
-__all__ = ["DEFAULT_MEMORY_MB", "QueueSettings", "Settings", "SettingsError", "Source", "read"]
+__all__ = [
+    "DEFAULT_MEMORY_MB",
+    "INBOX",
+    "QueueSettings",
+    "Settings",
+    "SettingsError",
+    "Source",
+    "from_environment",
+    "queue_names",
+    "read",
+]
 
 DEFAULT_MEMORY_MB = 128
 """With this a chat file of 1 GB is loaded in less than 500 MB, and no slower than with more."""
@@ -52,6 +63,20 @@ class Settings:
             have = ", ".join(known)
             raise SettingsError([f"no source is called {name}: the settings name {have}" for name in unknown])
         return tuple(known[name] for name in names) or self.sources
+
+
+INBOX = "webhooks"
+"""Name of the inbox among the queues."""
+
+
+def queue_names(settings: Settings) -> list[str]:
+    """Name all that notices wait in: the queues, and the inbox of webhooks when there is one."""
+    return [queue.name for queue in settings.queues] + [INBOX] * (settings.inbox_url is not None)
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings file that `ROOMLEDGER_CONFIG` names, else `roomledger.toml`. Raises SettingsError."""
+    return read(Path(environ.get("ROOMLEDGER_CONFIG", "roomledger.toml")), environ)
 
 
 def read(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -131,6 +156,13 @@ def _warehouse(table: Any, path: Path, environ: Mapping[str, str], problems: lis
 
 def _inbox(table: Any, sources: Sequence[Source], path: Path, problems: list[str]) -> str | None:
     takers = [source.name for source in sources if source.webhook_header]
+    problems += [
+        f"source {name}: {other} takes webhooks, too, and their names differ in '-' and '_' alone, which variables of "
+        "the environment cannot tell apart: rename one"
+        for number, name in enumerate(takers)
+        for other in takers[:number]
+        if name.replace("-", "_") == other.replace("-", "_")
+    ]
     if not isinstance(table, dict) or table.keys() - {"inbox"}:
         problems.append(f"{path}: write where webhooks wait as [webhooks] and below it {_INBOX_EXAMPLE}")
         return None

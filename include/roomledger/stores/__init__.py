@@ -1,7 +1,8 @@
 """Where recordings lie: what every store can tell and give, whatever holds its bytes, and what may go wrong.
 
-A store is read only: `list` says which object versions there are under its URL, `read` gives the bytes of exactly one.
-One module per kind of store: `s3`, `gcs`, `folder`; nothing outside them knows which one it talks to.
+A store is read only: `list` says which object versions there are under its URL, `look` which one there is now under one
+address, `read` gives the bytes of exactly one. One module per kind of store: `s3`, `gcs`, `folder`; nothing outside
+them knows which one it talks to.
 """
 
 from __future__ import annotations
@@ -58,6 +59,13 @@ class Store(Protocol):
         """Everything under the root, a page at a time, in the store's own order; `live/eu` leaves out `live/europe`.
 
         Raises `StoreError`, possibly after some pages.
+        """
+        ...
+
+    def look(self, uri: str) -> Observation | None:
+        """What is there now under this address in the store's bucket, just as `list` would tell it; None for nothing.
+
+        Raises `StoreError`, and `ValueError` for an address that lies elsewhere.
         """
         ...
 
@@ -150,9 +158,9 @@ def split(url: str) -> tuple[str, str, str]:
     )
 
 
-def key_of(seen: Observation, store: Store) -> str:
+def key_of(uri: str, store: Store) -> str:
     """The key of an object of this store's bucket. Raises `ValueError` for an object that lies elsewhere."""
-    scheme, bucket, key = split(seen.uri)
+    scheme, bucket, key = split(uri)
     if (scheme, bucket) != split(store.url)[:2]:
-        raise ValueError(f"{seen.uri} does not lie in the bucket of {store.url}")
+        raise ValueError(f"{uri} does not lie in the bucket of {store.url}")
     return key

@@ -36,13 +36,27 @@ class Folder:
             while page := list(islice(files, stores.PAGE_OBJECTS)):
                 yield page
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise stores.BucketMissing(f"there is no folder {self.url}: create it, or name the right one") from error
+            raise self._missing() from error
         except OSError as error:
             raise _explained(error, self.url) from error
 
+    def look(self, uri: str) -> Observation | None:
+        """See `Store.look`. What leads out of the folder, or is written as no listing does, names nothing."""
+        path = Path(stores.key_of(uri, self))
+        if not path.is_relative_to(self._root) or ".." in path.parts or f"file://{path}" != uri:
+            return None
+        try:
+            return _observed(path, path.stat())
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if self._root.is_dir():
+                return None
+            raise self._missing() from error
+        except OSError as error:
+            raise _explained(error, uri) from error
+
     def read(self, seen: Observation) -> Iterator[bytes]:
         """See `Store.read`."""
-        path = Path(stores.key_of(seen, self))
+        path = Path(stores.key_of(seen.uri, self))
         if not path.is_relative_to(self._root):
             raise ValueError(f"{seen.uri} does not lie in {self.url}")
         try:
@@ -53,6 +67,9 @@ class Folder:
             raise stores.ObjectGone(f"{seen.uri} is no longer there") from error
         except OSError as error:
             raise _explained(error, seen.uri) from error
+
+    def _missing(self) -> stores.BucketMissing:
+        return stores.BucketMissing(f"there is no folder {self.url}: create it, or name the right one")
 
 
 def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Observation]:
@@ -65,19 +82,21 @@ def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Observat
         except OSError:
             # What vanished since, and a link that leads nowhere, is no object.
             continue
-        if stat.S_ISREG(status.st_mode):
-            _check_name(path)
-            modified_at = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
-            yield Observation(f"file://{path}", _version(status), modified_at, status.st_size)
+        if seen := _observed(path, status):
+            yield seen
         elif stat.S_ISDIR(status.st_mode) and (status.st_dev, status.st_ino) not in here:
             yield from _files(path, here)
 
 
-def _check_name(path: Path) -> None:
+def _observed(path: Path, status: os.stat_result) -> Observation | None:
+    if not stat.S_ISREG(status.st_mode):
+        return None
     try:
         str(path).encode()
     except UnicodeEncodeError:
         raise stores.StoreError(f"the name of {os.fsencode(path)!r} is not UTF-8: rename the file") from None
+    modified_at = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
+    return Observation(f"file://{path}", _version(status), modified_at, status.st_size)
 
 
 def _pieces(file: FileIO, seen: Observation) -> Iterator[bytes]:

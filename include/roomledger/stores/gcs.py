@@ -6,7 +6,7 @@ The JSON API lists, since it alone tells generations and MD5; obstore reads, exc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 READ_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
+_FIELDS = "name,generation,size,md5Hash,timeCreated"
 _ERRORS = (BaseError, GoogleAuthError, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 # What is stored compressed is to come as it is stored, of the size that the listing says.
 _AS_STORED = {"Accept-Encoding": "gzip"}
@@ -71,16 +72,31 @@ class Gcs:
         try:
             while True:
                 page = self._page(prefix=self._prefix, maxResults=stores.PAGE_OBJECTS, pageToken=token)
-                yield [self._observed(entry) for entry in page.get("items", ())]
+                yield [observed(self._bucket, entry) for entry in page.get("items", ())]
                 token = page.get("nextPageToken")
                 if not token:
                     return
         except _ERRORS as error:
             raise self._explained(error, self.url, "list") from error
 
+    def look(self, uri: str) -> Observation | None:
+        """See `Store.look`."""
+        key = stores.key_of(uri, self)
+        try:
+            with self._get(f"/{quote(key, safe='')}", fields=_FIELDS) as answer:
+                return observed(self._bucket, answer.json())
+        except _ERRORS as error:
+            if _status(error) != 404:
+                raise self._explained(error, uri, "read") from error
+        try:
+            entry = self._listed(key)
+        except _ERRORS as error:
+            raise self._explained(error, uri, "list") from error
+        return observed(self._bucket, entry) if entry else None
+
     def read(self, seen: Observation) -> Iterator[bytes]:
         """See `Store.read`."""
-        key = stores.key_of(seen, self)
+        key = stores.key_of(seen.uri, self)
         pieces = self._pieces if transfer.is_plain(key) else self._pieces_of_odd_key
         try:
             yield from transfer.whole(pieces(key, seen), seen)
@@ -89,17 +105,15 @@ class Gcs:
                 raise self._absent(key, seen) from error
             raise self._explained(error, seen.uri, "read") from error
 
-    def _observed(self, entry: dict[str, Any]) -> Observation:
-        # The creation time of a generation stays; `updated` moves with every change of metadata.
-        created_at = datetime.fromisoformat(entry["timeCreated"])
-        uri = f"gs://{self._bucket}/{entry['name']}"
-        return Observation(uri, entry["generation"], created_at, int(entry["size"]), entry.get("md5Hash"))
-
     def _page(self, **parameters: Any) -> dict[str, Any]:
-        fields = "items(name,generation,size,md5Hash,timeCreated),nextPageToken"
-        with self._get("", fields=fields, **parameters) as answer:
+        with self._get("", fields=f"items({_FIELDS}),nextPageToken", **parameters) as answer:
             page: dict[str, Any] = answer.json()
             return page
+
+    def _listed(self, key: str) -> dict[str, Any] | None:
+        """What the listing says of one key, which unlike an object's own 404 tells a missing bucket."""
+        entries = self._page(prefix=key, maxResults=1).get("items", ())
+        return next((entry for entry in entries if entry["name"] == key), None)
 
     def _get(self, name: str, **parameters: Any) -> requests.Response:
         answer: requests.Response = self._session.get(
@@ -127,12 +141,11 @@ class Gcs:
     def _absent(self, key: str, seen: Observation) -> Exception:
         """What it means that there is no such generation: a look at the name tells a new one, none, or no bucket."""
         try:
-            entries = self._page(prefix=key, maxResults=1).get("items", ())
+            entry = self._listed(key)
         except _ERRORS as error:
             return self._explained(error, self.url, "list")
-        for entry in entries:
-            if entry["name"] == key:
-                return stores.ObjectChanged(f"{seen.uri} is generation {entry['generation']} now, not {seen.version}")
+        if entry:
+            return stores.ObjectChanged(f"{seen.uri} is generation {entry['generation']} now, not {seen.version}")
         return stores.ObjectGone(f"{seen.uri} is no longer there")
 
     def _explained(self, error: Exception, uri: str, verb: str) -> stores.StoreError:
@@ -151,6 +164,14 @@ class Gcs:
                 f"and the endpoint in the source's settings ({detail})"
             )
         return stores.StoreError(f"{self._endpoint} could not {verb} {uri}: {detail}")
+
+
+def observed(bucket: str, resource: Mapping[str, Any]) -> Observation:
+    """What an object resource of the JSON API says of its object; listings, answers and notifications bring it."""
+    # The creation time of a generation stays; `updated` moves with every change of metadata.
+    created_at = datetime.fromisoformat(resource["timeCreated"])
+    uri = f"gs://{bucket}/{resource['name']}"
+    return Observation(uri, resource["generation"], created_at, int(resource["size"]), resource.get("md5Hash"))
 
 
 def default_credentials(url: str) -> Credentials:

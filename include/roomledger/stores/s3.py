@@ -2,7 +2,7 @@
 
 boto3 lists and obstore reads. obstore would list faster, but it trims slashes, so that the keys `a`, `/a` and `a/` look
 the same, and one key that it cannot name ends its whole listing. It reads a small object with a fifth of boto3's work,
-so boto3 reads only the keys that obstore cannot name.
+so boto3 reads only the keys that obstore cannot name. Likewise obstore looks, and the listing is asked for the rest.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class S3:
         self._client = connect(self._region)
         self._client.meta.events.register(s3_pages.EVENT, s3_pages.take_objects)
         self._endpoint: str = self._client.meta.endpoint_url
-        self._objects = S3Store(
+        self.objects = S3Store(
             self._bucket,
             credential_provider=Boto3CredentialProvider(session, ttl=_CREDENTIALS_LIVE),
             aws_endpoint_url_s3=self._endpoint,  # a plain `endpoint` gives way to a variable of the environment
@@ -83,9 +83,20 @@ class S3:
         except s3_errors.ERRORS as error:
             raise self._explained(error, self.url, "list") from error
 
+    def look(self, uri: str) -> Observation | None:
+        """See `Store.look`. A VersionId is not told, as a listing has none."""
+        key = stores.key_of(uri, self)
+        if transfer.is_plain(key) and (seen := self._head(key, uri)):
+            return seen
+        try:
+            page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        except s3_errors.ERRORS as error:
+            raise self._explained(error, uri, "list") from error
+        return next((self._observed(entry) for entry in page.get("Contents", ()) if entry["Key"] == key), None)
+
     def read(self, seen: Observation) -> Iterator[bytes]:
         """See `Store.read`."""
-        key = stores.key_of(seen, self)
+        key = stores.key_of(seen.uri, self)
         pieces = self._pieces if transfer.is_plain(key) else self._pieces_of_odd_key
         try:
             yield from transfer.whole(pieces(key, seen), seen)
@@ -100,11 +111,20 @@ class S3:
         modified_at = entry["LastModified"].astimezone(UTC).replace(microsecond=0)
         return Observation(f"s3://{self._bucket}/{entry['Key']}", tag, modified_at, entry["Size"], tag)
 
+    def _head(self, key: str, uri: str) -> Observation | None:
+        try:
+            found = obstore.head(self.objects, key)
+        except s3_errors.ERRORS:
+            # An answer to HEAD never says whether it is the object, the bucket or a right that is missing.
+            return None
+        tag = (found["e_tag"] or "").strip('"')
+        return Observation(uri, tag, found["last_modified"], found["size"], tag) if tag else None
+
     def _pieces(self, key: str, seen: Observation) -> Iterator[bytes]:
         options: GetOptions = {"if_match": f'"{seen.version}"'}
         if seen.version_id is not None:
             options["version"] = seen.version_id
-        found = obstore.get(self._objects, key, options=options)
+        found = obstore.get(self.objects, key, options=options)
         _check(found.meta["e_tag"], seen)
         yield from transfer.pieces(found, seen)
 

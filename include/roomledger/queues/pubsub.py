@@ -1,0 +1,173 @@
+"""Google Pub/Sub as a queue: a subscription to the topic that GCS tells of new objects.
+
+It is pulled, not streamed: a task takes what is there and ends. Pub/Sub does not promise how much one pull brings, or
+how soon, and what it sends to a pull that is broken off stays away until its deadline: so a pull gets two seconds at
+least, even where the caller has less patience. `waits` gives back what it has pulled, which a retry policy of the
+subscription would keep from the next receiver for a while, and a dead-letter policy would count as a failure: the
+subscription should have neither.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import google.auth
+from google.auth.credentials import Credentials, with_scopes_if_required
+from google.auth.exceptions import DefaultCredentialsError
+
+from roomledger.queues import MOST_MESSAGES, Message, QueueError
+from roomledger.settings import QueueSettings
+from roomledger.stores import Access, transfer
+
+try:
+    import grpc  # type: ignore[import-untyped]  # ships no types
+    from google.api_core.exceptions import Aborted, DeadlineExceeded, InternalServerError, ServiceUnavailable, Unknown
+    from google.api_core.retry import Retry, if_exception_type
+    from google.pubsub_v1 import ReceivedMessage, SubscriberClient
+    from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+    from roomledger.queues import pubsub_errors
+except ImportError as missing:
+    raise QueueError(f"Pub/Sub needs a library of Google's: pip install 'roomledger[pubsub]' ({missing})") from missing
+
+SCOPE = "https://www.googleapis.com/auth/pubsub"
+
+_LEAST_PATIENCE_S = 2.0
+_MANY = 10
+"""A pull that brings fewer has kept up with what comes; after one that brings as many there may be more behind."""
+_MOST_RECEIPTS, _MOST_RECEIPT_BYTES = 1000, 400_000
+"""In one request, of which Pub/Sub takes 512 KiB (vendor documentation)."""
+_PASSING = (Aborted, InternalServerError, ServiceUnavailable, Unknown)
+
+
+class PubSub:
+    """One subscription."""
+
+    hold_s = 120.0
+
+    def __init__(self, settings: QueueSettings, access: Access) -> None:
+        self.name, self.url = settings.name, settings.url
+        self._subscription = "projects/{project}/subscriptions/{subscription}".format(**settings.parts)
+        endpoint = settings.endpoint or access.endpoint or SubscriberClient.DEFAULT_ENDPOINT
+        scheme, _, self._endpoint = endpoint.rstrip("/").rpartition("://")
+        if scheme == "http":  # an emulator, which wants no credentials
+            channel = grpc.insecure_channel(self._endpoint, options=[("grpc.max_receive_message_length", -1)])
+            transport = SubscriberGrpcTransport(channel=channel)
+        elif access.credentials is None:
+            raise pubsub_errors.no_credentials(self.url)
+        else:
+            scoped = with_scopes_if_required(access.credentials, [SCOPE])  # type: ignore[no-untyped-call]  # untyped
+            transport = SubscriberGrpcTransport(host=self._endpoint, credentials=scoped)
+        self._channel = transport.grpc_channel
+        self._client = SubscriberClient(transport=transport)
+
+    def waits(self, patience_s: float) -> bool:
+        """See `Queue.waits`."""
+        pulled = self._poll(1, patience_s)
+        self._change(self._client.modify_ack_deadline, [one.ack_id for one in pulled], ack_deadline_seconds=0)
+        return bool(pulled)
+
+    def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
+        """See `Queue.receive`. An error after the first answer only ends it: if it lasts, the next call tells it."""
+        pulled = self._poll(most, patience_s)
+        found = self._held(pulled)
+        while len(pulled) >= _MANY and len(found) < most:
+            try:
+                pulled = self._pull(most - len(found), _LEAST_PATIENCE_S)
+                found += self._held(pulled)
+            except QueueError:
+                break
+        return found
+
+    def hold(self, messages: Sequence[Message]) -> None:
+        """See `Queue.hold`. What is back in the queue, or settled, cannot be held, which is no error."""
+        receipts = [message.receipt for message in messages]
+        self._change(self._client.modify_ack_deadline, receipts, ack_deadline_seconds=int(self.hold_s))
+
+    def settle(self, messages: Sequence[Message]) -> None:
+        """See `Queue.settle`."""
+        self._change(self._client.acknowledge, [message.receipt for message in messages])
+
+    def _poll(self, most: int, patience_s: float) -> list[ReceivedMessage]:
+        """Pull until something comes: Pub/Sub ends a long wait by an empty answer of its own."""
+        until = time.monotonic() + patience_s
+        while True:
+            pulled = self._pull(most, max(until - time.monotonic(), _LEAST_PATIENCE_S))
+            if pulled or time.monotonic() >= until:
+                return pulled
+
+    def _pull(self, most: int, patience_s: float) -> list[ReceivedMessage]:
+        request = {"subscription": self._subscription, "max_messages": most}
+        try:
+            answer = self._client.pull(request=request, retry=_retries(), timeout=patience_s)
+        except DeadlineExceeded as error:
+            if self._is_connected():
+                return []
+            raise self._explained(error) from error
+        except pubsub_errors.ERRORS as error:
+            raise self._explained(error) from error
+        return list(answer.received_messages)
+
+    def _is_connected(self) -> bool:
+        """Whether it was Pub/Sub that had nothing to say: a server that cannot be reached is just as silent."""
+        ready = grpc.channel_ready_future(self._channel)
+        try:
+            ready.result(timeout=1)
+        except grpc.FutureTimeoutError:
+            ready.cancel()
+            return False
+        return True
+
+    def _held(self, pulled: Sequence[ReceivedMessage]) -> list[Message]:
+        """Keep for `hold_s` what Pub/Sub would keep for as long as the subscription says, which may be ten seconds."""
+        messages = [
+            Message(one.message.message_id, one.message.data, dict(one.message.attributes), one.ack_id)
+            for one in pulled
+        ]
+        self.hold(messages)
+        return messages
+
+    def _change(self, verb: Callable[..., None], receipts: Sequence[str], **values: int) -> None:
+        for batch in _batches(receipts):
+            request = {"subscription": self._subscription, "ack_ids": batch} | values
+            try:
+                verb(request=request, retry=_retries(), timeout=transfer.READ_TIMEOUT.total_seconds())
+            except pubsub_errors.ERRORS as error:
+                if not pubsub_errors.is_gone(error):
+                    raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> QueueError:
+        return pubsub_errors.explain(error, url=self.url, endpoint=self._endpoint)
+
+
+def default_credentials(url: str) -> Credentials:
+    """Google's application default credentials. Raises `QueueError`."""
+    try:
+        credentials: Credentials = google.auth.default(scopes=[SCOPE])[0]
+    except DefaultCredentialsError as error:
+        raise pubsub_errors.no_credentials(url) from error
+    return credentials
+
+
+def _retries() -> Retry:
+    return Retry(
+        predicate=if_exception_type(*_PASSING),
+        initial=transfer.FIRST_PAUSE.total_seconds(),
+        maximum=transfer.RETRY_TIME.total_seconds(),
+        timeout=transfer.RETRY_TIME.total_seconds(),
+    )
+
+
+def _batches(receipts: Sequence[str]) -> Iterator[list[str]]:
+    """Receipts in requests of a size that Pub/Sub takes."""
+    batch: list[str] = []
+    size = 0
+    for receipt in receipts:
+        if len(batch) == _MOST_RECEIPTS or size + len(receipt) > _MOST_RECEIPT_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(receipt)
+        size += len(receipt)
+    if batch:
+        yield batch

@@ -1,0 +1,90 @@
+"""One empty queue of each kind of cloud queue, with what a test needs to fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from typing import Any
+
+import boto3
+import pytest
+
+from demo.pubsub.server import PubSubServer, pubsub_server
+from demo.servers import S3Server
+from roomledger import queues
+from roomledger.settings import QueueSettings
+from roomledger.stores import Access
+
+KINDS = ("sqs", "pubsub")
+numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def pubsub() -> Iterator[PubSubServer]:
+    with pubsub_server() as server:
+        yield server
+
+
+def aws(server: S3Server, service: str) -> Any:
+    return session(server).client(service, endpoint_url=server.endpoint)
+
+
+def session(server: S3Server) -> boto3.Session:
+    return _session(server.access_key, server.secret_key, server.region)
+
+
+# What a session has read of boto3's descriptions it keeps: to read them takes longer than most tests.
+@cache
+def _session(access_key: str, secret_key: str, region: str) -> boto3.Session:
+    return boto3.Session(access_key, secret_key, region_name=region)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A queue that is there and empty."""
+
+    settings: QueueSettings
+    access: Access
+    send: Callable[[Sequence[bytes], dict[str, str]], None]
+
+    def open(self) -> queues.Queue:
+        return queues.open_queue(self.settings, self.access)
+
+
+def sqs_place(server: S3Server) -> Place:
+    name, client = f"queue-{next(numbers)}", aws(server, "sqs")
+    url = client.create_queue(QueueName=name)["QueueUrl"]
+
+    def send(bodies: Sequence[bytes], attributes: dict[str, str]) -> None:
+        given = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
+        for start in range(0, len(bodies), 10):
+            entries = [
+                {"Id": str(number), "MessageBody": body.decode(), "MessageAttributes": given}
+                for number, body in enumerate(bodies[start : start + 10])
+            ]
+            assert not client.send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
+
+    settings = QueueSettings(name="events", url=f"sqs://{name}", endpoint=server.endpoint)
+    return Place(settings, Access(session=session(server)), send)
+
+
+def pubsub_place(server: PubSubServer, **subscription: Any) -> Place:
+    number = next(numbers)
+    settings = QueueSettings(name="events", url=f"pubsub://demo/sub-{number}", endpoint=server.endpoint)
+    server.subscribe(settings.url, f"topic-{number}", **subscription)
+
+    def send(bodies: Sequence[bytes], attributes: dict[str, str]) -> None:
+        server.publish(f"projects/demo/topics/topic-{number}", bodies, **attributes)
+
+    return Place(settings, Access(), send)
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
+    if request.param == "sqs":
+        return sqs_place(request.getfixturevalue("s3"))
+    # The stand-in is near, and answers at once.
+    monkeypatch.setattr("roomledger.queues.pubsub._LEAST_PATIENCE_S", 0.5)
+    return pubsub_place(request.getfixturevalue("pubsub"))

@@ -1,0 +1,173 @@
+"""What every queue of bucket events promises, asked of each kind with a real server behind it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from roomledger import queues
+from tests.queues.conftest import Place
+
+
+def numbered(count: int) -> list[bytes]:
+    return [f"message {number}".encode() for number in range(count)]
+
+
+def bodies(messages: list[queues.Message]) -> list[bytes]:
+    return sorted(message.body for message in messages)
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
+
+
+def test_an_empty_queue_gives_nothing(place: Place) -> None:
+    queue = place.open()
+    with at_most(6):
+        assert not queue.waits(0)
+        assert queue.receive(0) == []
+
+
+def test_a_message_comes_as_it_was_sent(place: Place) -> None:
+    place.send(['{"key": "Zoë\\n日本\U0001f600"}'.encode()], {"eventType": "x", "objectId": "Zoë/日本"})
+    queue = place.open()
+    [message] = queue.receive(5)
+    assert queue.name == "events"
+    assert message.body == '{"key": "Zoë\\n日本\U0001f600"}'.encode()
+    assert message.attributes == {"eventType": "x", "objectId": "Zoë/日本"}
+    assert message.message_id
+    assert message.receipt
+
+
+def test_what_waits_comes_at_once(place: Place) -> None:
+    queue = place.open()
+    assert queue.receive(0) == []  # connected
+    place.send([b"message"], {})
+    with at_most(1.5):
+        assert queue.waits(10)
+        assert bodies(queue.receive(10)) == [b"message"]
+
+
+def test_what_comes_meanwhile_ends_the_waiting(place: Place) -> None:
+    queue = place.open()
+    for verb in (queue.waits, queue.receive):
+        sender = threading.Timer(1, place.send, ([b"message"], {}))
+        sender.start()
+        with at_most(4):
+            assert verb(15)
+        sender.join()
+
+
+def test_whether_something_waits_takes_nothing_away(place: Place) -> None:
+    queue = place.open()
+    place.send([b"message"], {})
+    assert [queue.waits(5) for _ in range(5)] == [True] * 5
+    assert bodies(queue.receive(0)) == [b"message"]
+
+
+def test_what_is_received_is_kept_from_others(place: Place) -> None:
+    place.send(numbered(3), {})
+    assert bodies(place.open().receive(5)) == numbered(3)
+    other = place.open()
+    assert not other.waits(0)
+    assert other.receive(0) == []
+
+
+def test_what_is_not_settled_comes_again(place: Place) -> None:
+    place.send(numbered(3), {})
+    queue = place.open()
+    queue.hold_s = 1
+    first = queue.receive(5)
+    queue.settle([message for message in first if message.body == b"message 1"])
+    again: list[queues.Message] = []
+    while len(again) < 2:
+        found = queue.receive(5)
+        queue.settle(found)
+        again += found
+    assert bodies(again) == [b"message 0", b"message 2"]
+    assert {message.message_id for message in again} < {message.message_id for message in first}
+
+
+def test_what_is_held_stays_away_longer(place: Place) -> None:
+    place.send(numbered(3), {})
+    queue = place.open()
+    queue.hold_s = 2
+    messages = queue.receive(5)
+    queue.hold_s = 60
+    queue.hold(messages)
+    time.sleep(2.2)
+    assert queue.receive(0) == []
+
+
+def test_settling_twice_or_too_late_is_no_error(place: Place) -> None:
+    place.send(numbered(2), {})
+    queue = place.open()
+    queue.hold_s = 1
+    messages = queue.receive(5)
+    queue.settle(messages[:1])
+    time.sleep(1.5)
+    queue.settle(messages)
+    queue.settle(messages + messages)
+    queue.hold(messages)
+    queue.settle([])
+    queue.hold([])
+
+
+def test_no_more_comes_than_was_asked_for(place: Place) -> None:
+    place.send(numbered(25), {})
+    queue = place.open()
+    found = []
+    for most in (1, 12, 12, 12):
+        messages = queue.receive(0, most)
+        assert len(messages) <= most
+        found += messages
+    assert bodies(found) == sorted(numbered(25))
+
+
+def test_a_thousand_messages_come_and_go_in_seconds(place: Place) -> None:
+    place.send(numbered(1000), {})
+    queue = place.open()
+    with at_most(10):
+        found = queue.receive(5)
+        assert len(found) == queues.MOST_MESSAGES == 1000
+        queue.hold(found)
+        queue.settle(found)
+    assert bodies(found) == sorted(numbered(1000))
+    assert queue.receive(0) == []
+
+
+def test_many_threads_share_a_queue(place: Place) -> None:
+    place.send(numbered(400), {})
+    queue = place.open()
+
+    def work(_: int) -> list[queues.Message]:
+        found = queue.receive(0, 30)
+        queue.settle(found)
+        return found
+
+    with ThreadPoolExecutor(8) as threads:
+        found = [message for messages in threads.map(work, range(24)) for message in messages]
+    assert bodies(found) == sorted(numbered(400))
+
+
+def test_a_queue_that_is_not_there_is_named(place: Place) -> None:
+    url = place.settings.url + "-missing"
+    queue = replace(place, settings=replace(place.settings, url=url)).open()
+    message = queues.Message("id", b"", {}, "receipt")
+    for attempt in (
+        lambda: queue.waits(0),
+        lambda: queue.receive(0),
+        lambda: queue.hold([message]),
+        lambda: queue.settle([message]),
+    ):
+        with pytest.raises(queues.QueueError, match=rf"has no (queue|subscription) {url}.*: .*check the queue's url"):
+            attempt()
