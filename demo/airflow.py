@@ -75,8 +75,13 @@ class Airflow:
 
 
 @contextmanager
-def airflow(folder: Path, pools: Mapping[str, int], environment: Mapping[str, str]) -> Iterator[Airflow]:
-    """Start Airflow with the project's DAGs and these pools; `environment` holds connections and settings."""
+def airflow(
+    folder: Path, pools: Mapping[str, int], environment: Mapping[str, str], *, triggers: bool = False
+) -> Iterator[Airflow]:
+    """Start Airflow with the project's DAGs, plugin and these pools; `environment` holds connections and settings.
+
+    Without `triggers` it has no triggerer, and no queue rings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (port,) = free_ports(1)
     endpoint = f"http://{HOST}:{port}"
@@ -91,6 +96,7 @@ def airflow(folder: Path, pools: Mapping[str, int], environment: Mapping[str, st
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{endpoint}/execution/",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(_ROOT / "plugins"),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",  # it listens on loopback only, for a minute
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
@@ -111,7 +117,8 @@ def airflow(folder: Path, pools: Mapping[str, int], environment: Mapping[str, st
     if migrated.returncode:
         raise AirflowFailed(f"airflow db migrate failed:\n{migrated.stderr[-2000:]}")
     # One group for all of it: they end together, at one signal.
-    parts = 'for part in api-server dag-processor scheduler; do "$0" -m airflow $part & done; wait'
+    names = " ".join(["api-server", "dag-processor", "scheduler", *(["triggerer"] if triggers else [])])
+    parts = f'for part in {names}; do "$0" -m airflow $part & done; wait'
     with running(["sh", "-c", parts, sys.executable], folder / "processes", whole):
         started = Airflow(endpoint, folder / "processes")
         for name, slots in pools.items():

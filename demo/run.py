@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import time
@@ -14,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -22,13 +20,12 @@ from rich.table import Table
 from sqlalchemy import text
 
 from demo.airflow import Airflow, AirflowFailed, airflow
-from demo.servers import GcsServer, S3Server, gcs_server, s3_server
+from demo.installation import installed
+from demo.servers import GcsServer, S3Server
 from demo.upload import fill
-from demo.vendor import Vendor, vendor_server
 from demo.world import Expected, World, generate
 from demo.world.model import TABLES
-from roomledger.settings import read
-from roomledger.warehouse import Warehouse, migrate, open_warehouse
+from roomledger.warehouse import Warehouse
 
 FOLDER = Path(__file__).parent.parent / ".work" / "demo"
 _PATIENCE_S = 240
@@ -66,19 +63,15 @@ def main() -> int:
     )
     try:
         with ExitStack() as stack:
-            s3 = stack.enter_context(s3_server(FOLDER / "s3"))
-            gcs = stack.enter_context(gcs_server(FOLDER / "gcs"))
-            vendor = stack.enter_context(vendor_server(world.workspaces))
-            config = _settings(world, s3, gcs, vendor)
-            warehouse = open_warehouse(read(config, {}))
-            migrate.upgrade(warehouse)
-            uploads = Thread(target=_upload, args=(world, s3, gcs))
+            place = stack.enter_context(installed(world, FOLDER))
+            warehouse = place.warehouse
+            uploads = Thread(target=_upload, args=(world, place.s3, place.gcs))
             uploads.start()
             running = stack.enter_context(
                 airflow(
                     FOLDER / "airflow",
                     {"roomledger_collect": 4, "roomledger_load": 2},
-                    {"ROOMLEDGER_CONFIG": str(config)} | _connections(world, s3, gcs),
+                    place.environment,
                 )
             )
             uploads.join()
@@ -91,55 +84,10 @@ def main() -> int:
     wrong = differences(world.expected, found)
     for line in wrong:
         console.print(line, style="red", highlight=False)
-    _tell_what_next(config)
+    _tell_what_next(place.config)
     verdict = "[red]The counts differ from the generator's." if wrong else "[green]Every count is the generator's."
     console.print(f"{verdict}[/] {time.monotonic() - began:.0f} s in all.", highlight=False)
     return 1 if wrong else 0
-
-
-def _settings(world: World, s3: S3Server, gcs: GcsServer, vendor: Vendor) -> Path:
-    endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
-    lines = ["[warehouse]", 'url = "duckdb:///warehouse.duckdb"']
-    for bucket in world.buckets:
-        lines += [
-            "",
-            "[[source]]",
-            f'name = "{bucket.source}"',
-            f'customer = "{bucket.customer}"',
-            f'url = "{bucket.url}"',
-            f'connection = "{bucket.scheme}_demo"',
-            f'endpoint = "{endpoints[bucket.scheme]}"',
-        ]
-    for workspace in world.workspaces:
-        lines += [
-            "",
-            "[[source]]",
-            f'name = "{workspace.source}"',
-            f'customer = "{workspace.customer}"',
-            f'url = "{workspace.url}"',
-            f'connection = "{workspace.name}_demo"',
-            f'endpoint = "{vendor.endpoint}"',
-        ]
-    config = FOLDER / "roomledger.toml"
-    config.write_text("\n".join(lines) + "\n")
-    return config
-
-
-def _connections(world: World, s3: S3Server, gcs: GcsServer) -> dict[str, str]:
-    """Airflow reads connections from variables; those of the demo are no secrets."""
-    connections: dict[str, dict[str, Any]] = {
-        "s3_demo": {
-            "conn_type": "aws",
-            "login": s3.access_key,
-            "password": s3.secret_key,
-            "extra": {"region_name": s3.region},
-        },
-        "gs_demo": {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": "demo"}},
-    }
-    for workspace in world.workspaces:
-        keys = {"conn_type": "generic", "login": workspace.access_key, "password": workspace.secret}
-        connections[f"{workspace.name}_demo"] = keys
-    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}
 
 
 def _upload(world: World, s3: S3Server, gcs: GcsServer) -> None:

@@ -227,8 +227,22 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
         os.killpg(process.pid, signal.SIGKILL)
+    for pid in _left(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
     _pipe(process).close()
+
+
+def _left(session: int) -> list[int]:
+    """Processes of the server's session that made a group of their own, where the system tells of sessions."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            after_name = status.read_text().rpartition(") ")[2].split()
+            if int(after_name[3]) == session:
+                found.append(int(status.parent.name))
+    return found
 
 
 def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:

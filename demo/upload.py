@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import boto3
 from google.auth.credentials import AnonymousCredentials
@@ -15,45 +15,39 @@ from demo.world import Bucket, World, WorldObject
 
 _THREADS = 8
 
+Put = Callable[[WorldObject], None]
+"""Puts an object into its own bucket; any thread may call it."""
+
+
+@contextmanager
+def uploads(buckets: Sequence[Bucket], s3: S3Server, gcs: GcsServer) -> Iterator[Put]:
+    """Create the buckets, and give what puts objects into them."""
+    session = boto3.Session(s3.access_key, s3.secret_key, region_name=s3.region)
+    google = storage.Client(
+        project="demo", credentials=AnonymousCredentials(), client_options={"api_endpoint": gcs.endpoint}
+    )
+    with closing(session.client("s3", endpoint_url=s3.endpoint)) as amazon, closing(google):
+        places = {}
+        for bucket in buckets:
+            if bucket.scheme == "s3":
+                amazon.create_bucket(Bucket=bucket.name)
+            else:
+                places[bucket.name] = google.create_bucket(bucket.name)
+
+        def put(thing: WorldObject) -> None:
+            scheme, _, rest = thing.uri.partition("://")
+            name, _, key = rest.partition("/")
+            if scheme == "s3":
+                amazon.put_object(Bucket=name, Key=key, Body=thing.content)
+            else:
+                places[name].blob(key).upload_from_string(thing.content)
+
+        yield put
+
 
 def fill(world: World, s3: S3Server, gcs: GcsServer, on_object: Callable[[], object] = lambda: None) -> None:
     """Create the world's buckets and put every object into its own."""
-    for bucket in world.buckets:
-        objects = [thing for thing in world.objects if thing.source == bucket.source]
-        (_fill_s3 if bucket.scheme == "s3" else _fill_gcs)(bucket, objects, s3, gcs, on_object)
-
-
-def _fill_s3(
-    bucket: Bucket, objects: Sequence[WorldObject], s3: S3Server, _: GcsServer, on_object: Callable[[], object]
-) -> None:
-    session = boto3.Session(s3.access_key, s3.secret_key, region_name=s3.region)
-    with closing(session.client("s3", endpoint_url=s3.endpoint)) as client:
-        client.create_bucket(Bucket=bucket.name)
-
-        def put(thing: WorldObject) -> None:
-            client.put_object(Bucket=bucket.name, Key=thing.uri.split("/", 3)[3], Body=thing.content)
+    stored = {bucket.source for bucket in world.buckets}
+    with uploads(world.buckets, s3, gcs) as put, ThreadPoolExecutor(_THREADS) as pool:
+        for _ in pool.map(put, [thing for thing in world.objects if thing.source in stored]):
             on_object()
-
-        _each(put, objects)
-
-
-def _fill_gcs(
-    bucket: Bucket, objects: Sequence[WorldObject], _: S3Server, gcs: GcsServer, on_object: Callable[[], object]
-) -> None:
-    client = storage.Client(
-        project="demo", credentials=AnonymousCredentials(), client_options={"api_endpoint": gcs.endpoint}
-    )
-    with closing(client):
-        place = client.create_bucket(bucket.name)
-
-        def put(thing: WorldObject) -> None:
-            place.blob(thing.uri.split("/", 3)[3]).upload_from_string(thing.content)
-            on_object()
-
-        _each(put, objects)
-
-
-def _each(put: Callable[[WorldObject], None], objects: Sequence[WorldObject]) -> None:
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(put, objects):
-            pass

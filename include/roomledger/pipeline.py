@@ -197,6 +197,7 @@ def load_batch(
     reads: int = READS,
     started_by: str = "command line",
     accept_refusals: bool = False,
+    newest_first: bool = False,
 ) -> Load | None:
     """Claim, read and commit one batch; None when nothing waits.
 
@@ -207,7 +208,9 @@ def load_batch(
     token = uuid.uuid4().hex
     claimed_at = clock()
     with warehouse.begin() as tx:
-        claims = ledger.claim(tx, warehouse, list(named), token=token, limit=batch, now=claimed_at)
+        claims = ledger.claim(
+            tx, warehouse, list(named), token=token, limit=batch, now=claimed_at, newest_first=newest_first
+        )
     if not claims:
         return None
 

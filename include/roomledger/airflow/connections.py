@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from roomledger.settings import Source
+from roomledger import queues
+from roomledger.settings import QueueSettings, Source
 from roomledger.stores import Access, default_access
 from roomledger.vendor.tokens import Keys
 
@@ -23,13 +25,20 @@ def access(source: Source) -> Access:
     return replace(found, endpoint=source.endpoint or found.endpoint, region=source.region or found.region)
 
 
-def _aws(connection: str) -> Access:
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+def queue_access(queue: QueueSettings) -> Access:
+    """Resolve the queue's connection: AWS for SQS, Google for Pub/Sub; without one, the standard credential chain."""
+    if not queue.connection:
+        return queues.default_queue_access(queue)
+    return _google(queue.connection) if queue.url.startswith("pubsub:") else _aws(queue.connection, "sqs")
 
-    hook = S3Hook(aws_conn_id=connection)
+
+def _aws(connection: str, service: str = "s3") -> Access:
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+
+    hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=connection, client_type=service)
     return Access(
         session=hook.get_session(),
-        endpoint=hook.conn_config.get_service_endpoint_url("s3"),
+        endpoint=hook.conn_config.get_service_endpoint_url(service),
         region=hook.region_name,
     )
 

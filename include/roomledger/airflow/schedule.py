@@ -8,17 +8,36 @@ from typing import Any
 from airflow.sdk import (
     Asset,
     AssetOrTimeSchedule,
+    AssetWatcher,
     CronTriggerTimetable,
     ExceptionRetryPolicy,
     RetryAction,
     RetryRule,
 )
 
+from roomledger import settings
+from roomledger.airflow.triggers import QueueTrigger
+from roomledger.settings import queue_names
+
 # Plain names: for an address with a scheme Airflow imports every provider that knows some, at each parse.
 BELL = Asset("roomledger_bell", group="roomledger")
 """Rung by whoever knows of new objects: collect looks at once."""
 LEDGER = Asset("roomledger_ledger", group="roomledger")
 """Rung by collect when the ledger is up to date: load takes over."""
+
+
+def queues() -> Asset:
+    """The asset that rings when something waits in a queue of the settings, or in the inbox: react answers.
+
+    One watcher for each queue, however many sources it serves; none while the settings cannot be read.
+    """
+    try:
+        names = queue_names(settings.from_environment())
+    except settings.SettingsError:
+        names = []  # collect fails on the same settings and says what is wrong with them
+    watchers = [AssetWatcher(name=f"roomledger_{name}", trigger=QueueTrigger(name)) for name in names]
+    return Asset("roomledger_queues", group="roomledger", watchers=watchers)
+
 
 RETRIES: dict[str, Any] = {
     "retries": 3,

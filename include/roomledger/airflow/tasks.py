@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Sequence
-from pathlib import Path
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from roomledger import pipeline, settings
-from roomledger.airflow.connections import access
+from roomledger import bells, pipeline, settings
+from roomledger.airflow.connections import access, queue_access
+from roomledger.queues import Queue, QueueError
+from roomledger.reacting import Answered, listen
 from roomledger.settings import Source
 from roomledger.stores import Store, open_store
 from roomledger.warehouse import Warehouse, open_warehouse
 from roomledger.warehouse.migrate import require_current
+
+QUIET_S, MOST_S = 10.0, 300.0
+"""For how long a run listens on when nothing comes, and in all."""
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +29,7 @@ TASKS = 8
 
 def source_names() -> list[str]:
     """Name the sources of the settings."""
-    return [source.name for source in _settings().sources]
+    return [source.name for source in settings.from_environment().sources]
 
 
 def collect_source(name: str) -> dict[str, int]:
@@ -30,7 +37,7 @@ def collect_source(name: str) -> dict[str, int]:
     warehouse, sources = _open([name])
     [source] = sources
     store = open_store(source.url, access(source))
-    found = pipeline.collect(warehouse, source, store, sources=_settings().sources)
+    found = pipeline.collect(warehouse, source, store, sources=settings.from_environment().sources)
     counts = {"listed": found.listed, **found.new, "gone": found.gone, "moved": found.moved}
     log.info("collected %s: %s", name, counts)
     return counts
@@ -65,12 +72,60 @@ def load_batches(batches: int, run_id: str, *, accept_refusals: bool) -> dict[st
     return counts
 
 
-def _settings() -> settings.Settings:
-    return settings.read(Path(os.environ.get("ROOMLEDGER_CONFIG", "roomledger.toml")), os.environ)
+def react(run_id: str) -> dict[str, int]:
+    """Answer the queues and load what is new, until they are quiet; give the counts.
+
+    Raises QueueError when at the end a queue, or an object that it names, could not be read: its messages wait there.
+    """
+    given = settings.from_environment()
+    warehouse, sources = _open()
+    opened = [bells.open_bell(given, name, queue_access) for name in settings.queue_names(given)]
+    counts: Counter[str] = Counter()
+    problems: set[str] = set()
+    done = listen(
+        warehouse,
+        sources,
+        _stores([source for source in sources if source.api]),
+        opened,
+        quiet_s=QUIET_S,
+        most_s=MOST_S,
+        started_by=f"airflow {run_id}",
+        is_over=_told_to_end(),
+    )
+    for one in done:
+        if isinstance(one, Answered):
+            problems = one.problems
+            counts.update({"messages": one.messages, "events": one.events, "refused": one.refused, **one.new})
+        else:
+            counts.update({"objects": sum(one.objects.values()), "rows_loaded": one.rows_loaded})
+        log.info("%s", one)
+    if problems:
+        raise QueueError("; ".join(sorted(problems)))
+    return dict(counts)
+
+
+def _told_to_end() -> Callable[[], bool]:
+    """Whether the worker was told to end since: Airflow itself lets a task run on then, until it is killed."""
+    ending = threading.Event()
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end(number: int, frame: Any) -> None:
+        ending.set()
+        if callable(before):
+            before(number, frame)
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, end)
+    return ending.is_set
+
+
+def open_queue(name: str) -> Queue:
+    """Get the queue, or inbox, of this name ready, with its Airflow connection."""
+    return bells.open_bell(settings.from_environment(), name, queue_access).queue
 
 
 def _open(names: Sequence[str] = ()) -> tuple[Warehouse, tuple[Source, ...]]:
-    given = _settings()
+    given = settings.from_environment()
     warehouse = open_warehouse(given)
     require_current(warehouse)
     return warehouse, given.select(names)

@@ -41,9 +41,18 @@ def back_off(attempts: int) -> timedelta:
 
 
 def claim(
-    tx: Connection, warehouse: Warehouse, sources: Sequence[str], *, token: str, limit: int, now: datetime
+    tx: Connection,
+    warehouse: Warehouse,
+    sources: Sequence[str],
+    *,
+    token: str,
+    limit: int,
+    now: datetime,
+    newest_first: bool = False,
 ) -> list[Claim]:
     """Take up to `limit` versions that wait, or whose claim ran out, oldest first; they are the caller's for LEASE.
+
+    Newest first serves whoever wants what has just come and leaves a backlog to others.
 
     What a process held when it died is taken first and in ever smaller batches, since one of them may have ended it: so
     it stands alone before its claims have run out MAX_ATTEMPTS times. Then it is refused.
@@ -54,7 +63,9 @@ def claim(
     tx.execute(_with_sources(_GIVE_UP), given_up)
     died = tx.execute(_with_sources(_DIED), which).scalar_one()
     kind = _WAITING if died is None else _LEFT_BEHIND.format(attempts=died)
-    query = _with_sources(_CLAIM.format(kind=kind, skip_locked=warehouse.skip_locked))
+    query = _with_sources(
+        _CLAIM.format(kind=kind, order="DESC" if newest_first else "ASC", skip_locked=warehouse.skip_locked)
+    )
     limit = limit if died is None else max(1, limit >> 2 * died)
     rows = tx.execute(query, which | {"token": token, "lease": now + LEASE, "limit": limit}).mappings().all()
     replaced = {row.uri: row for row in tx.execute(text(_REPLACED), {"token": token})}
@@ -93,7 +104,7 @@ SET disposition = 'claimed', reason = 'claimed: a load reads it', claimed_by = :
 WHERE object_id IN (
     SELECT object_id FROM object_ledger
     WHERE source IN :sources AND {kind}
-    ORDER BY modified_at, object_id LIMIT :limit {skip_locked}
+    ORDER BY modified_at {order}, object_id LIMIT :limit {skip_locked}
 )
 RETURNING object_id, source, uri, version, version_id, content_tag, modified_at, size_bytes, attempts,
           named_type, replay_requested_at

@@ -88,7 +88,7 @@ class Reading:
         """Try again what could not be understood before, perhaps by an older version of this program."""
         query = """
             SELECT object_id, uri, raw FROM refusals
-            WHERE source = :source AND resolved_at IS NULL AND uri LIKE '100ms://%'
+            WHERE source = :source AND resolved_at IS NULL AND uri LIKE '100ms://%' AND uri NOT LIKE '100ms://%/webhooks/%'
         """
         with self.warehouse.begin(read_only=True) as tx:
             kept = tx.execute(text(query), {"source": self.source.name}).all()

@@ -1,0 +1,36 @@
+"""React: take what waits in the queues and the inbox into the ledger, and load what is new, within seconds."""
+
+from __future__ import annotations
+
+from airflow.sdk import dag, get_current_context, task
+
+from roomledger.airflow.schedule import RETRIES, now_and_then, queues
+
+
+@dag(
+    dag_display_name="Roomledger: react",
+    schedule=now_and_then(queues()),
+    catchup=False,
+    max_active_runs=1,
+    tags=["roomledger"],
+    default_args=RETRIES,
+    doc_md="""
+Runs when something waits in a `[[queue]]` of `roomledger.toml` or in the inbox of webhooks: notes what the notices
+name, removes them, and loads what is new. It listens on until nothing has come for some seconds, five minutes at most,
+so that under steady load an object is queryable seconds after it was written. Runs every 15 minutes in any case, and
+needs no schedule to be right: what a lost notice would have said, `collect` finds.
+""",
+)
+def react() -> None:
+    """Answer the queues; the task's log and return value hold the counts."""
+
+    @task(task_display_name="answer the queues")
+    def answer() -> dict[str, int]:
+        from roomledger.airflow import tasks
+
+        return tasks.react(get_current_context()["run_id"])
+
+    answer()
+
+
+react()

@@ -1,0 +1,97 @@
+"""Bells: the queues that the settings name and the inbox of webhooks, each with how its messages are understood."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from typing import NamedTuple
+
+from roomledger import queues
+from roomledger.misunderstood import Misunderstood
+from roomledger.queues import Message, Notice, NotUnderstood, Queue
+from roomledger.queues.inbox import open_inbox
+from roomledger.settings import INBOX, QueueSettings, Settings, Source
+from roomledger.stores import Access
+from roomledger.vendor import webhooks
+from roomledger.vendor.fields import BadRecord
+from roomledger.vendor.heard import Heard
+
+
+class Word(NamedTuple):
+    """What a message says."""
+
+    notices: Sequence[Notice]
+    """Objects to look at."""
+    heard: Heard | None = None
+    """The vendor's event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """A queue, and how its messages are understood."""
+
+    name: str
+    queue: Queue
+    witness: str
+    """As whose word its notices go into the ledger: s3_event, gcs_event or webhook."""
+    understand: Callable[[Message], Word]
+    """Raises NotUnderstood."""
+    misunderstood: Callable[[Message, NotUnderstood], Misunderstood]
+    """Puts a message that is not understood into the form in which it is kept."""
+
+
+def open_bell(settings: Settings, name: str, access: Callable[[QueueSettings], Access]) -> Bell:
+    """Get the bell of this name ready; nothing is asked of its queue yet. Raises QueueError, and KeyError."""
+    if name == INBOX and settings.inbox_url:
+        return webhook_bell(open_inbox(settings.inbox_url), settings.sources)
+    queue = {one.name: one for one in settings.queues}[name]
+    return bucket_bell(queue, queues.open_queue(queue, access(queue)))
+
+
+def bucket_bell(settings: QueueSettings, queue: Queue) -> Bell:
+    """The bell of a queue of bucket events."""
+
+    def misunderstood(message: Message, error: NotUnderstood) -> Misunderstood:
+        address = f"{settings.url}/{message.message_id}"
+        return Misunderstood("", settings.name, address, error.reason_code, error.detail, message.body)
+
+    return Bell(
+        settings.name,
+        queue,
+        "s3_event" if settings.url.startswith("sqs:") else "gcs_event",
+        lambda message: Word(queues.notices(settings, message)),
+        misunderstood,
+    )
+
+
+def webhook_bell(inbox: Queue, sources: Sequence[Source]) -> Bell:
+    """The bell of the inbox; `sources` are all that the settings name."""
+    named = {source.name: source for source in sources}
+    return Bell(INBOX, inbox, "webhook", partial(_heard, named), partial(_kept, named))
+
+
+def _heard(sources: dict[str, Source], message: Message) -> Word:
+    source = sources.get(message.attributes.get("source", ""))
+    if source is None:
+        raise NotUnderstood("source_unknown", "The settings no longer name the source that this webhook came to.")
+    try:
+        event, assets = webhooks.event(json.loads(message.body))
+    except BadRecord as error:
+        raise NotUnderstood(error.reason_code, error.detail) from None
+    except (ValueError, RecursionError) as error:
+        raise NotUnderstood("not_json", f"The webhook's body is no JSON: {error}.") from None
+    received_at = datetime.fromisoformat(message.attributes["received_at"])
+    return Word([Notice(asset.uri, None) for asset in assets if asset.uri], Heard(source, event, assets, received_at))
+
+
+def _kept(sources: dict[str, Source], message: Message, error: NotUnderstood) -> Misunderstood:
+    name = message.attributes.get("source", INBOX)
+    source = sources.get(name)
+    digest = sha256(message.body).hexdigest()[:24]
+    address = f"{source.url if source else '100ms://' + name}/webhooks/{digest}"
+    customer = source.customer if source else ""
+    return Misunderstood(customer, name, address, error.reason_code, error.detail, message.body)

@@ -1,0 +1,313 @@
+"""Reacting: what the queues say goes into the ledger, and is removed from them once it is there.
+
+    receive      messages stay the queue's until they are settled
+    understand   what each says: objects to look at, an event of the vendor (pure)
+    look         what is there now, where a message does not name the version
+    write        one transaction for all of it
+    settle       only now
+
+Notices may be lost, doubled, late and out of order: they only say where to look. What is not understood is kept as a
+refusal. What could not be looked up stays in its queue and comes again; of a webhook the event is taken in all the
+same, and the next listing finds what it names.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from roomledger import layout, ledger, pipeline
+from roomledger.bells import Bell, Word
+from roomledger.misunderstood import Misunderstood, keep
+from roomledger.model import Observation
+from roomledger.outcome import Load
+from roomledger.queues import Message, Notice, NotUnderstood, QueueError
+from roomledger.settings import INBOX, Source
+from roomledger.stores import Store, StoreError
+from roomledger.vendor.heard import hear
+from roomledger.warehouse import Warehouse
+
+log = logging.getLogger(__name__)
+
+LOOKS = 16
+"""Looks in flight."""
+_PATIENCE_S = 1.0
+
+
+@dataclass(slots=True)
+class Answered:
+    """What one round at the queues brought."""
+
+    messages: int = 0
+    new: Counter[str] = field(default_factory=Counter)
+    """Object versions not known before, by disposition; `back` for those that had gone missing."""
+    gone: int = 0
+    events: int = 0
+    """Events of the vendor not known before."""
+    moved: int = 0
+    """Objects whose rows were given to another session by what the vendor said."""
+    foreign: int = 0
+    """Objects that lie in no source's bucket."""
+    refused: int = 0
+    """Messages that could not be understood; they are kept as refusals."""
+    left: int = 0
+    """Messages that stay in their queue, because an object of theirs could not be looked up."""
+    problems: set[str] = field(default_factory=set)
+    """Why, and what ails a queue that could not be read: a sentence for each."""
+
+    @property
+    def waking(self) -> bool:
+        """Whether there may be something to load now."""
+        return self.new["seen"] + self.new["back"] + self.events > 0
+
+
+class _Read(NamedTuple):
+    """A message that was understood, or not."""
+
+    bell: Bell
+    message: Message
+    word: Word | Misunderstood
+
+
+class _Look(NamedTuple):
+    """What became of an address."""
+
+    source: Source | None
+    """None where the address lies in no source's bucket."""
+    seen: Observation | None = None
+    problem: str | None = None
+
+
+def answer(
+    warehouse: Warehouse,
+    sources: Sequence[Source],
+    stores: Mapping[str, Store],
+    bells: Sequence[Bell],
+    *,
+    patience_s: float = _PATIENCE_S,
+) -> Answered:
+    """Take in what waits in the queues; wait for a first message for `patience_s` at most."""
+    answered = Answered()
+    received = _receive(bells, patience_s, answered)
+    received_at = pipeline.clock()
+    answered.messages = sum(len(messages) for _, messages in received)
+    if not answered.messages:
+        return answered
+    with _holding(received):
+        read = [_Read(bell, message, _understand(bell, message)) for bell, messages in received for message in messages]
+        looked_at = pipeline.clock()
+        looks = _look(read, sources, stores)
+        done = [one for one in read if not _is_left(one.word, looks)]
+        answered.left = len(read) - len(done)
+        answered.problems |= {look.problem for look in looks.values() if look.problem}
+        with warehouse.begin() as tx:
+            _write(tx, warehouse, done, looks, received_at, looked_at, answered)
+        for bell, _ in received:
+            _settle(bell, [one.message for one in done if one.bell is bell], answered)
+    return answered
+
+
+def listen(
+    warehouse: Warehouse,
+    sources: Sequence[Source],
+    stores: Mapping[str, Store],
+    bells: Sequence[Bell],
+    *,
+    quiet_s: float,
+    most_s: float,
+    batch: int = pipeline.BATCH,
+    started_by: str = "command line",
+    is_over: Callable[[], bool] = lambda: False,
+) -> Iterator[Answered | Load]:
+    """Answer the queues and load what is new until nothing has come for `quiet_s`, for `most_s`, or until it `is_over`.
+
+    Between the batches of a backlog the queues are answered, too, and what has just come is loaded before the rest of
+    it. A source without a store, as a workspace without its API, is not read. Raises BatchRefused.
+    """
+    began = last = time.monotonic()
+    is_waiting = True
+    quiet_s = quiet_s if bells else 0
+    readable = [source for source in sources if source.name in stores]
+    for bell in bells:
+        _read_kept(warehouse, bell)
+    while not is_over() and time.monotonic() - began < most_s and (is_waiting or time.monotonic() - last < quiet_s):
+        answered = answer(warehouse, sources, stores, bells, patience_s=0 if is_waiting else _PATIENCE_S)
+        if answered.messages or answered.problems:
+            yield answered
+        if answered.messages:
+            last = time.monotonic()
+        if is_waiting or answered.waking:
+            load = pipeline.load_batch(
+                warehouse, readable, stores, batch=batch, started_by=started_by, newest_first=True
+            )
+            is_waiting = load is not None and sum(load.objects.values()) >= batch
+            if load:
+                yield load
+        if answered.problems:
+            time.sleep(_PATIENCE_S)
+
+
+def _read_kept(warehouse: Warehouse, bell: Bell) -> None:
+    """Try again the webhooks that were not understood before, perhaps by an older version of this program."""
+    if bell.name != INBOX:
+        return
+    with warehouse.begin(read_only=True) as tx:
+        kept = tx.execute(text(_KEPT)).all()
+    good = []
+    for object_id, source, raw, refused_at in kept:
+        attributes = {"source": source, "received_at": refused_at.isoformat()}
+        word = _understand(bell, Message(object_id, bytes(raw), attributes, ""))
+        if isinstance(word, Word):
+            good.append((object_id, word))
+    if good:
+        now = pipeline.clock()
+        with warehouse.begin() as tx:
+            hear(tx, warehouse, [word.heard for _, word in good if word.heard], now=now)
+            tx.execute(text(_RESOLVE), [{"object_id": object_id, "now": now} for object_id, _ in good])
+
+
+_KEPT = """
+SELECT object_id, source, raw, refused_at FROM refusals
+WHERE resolved_at IS NULL AND uri LIKE '100ms://%/webhooks/%'
+"""
+_RESOLVE = "UPDATE refusals SET resolved_at = :now WHERE object_id = :object_id AND resolved_at IS NULL"
+
+
+def _receive(bells: Sequence[Bell], patience_s: float, answered: Answered) -> list[tuple[Bell, list[Message]]]:
+    def receive(bell: Bell) -> list[Message]:
+        try:
+            return bell.queue.receive(patience_s)
+        except QueueError as error:
+            answered.problems.add(str(error))
+            return []
+
+    with ThreadPoolExecutor(max(len(bells), 1), "receive") as pool:
+        return list(zip(bells, pool.map(receive, bells), strict=True))
+
+
+def _understand(bell: Bell, message: Message) -> Word | Misunderstood:
+    try:
+        return bell.understand(message)
+    except NotUnderstood as error:
+        return bell.misunderstood(message, error)
+    except Exception as error:
+        # A mistake of ours in one message must not keep back all others: it is kept, too.
+        return bell.misunderstood(message, NotUnderstood("parser_failed", f"{error!r}: a fault of ours; report it"))
+
+
+def _look(read: Sequence[_Read], sources: Sequence[Source], stores: Mapping[str, Store]) -> dict[Notice, _Look]:
+    """Find the source of every object that is named, and what is there now where the version is not."""
+    named = {notice for one in read if isinstance(one.word, Word) for notice in one.word.notices}
+
+    def look(notice: Notice) -> _Look:
+        source = _source_of(notice.uri, sources)
+        if source is None or notice.seen:
+            return _Look(source, notice.seen)
+        try:
+            return _Look(source, stores[source.name].look(notice.uri))
+        except StoreError as error:
+            return _Look(source, problem=str(error))
+
+    with ThreadPoolExecutor(LOOKS, "look") as pool:
+        return dict(zip(named, pool.map(look, named), strict=True))
+
+
+def _source_of(uri: str, sources: Sequence[Source]) -> Source | None:
+    return next((one for one in sources if not one.is_workspace and uri.startswith(f"{one.url}/")), None)
+
+
+def _is_left(word: Word | Misunderstood, looks: Mapping[Notice, _Look]) -> bool:
+    """Whether the message has to come again.
+
+    No webhook has: the inbox keeps back nothing, and would give what stays there again at once, before all others.
+    """
+    return isinstance(word, Word) and not word.heard and any(looks[notice].problem for notice in word.notices)
+
+
+def _write(
+    tx: Connection,
+    warehouse: Warehouse,
+    done: Sequence[_Read],
+    looks: Mapping[Notice, _Look],
+    received_at: datetime,
+    looked_at: datetime,
+    answered: Answered,
+) -> None:
+    # Others write the same rows down in another order, and would wait for these as these for theirs.
+    warehouse.hold_evidence(tx, change=True)
+    now = pipeline.clock()
+    refused = [one.word for one in done if isinstance(one.word, Misunderstood)]
+    keep(tx, refused, now=now)
+    answered.refused = len(refused)
+    words = [(one.bell.witness, one.word) for one in done if isinstance(one.word, Word)]
+    heard = [word.heard for _, word in words if word.heard]
+    if heard:
+        understood = hear(tx, warehouse, heard, now=now)
+        answered.events, answered.moved = understood.events, understood.moved
+    found = {(witness, notice): looks[notice] for witness, word in words for notice in word.notices}
+    answered.foreign = len({notice.uri for (_, notice), look in found.items() if not look.source})
+    by_source = _by_source(found)
+    for (source, witness), those in by_source.items():
+        named = [look.seen for notice, look in those if look.seen and notice.seen]
+        there = [look.seen for notice, look in those if look.seen and not notice.seen]
+        # What a message names was there when it was received: what was looked for later and not found has gone.
+        for seen, at in ((named, received_at), (there, now)):
+            if seen:
+                noted = [(one, source.judged(layout.recognise(one))) for one in seen]
+                answered.new.update(ledger.note(tx, warehouse, source, noted, witness=witness, now=at))
+    for (source, witness), those in by_source.items():
+        gone = [notice.uri for notice, look in those if not look.seen]
+        if gone:
+            answered.gone += ledger.mark_gone(
+                tx, warehouse, source.name, gone, before=looked_at, witness=witness, now=now
+            )
+
+
+def _by_source(
+    found: Mapping[tuple[str, Notice], _Look],
+) -> Mapping[tuple[Source, str], list[tuple[Notice, _Look]]]:
+    those: defaultdict[tuple[Source, str], list[tuple[Notice, _Look]]] = defaultdict(list)
+    for (witness, notice), look in found.items():
+        if look.source and not look.problem:
+            those[look.source, witness].append((notice, look))
+    return those
+
+
+def _settle(bell: Bell, messages: Sequence[Message], answered: Answered) -> None:
+    try:
+        bell.queue.settle(messages)
+    except QueueError as error:  # they come again, and change nothing then
+        answered.problems.add(str(error))
+
+
+@contextmanager
+def _holding(received: Sequence[tuple[Bell, Sequence[Message]]]) -> Iterator[None]:
+    """Keep the messages from other receivers while work on them goes on."""
+    done = threading.Event()
+
+    def hold(bell: Bell, messages: Sequence[Message]) -> None:
+        while not done.wait(min(bell.queue.hold_s / 3, threading.TIMEOUT_MAX)):
+            try:
+                bell.queue.hold(messages)
+            except QueueError as error:
+                log.warning("%s: messages may be received twice, which changes nothing: %s", bell.name, error)
+
+    threads = [threading.Thread(target=hold, args=one, name="hold", daemon=True) for one in received if one[1]]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
