@@ -6,10 +6,12 @@ UV_VERSION := 0.13.8
 export UV_PYTHON_DOWNLOADS := never
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --annotation-style line \
 	--custom-compile-command "make requirements"
-SOURCES := include dags demo tests bench
+SOURCES := include dags plugins demo tests bench
+# A worker for each processor, but no more than four: each starts the servers that its tests ask for.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format large requirements dictionary clean
+.PHONY: help install demo up test thorough lint format large bench-webhooks requirements dictionary clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -28,11 +30,20 @@ $(BIN)/.installed: requirements-dev.txt pyproject.toml
 demo: install ## Load two invented customers' buckets by Airflow into a warehouse file, and show what came out
 	@$(BIN)/python -m demo.run
 
+up: install ## Run all of it until Ctrl-C: Airflow, buckets that ring, a vendor that posts webhooks, new sessions
+	@$(BIN)/python -m demo.up
+
 test: install ## Run the tests
-	@$(BIN)/python -m pytest -q
+	@$(PYTEST)
+
+thorough: install ## Run them with those that take minutes and prove little more
+	@$(PYTEST) -m "slow or not slow"
 
 large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcript on both engines
 	@$(BIN)/python -m bench.large
+
+bench-webhooks: install ## Measure the webhook endpoint at 100 requests a second
+	@$(BIN)/python -m bench.webhooks
 
 lint: install ## Check style and types
 	@$(BIN)/ruff check $(SOURCES)

@@ -7,6 +7,7 @@ turn up in the vendor's API, and the vendor posts its webhooks. `make up` runs i
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -91,11 +92,11 @@ def _start(world: World, stack: ExitStack) -> Trickle:
 def ring(place: Installation) -> None:
     """Have the S3 bucket tell the queue of new objects, by Roomledger's own command. Raises AirflowFailed."""
     source = next(bucket.source for bucket in place.world.buckets if bucket.scheme == "s3")
-    command = ["s3", source, "--apply", "--config", str(place.config)]
+    command = ["bell", "s3", source, "--apply", "--config", str(place.config)]
     keys = {"AWS_ACCESS_KEY_ID": place.s3.access_key, "AWS_SECRET_ACCESS_KEY": place.s3.secret_key}
     done = subprocess.run(
-        [sys.executable, "-c", "from roomledger.bell.command import app; app()", *command],
-        env=place.environment | keys | {"PATH": "", "AWS_DEFAULT_REGION": place.s3.region},
+        [str(Path(sys.executable).with_name("roomledger")), *command],
+        env=os.environ | place.environment | keys,
         capture_output=True,
         text=True,
         check=False,

@@ -1,15 +1,21 @@
-"""Collectors, loaders and an uploader at once: the tables end as the bucket is, and nobody waits for ever."""
+"""Collectors, loaders and an uploader at once: the tables end as bucket and vendor are, and nobody waits for ever."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from demo.vendor import vendor_server
 from roomledger import pipeline
 from roomledger.warehouse import Warehouse
-from tests.worlds import ask, change, chat, chat_key, put, source_of, store_of
+from tests.vendor import story
+from tests.worlds import ask, change, chat, chat_key, contents, replace, source_of, store_of
 
 OBJECTS, SECONDS = 60, 6
 
@@ -27,11 +33,8 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Wa
         while time.monotonic() < end:
             minute += 1
             for number in chance.sample(range(OBJECTS), 20):
-                key, said = chat_key(number), f"version {minute}"
-                put(tmp_path / "new", key, chat(said), minute)
-                (bucket / key).parent.mkdir(parents=True, exist_ok=True)
-                (tmp_path / "new" / key).replace(bucket / key)
-                latest[f"file://{bucket / key}"] = said
+                said = f"version {minute}"
+                latest[replace(bucket, chat_key(number), chat(said), minute)] = said
             time.sleep(0.1)
 
     def collect() -> None:
@@ -52,3 +55,99 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Wa
     said = ask(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
     assert sorted(said) == sorted(latest.items())
     assert ask(ready, "SELECT count(*) FROM object_ledger WHERE disposition NOT IN ('loaded', 'superseded')") == [(0,)]
+
+
+def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other(
+    ready: Warehouse,
+    ready_duckdb: Callable[[Path], Warehouse],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Versions, sessions and records come at random, while others list, ask and load."""
+    bucket = tmp_path / "bucket"
+    source, acme = source_of(bucket), story.workspace()
+    sources = (source, story.source_of_workspace(acme))
+    end = time.monotonic() + SECONDS
+
+    def upload() -> None:
+        chance, keys, minute = random.Random(5), [key for number in range(OBJECTS // 3) for key in keys_of(number)], 0
+        while time.monotonic() < end:
+            for key in chance.sample(keys, 10):
+                minute += 1
+                said = f"version {minute}"
+                content = story.TRANSCRIPT.replace(b"Good morning", said.encode()) if "x/" in key else chat(said)
+                replace(bucket, key, content, minute)
+            time.sleep(0.1)
+
+    def say() -> None:
+        records = [
+            (at, name, record)
+            for number in range(OBJECTS // 3)
+            for at, name, record in said_of(number, f"file://{bucket}")
+        ]
+        records.sort(key=lambda one: one[0])
+        for at, name, record in records:
+            time.sleep(max(0, end - SECONDS * (1 - at) - time.monotonic()))
+            others = [other for other in getattr(acme, name) if other["id"] != record["id"]]
+            if record.get("path", "").startswith("s3:"):
+                acme.contents[record["id"]] = chat("held")
+            setattr(acme, name, [*others, record])
+
+    def collect(warehouse: Warehouse, which: int) -> None:
+        with story.opened(acme, vendor.endpoint) as workspace:
+            pipeline.collect(warehouse, sources[which], (store_of(source), workspace)[which], sources=sources)
+
+    def load(warehouse: Warehouse, batch: int) -> None:
+        with story.opened(acme, vendor.endpoint) as workspace:
+            stores = {source.name: store_of(source), acme.source: workspace}
+            list(pipeline.load(warehouse, sources, stores, batch=batch))
+
+    def until_the_end(work: Callable[[Warehouse, int], None], what: int) -> None:
+        while time.monotonic() < end:
+            work(ready, what)
+
+    with vendor_server([acme]) as vendor:
+        with ThreadPoolExecutor() as pool:
+            works = [pool.submit(upload), pool.submit(say)]
+            works += [pool.submit(until_the_end, collect, which) for which in (0, 1)]
+            works += [pool.submit(until_the_end, load, 10) for _ in range(2)]
+            for done in works:
+                done.result()
+        plain = ready_duckdb(tmp_path_factory.mktemp("plain"))
+        for warehouse in (ready, ready, plain):
+            collect(warehouse, 0)
+            collect(warehouse, 1)
+            change(warehouse, "UPDATE object_ledger SET retry_at = NULL")
+            load(warehouse, 1000)
+    found, expected = contents(ready, past=False), contents(plain, past=False)
+    for table, rows in expected.items():
+        assert found[table] == rows, table
+    assert {len(rows) for table, rows in expected.items() if table in ("object_assets", "recording_assets")} == {
+        OBJECTS + OBJECTS // 3
+    }
+
+
+def keys_of(number: int) -> tuple[str, str, str]:
+    """A chat whose key tells the room, a text that tells by its content and a film that the vendor alone names."""
+    return story.chat_at(f"room{number % 4}", number), f"x/{number}.json", f"films/{number}.mp4"
+
+
+def said_of(number: int, bucket: str) -> Iterator[tuple[float, str, dict[str, Any]]]:
+    """What the vendor says of these three and of a chat that it holds, and when, in parts of the whole time.
+
+    A session that goes on ends; the chat is named at another address before its own.
+    """
+    room_id, session_id = f"room{number % 4}", f"s{number}"
+    chance = random.Random(number)
+    chat_key, text, film = keys_of(number)
+    job = story.job(f"j{number}", room_id, session_id, number, number + 0.5, "chat", "transcript", "room-composite")
+    moments = sorted(chance.uniform(0, 0.9) for _ in range(2))
+    yield moments[0], "sessions", story.session(session_id, room_id, number, None)
+    yield moments[1], "sessions", story.session(session_id, room_id, number, number + 1)
+    yield chance.uniform(0, 0.9), "recordings", job
+    yield chance.uniform(0, 0.9), "assets", story.asset(f"text{number}", job, "transcript", f"{bucket}/{text}", 9)
+    yield chance.uniform(0, 0.9), "assets", story.asset(f"film{number}", job, "room-composite", f"{bucket}/{film}", 9)
+    yield chance.uniform(0, 0.9), "assets", story.asset(f"held{number}", job, "chat", f"s3://held/{number}.csv", 9)
+    moments = sorted(chance.uniform(0, 0.9) for _ in range(2))
+    for moment, key in zip(moments, (keys_of(number + 4)[0], chat_key), strict=True):
+        yield moment, "assets", story.asset(f"chat{number}", job, "chat", f"{bucket}/{key}", 9)

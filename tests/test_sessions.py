@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,7 @@ from roomledger import pipeline, report
 from roomledger.warehouse import Warehouse, migrate
 from roomledger.warehouse.duck import DuckWarehouse
 from tests.vendor import story
-from tests.worlds import ask, contents, store_of
-
-EVIDENCE = """
-    SELECT message, session_id, session_evidence, split_part(session_reason, ':', 1)
-    FROM chat_messages JOIN object_ledger USING (object_id, session_id, session_evidence, room_id)
-    ORDER BY message
-"""
+from tests.worlds import ask, store_of
 
 
 def test_each_kind_of_evidence(ready: Warehouse, tmp_path: Path) -> None:
@@ -52,23 +45,6 @@ def test_each_kind_of_evidence(ready: Warehouse, tmp_path: Path) -> None:
         ("j1", False),
         (None, True),
     ]
-
-
-def test_what_comes_first_changes_nothing(tmp_path: Path) -> None:
-    """Bucket, vendor and loads in every order, and again: the tables are the same."""
-    bucket, acme = story.told(tmp_path / "bucket")
-    orders = [" ".join(order) for order in permutations(("bucket", "api", "load"))]
-    orders += ["bucket load bucket api", "api api bucket load bucket", "bucket load bucket load api load"]
-    found = []
-    with vendor_server([acme]) as vendor:
-        for number, order in enumerate(orders):
-            warehouse = DuckWarehouse(f"duckdb:///{tmp_path}/{number}.duckdb")
-            migrate.upgrade(warehouse)
-            run(warehouse, bucket, acme, vendor.endpoint, f"{order} bucket api load")
-            found.append(contents(warehouse))
-    for order, tables in zip(orders, found, strict=True):
-        for table, rows in tables.items():
-            assert rows == found[0][table], (order, table)
 
 
 def test_a_change_of_session_leaves_a_trace(ready: Warehouse, tmp_path: Path) -> None:

@@ -13,8 +13,17 @@ from demo.world import WorldObject
 from roomledger.settings import Source
 from roomledger.stores import Access, Store, open_store
 from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import FACTS, SAID, object_ledger, refusals
-from roomledger.warehouse.views import recording_assets
+from roomledger.warehouse.schema import (
+    FACTS,
+    HEARD,
+    SAID,
+    SUMMED_UP,
+    metadata,
+    object_ledger,
+    refusals,
+    vendor_cursors,
+)
+from roomledger.warehouse.views import peers, recording_assets, recordings, sessions
 
 CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,MessageID\n"
 
@@ -51,6 +60,14 @@ def put(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
     return f"file://{path}"
 
 
+def replace(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
+    """Put a file in place as a whole, under the eyes of those who read; give its address."""
+    put(folder.parent / "upload", key, content, minute)
+    (folder / key).parent.mkdir(parents=True, exist_ok=True)
+    (folder.parent / "upload" / key).replace(folder / key)
+    return f"file://{folder / key}"
+
+
 def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
     """Write a world's objects below a folder; a folder cannot hold keys that end in a slash."""
     for minute, thing in enumerate(objects):
@@ -58,16 +75,49 @@ def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
             put(folder, f"{thing.source}/{thing.uri.split('/', 3)[3]}", thing.content, minute)
 
 
-def contents(warehouse: Warehouse) -> Mapping[str, list[tuple[Any, ...]]]:
-    """All rows but for what differs from run to run: load ids, the times and the numbers of attempts."""
-    varying = {"load_id", "loaded_at", "refused_at", "resolved_at", "attempts", "retry_at"}
-    varying |= {"first_seen_at", "first_seen_by", "read_at", "check_at"}
+Tables = Mapping[str, list[tuple[Any, ...]]]
+
+_VARYING = {"load_id", "loaded_at", "refused_at", "resolved_at", "retry_at", "first_seen_at", "read_at", "check_at"}
+_VARYING |= {"received_at", "taken_in_at", "heard_at"}
+_COUNTED = {"attempts"}
+_VIEWS = (sessions, peers, recordings, recording_assets)
+_TOLD_FIRST = {view.c.first_seen_by for view in _VIEWS}
+_IF_AT_ALL = {"loaded_at", "resolved_at", "retry_at"}
+_OF_NOW = """
+    disposition NOT IN ('superseded', 'ignored') OR NOT EXISTS (
+        SELECT 1 FROM object_ledger AS newer
+        WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded'
+          AND (newer.modified_at, newer.first_seen_at) > (object_ledger.modified_at, object_ledger.first_seen_at)
+    )
+"""
+
+
+def contents(warehouse: Warehouse, *, past: bool = True) -> Tables:
+    """All rows but for what differs from run to run: load ids, times, and the numbers of attempts.
+
+    Of times that something may not have at all, it shows whether it has one. Without the past, versions without rows
+    that have a newer one and refusals that were resolved are left out: when somebody looked decides whether there are
+    any.
+    """
     found = {}
     with warehouse.begin(read_only=True) as tx:
-        for table in (*FACTS, *SAID, recording_assets, refusals, object_ledger):
-            columns = [column for column in table.columns if column.name not in varying]
-            found[table.name] = sorted((tuple(row) for row in tx.execute(select(*columns))), key=repr)
+        for table in (*FACTS, *SAID, *HEARD, *SUMMED_UP, *_VIEWS, refusals, object_ledger, vendor_cursors):
+            columns = [c for c in table.columns if c.name not in _VARYING | _COUNTED and c not in _TOLD_FIRST]
+            columns += [c.is_(None) for c in table.columns if c.name in _IF_AT_ALL]
+            query = select(*columns)
+            if not past and table is object_ledger:
+                query = query.where(text(_OF_NOW))
+            if not past and table is refusals:
+                query = query.where(refusals.c.resolved_at.is_(None))
+            found[table.name] = sorted((tuple(row) for row in tx.execute(query)), key=repr)
     return found
+
+
+def empty(warehouse: Warehouse) -> None:
+    """Take all rows out of all tables."""
+    with warehouse.begin() as tx:
+        for table in metadata.sorted_tables:
+            tx.execute(table.delete())
 
 
 def ask(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:

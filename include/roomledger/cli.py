@@ -5,6 +5,8 @@ Exit codes: 0 when all went well, 2 when the user can mend it (settings, credent
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import sys
 from collections import Counter
@@ -18,9 +20,12 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from roomledger import audit, ledger, pipeline, report, settings
+from roomledger import audit, bells, ledger, pipeline, reacting, report, settings
 from roomledger.check import check as check_all
+from roomledger.cloud import command as bell
 from roomledger.model import BatchRefused
+from roomledger.outcome import Load
+from roomledger.queues import QueueError, default_queue_access
 from roomledger.stores import (
     Access,
     AccessDenied,
@@ -43,6 +48,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(bell.app)
+
 _Config = Annotated[Path, typer.Option("--config", "-c", envvar="ROOMLEDGER_CONFIG", help="The settings file.")]
 _Sources = Annotated[
     list[str] | None, typer.Option("--source", "-s", help="Only this source; may be given several times.")
@@ -56,16 +63,18 @@ _AcceptRefusals = Annotated[
 _TOML = Path("roomledger.toml")
 _COUNTED = ("loads", "objects", "loaded", "refused", "rows_loaded", "rows_refused", "rows_duplicate")
 """Counts that a load always tells; other dispositions only when there are any."""
+_QUIET_S = 3.0
+"""After so long without a message queues are quiet."""
 
 
 @dataclass(frozen=True)
 class _Run:
     """What a verb works with."""
 
+    given: settings.Settings
     warehouse: Warehouse
     sources: tuple[settings.Source, ...]
-    all_sources: tuple[settings.Source, ...]
-    """Those of the settings that were not chosen, too."""
+    """Those that were chosen, but for workspaces of which there are only webhooks."""
     as_json: bool
 
     def stores(self) -> dict[str, Store]:
@@ -92,12 +101,13 @@ def _opened(
         warehouse = open_warehouse(given)
         if tables:
             migrate.require_current(warehouse)
-        yield _Run(warehouse, given.select(names or ()), given.sources, as_json)
+        sources = tuple(source for source in given.select(names or ()) if source.api)
+        yield _Run(given, warehouse, sources, as_json)
     except settings.SettingsError as error:
         for problem in error.problems:
             complain(problem)
         raise typer.Exit(USERS_MISTAKE) from None
-    except (AccessDenied, BucketMissing, CredentialsMissing, WarehouseError) as error:
+    except (AccessDenied, BucketMissing, CredentialsMissing, WarehouseError, QueueError) as error:
         complain(str(error))
         raise typer.Exit(USERS_MISTAKE) from None
     except (StoreError, BatchRefused) as error:
@@ -151,7 +161,7 @@ def _collect(run: _Run, stores: dict[str, Store]) -> tuple[list[dict[str, Any]],
 
             try:
                 found = pipeline.collect(
-                    run.warehouse, source, stores[source.name], sources=run.all_sources, on_page=advance
+                    run.warehouse, source, stores[source.name], sources=run.given.sources, on_page=advance
                 )
             except StoreError as error:
                 errors.append(error)
@@ -234,8 +244,75 @@ def run(
 
 
 @app.command()
+def listen(
+    config: _Config = _TOML,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when nothing has come for some seconds, instead of at Ctrl-C.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on each line, for machines.")] = False,
+) -> None:
+    """Answer every `[[queue]]` of the settings and the inbox of webhooks, and load what they tell of within seconds.
+
+    Goes on until Ctrl-C, which ends it at any time without harm: a message leaves its queue when the warehouse has it.
+    Each round is told on a line. Notices may get lost, so let `roomledger run` look now and then, such as by cron.
+
+    With `--once` the exit code is 1 when a queue, or an object that it names, could not be read in the last round.
+    """
+    with _opened(config, as_json=as_json) as run:
+        names = settings.queue_names(run.given)
+        if not names:
+            complain(
+                f"{config} names no [[queue]] and no [webhooks] inbox to listen to: add one, or let `roomledger run` "
+                "look for what is new"
+            )
+            raise typer.Exit(USERS_MISTAKE)
+        opened = [bells.open_bell(run.given, name, default_queue_access) for name in names]
+        rounds = reacting.listen(
+            run.warehouse,
+            run.given.sources,
+            run.stores(),
+            opened,
+            quiet_s=_QUIET_S if once else math.inf,
+            most_s=math.inf,
+        )
+        problems: set[str] = set()
+        try:
+            if not as_json:
+                say(f"Listening to {', '.join(names)}" + ("" if once else "; Ctrl-C ends it"))
+            for done in rounds:
+                problems = _tell_round(done, problems, as_json=as_json)
+        except KeyboardInterrupt:
+            return
+    if once and problems:
+        raise typer.Exit(FAILURE)
+
+
+def _tell_round(done: reacting.Answered | Load, problems: set[str], *, as_json: bool) -> set[str]:
+    """Print what a round did, and problems that the one before had not; give those that there are now."""
+    if isinstance(done, Load):
+        did, now = "loaded", problems
+        counts = {"objects": sum(done.objects.values()), **done.objects}
+        counts |= {"rows_loaded": done.rows_loaded, "rows_refused": done.rows_refused}
+        counts |= {"rows_duplicate": done.rows_duplicate}
+    else:
+        did, now = "answered", done.problems
+        counts = {"messages": done.messages, "events": done.events, "moved": done.moved}
+        counts |= {"back" if name == "back" else f"new_{name}": found for name, found in done.new.items()}
+        counts |= {"gone": done.gone, "foreign": done.foreign, "refused": done.refused, "left": done.left}
+    at = pipeline.clock()
+    if as_json:
+        print(json.dumps({"at": at.isoformat(), "did": did, **counts, "problems": sorted(now)}), flush=True)
+        return now
+    if told := ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in counts.items() if number):
+        say(f"{at:%H:%M:%S}Z {did}: {told}")
+    for problem in sorted(now - problems):
+        complain(problem)
+    return now
+
+
+@app.command()
 def status(config: _Config = _TOML, as_json: _AsJson = False) -> None:
-    """Show how far things are: objects, open refusals, retries, what only the vendor holds and for how long, loads."""
+    """Show how far things are: objects, refusals, retries, what only the vendor holds, how fresh the tables are."""
     with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
         found = report.status(tx, pipeline.clock())
     if as_json:
@@ -247,6 +324,7 @@ def status(config: _Config = _TOML, as_json: _AsJson = False) -> None:
     show(retries, found.retries, empty="Nothing waits for another try.")
     unsafe = _first_of("Held by the vendor alone", found.unsafe, found.unsafe_total)
     show(unsafe, found.unsafe, empty="Nothing is held by the vendor alone.")
+    show("Freshness: seconds, last 24 hours", found.freshness, empty="Nothing became queryable in the last 24 hours.")
     show("Last load", [found.last_load] if found.last_load else [], empty="Nothing was loaded yet.")
 
 

@@ -49,6 +49,10 @@ def commit(
         for table in FACTS:
             tx.execute(text(f"DELETE FROM {table.name} WHERE object_id IN ({_REPLACED_ROWS})"), names)
     tx.execute(text(_SUPERSEDE), names)
+    if tx.execute(text(_EMPTIED), names).scalars().all():
+        for table in FACTS:
+            tx.execute(text(f"DELETE FROM {table.name} WHERE object_id IN ({_WITHOUT_ROWS})"), names)
+        tx.execute(text(_RESOLVE_RECORDS), names)
     # The rows that follow take their session from the ledger. A new version of the parsers may read keys anew.
     sessions.place(tx, warehouse, "SELECT object_id FROM settled")
     for table, rows in spooled.items():
@@ -61,7 +65,7 @@ def commit(
         warehouse.stage(tx, "spooled_refusals", spooled_schema(refusals).empty_table())
     tx.execute(text(_RESOLVE), names)
     tx.execute(text(_REFUSE), names)
-    ledger.wake(tx, warehouse, "SELECT object_id FROM settled", now=now)
+    ledger.wake(tx, warehouse, "SELECT object_id FROM settled", now=now, unnamed=_UNNAMED)
     rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS), names).one()
     load = Load(
         load_id=token,
@@ -116,12 +120,15 @@ _SAME_IS_CURRENT = """EXISTS (
 )"""
 
 # What another load did to other versions of the object since the claim decides together with the outcome. Rows that are
-# in the tables stay there, and the version stays loaded, when it was read again in vain.
+# in the tables stay there, and the version stays loaded, when it was read again in vain as what it was.
 _FINAL = f"""
 SELECT settled.*, CASE
     WHEN settled.disposition = 'loaded' AND {_NEWER_IS_CURRENT} THEN 'superseded'
     WHEN settled.disposition = 'unchanged' AND NOT {_SAME_IS_CURRENT} THEN 'seen'
-    WHEN settled.disposition = 'refused' AND object_ledger.loaded_at IS NOT NULL THEN 'loaded'
+    WHEN settled.disposition = 'refused' AND object_ledger.loaded_at IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM object_assets AS held
+        WHERE held.object_id = settled.object_id AND held.asset_type <> settled.asset_type
+    ) THEN 'loaded'
     ELSE settled.disposition END AS final
 FROM settled JOIN object_ledger ON object_ledger.object_id = settled.object_id
 WHERE object_ledger.disposition = 'claimed' AND object_ledger.claimed_by = :load
@@ -135,8 +142,10 @@ SET disposition = final,
         WHEN final = 'superseded' THEN 'superseded: a newer version was loaded first'
         WHEN final = 'seen' THEN 'new: what it was the same as has changed; waits to be read'
         ELSE 'replay_refused: the rows of the earlier load stay: ' || outcome.reason END,
-    asset_type = COALESCE(outcome.asset_type, object_ledger.asset_type),
-    content_sha256 = COALESCE(outcome.content_sha256, object_ledger.content_sha256),
+    asset_type = CASE WHEN final = 'ignored' THEN outcome.asset_type
+                      ELSE COALESCE(outcome.asset_type, object_ledger.asset_type) END,
+    content_sha256 = CASE WHEN final = 'ignored' THEN NULL
+                          ELSE COALESCE(outcome.content_sha256, object_ledger.content_sha256) END,
     replay_requested_at = CASE WHEN final = 'seen' THEN replay_requested_at END,
     retry_at = outcome.retry_at, load_id = :load, claimed_by = NULL, lease_until = NULL
 FROM ({_FINAL}) AS outcome
@@ -153,6 +162,32 @@ SET key_room_id = settled.key_room_id, key_session_id = settled.key_session_id,
 FROM settled
 WHERE settled.object_id = object_ledger.object_id AND settled.disposition = 'loaded'
   AND object_ledger.disposition = 'loaded' AND object_ledger.load_id = :load
+"""
+
+# A name that was withdrawn while the version was read by it.
+_UNNAMED = """
+SELECT settled.object_id FROM settled JOIN object_ledger ON object_ledger.object_id = settled.object_id
+WHERE settled.named_as IS NOT NULL AND object_ledger.named_type IS NULL
+"""
+
+# What had rows and is no asset that is wanted any more, by a later word of the vendor's or of the settings.
+_EMPTIED = """
+UPDATE object_ledger
+SET rows_parsed = 0, rows_loaded = 0, rows_refused = 0, rows_duplicate = 0, loaded_at = NULL, parser_version = NULL,
+    key_room_id = settled.key_room_id, key_session_id = settled.key_session_id,
+    recorder_started_at = settled.recorder_started_at
+FROM settled
+WHERE settled.object_id = object_ledger.object_id AND object_ledger.load_id = :load
+  AND object_ledger.disposition IN ('ignored', 'refused') AND loaded_at IS NOT NULL
+RETURNING object_ledger.object_id
+"""
+_WITHOUT_ROWS = """
+SELECT object_id FROM object_ledger
+WHERE load_id = :load AND disposition IN ('ignored', 'refused') AND loaded_at IS NULL
+"""
+_RESOLVE_RECORDS = f"""
+UPDATE refusals SET resolved_at = :now
+WHERE resolved_at IS NULL AND ordinal > 0 AND object_id IN ({_WITHOUT_ROWS})
 """
 
 _LOADED = "SELECT object_id FROM object_ledger WHERE load_id = :load AND loaded_at = :now AND disposition = 'loaded'"

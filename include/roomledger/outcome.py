@@ -43,7 +43,8 @@ class Load:
 
 
 _SETTLED = pa.schema(
-    [
+    [pa.field("named_as", pa.string())]
+    + [
         field
         for field in arrow_schema(object_ledger)
         if field.name
@@ -59,6 +60,7 @@ def settled_rows(outcomes: Sequence[Outcome]) -> pa.Table:
     """Give the outcomes as rows, named like the columns of the ledger that they change."""
     rows = [
         {
+            "named_as": outcome.claim.named_type,
             "object_id": outcome.claim.object_id,
             "uri": outcome.claim.seen.uri,
             "disposition": outcome.disposition,

@@ -71,8 +71,8 @@ def read(claim: Claim, source: Source, store: Store, spool: Spool, kept: Kept, n
     asset = layout.recognise(claim.seen, claim.named_type)
     if isinstance(asset, Ignored):
         return Outcome(claim=claim, disposition="ignored", reason=asset.reason)
-    if claim.named_type and (excluded := source.excludes(asset)):
-        return Outcome(claim=claim, disposition="ignored", reason=excluded, asset=asset)
+    if excluded := source.excludes(asset):
+        return _ignored(claim, asset, excluded)
     if claim.replaces_tag and claim.replaces_tag == claim.seen.content_tag and not claim.replay:
         return _unchanged(claim, asset)
     if asset.asset_type in MEDIA_TYPES:
@@ -106,14 +106,19 @@ def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], s
         head, whole = _peek(content)
         found = layout.recognise_content(head, asset)
         if isinstance(found, Ignored):
-            return Outcome(claim=claim, disposition="ignored", reason=found.reason)
+            return _ignored(claim, asset, found.reason)
         if excluded := source.excludes(found):
-            return Outcome(claim=claim, disposition="ignored", reason=excluded, asset=found)
+            return _ignored(claim, found, excluded)
         asset = found
     outcome = _parsed(claim, source, asset, whole, spool, "all of it was read", content)
     if outcome.content_sha256 == claim.replaces_sha256 and not claim.replay:
         return _unchanged(claim, asset, outcome.content_sha256)
     return outcome
+
+
+def _ignored(claim: Claim, asset: Asset, reason: str) -> Outcome:
+    """What is left out is no asset to the ledger, unless the vendor named it one: then that is heeded already."""
+    return Outcome(claim=claim, disposition="ignored", reason=reason, asset=asset if claim.named_type else None)
 
 
 def _parsed(

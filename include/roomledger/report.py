@@ -15,6 +15,8 @@ Row = Mapping[str, Any]
 
 VENDOR_KEEPS = timedelta(days=15)
 """How long the vendor holds an asset without customer storage before it deletes it (vendor documentation)."""
+RECENTLY = timedelta(hours=24)
+"""How far back the freshness of what was loaded is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,13 @@ class Status:
     """Assets that only the vendor holds, with the days until it deletes them, soonest first, at most 20 of
     `unsafe_total`."""
     unsafe_total: int
+    freshness: Sequence[Row]
+    """One row per source, witness and step of what became queryable within RECENTLY: how many object versions, and the
+    median, the 95th percentile and the maximum of the seconds that the step took.
+
+    The first step begins when the store says that the version was written, by its own clock. So its seconds may be
+    below 0, which is shown: the clocks disagree then. A version that was read again counts like a new one.
+    """
     last_load: Row | None
 
 
@@ -50,6 +59,7 @@ def status(tx: Connection, now: datetime) -> Status:
         retries_total=retries_total,
         unsafe=unsafe,
         unsafe_total=unsafe_total,
+        freshness=_rows(tx, _FRESHNESS, {"since": now - RECENTLY}),
         last_load=last[0] if last else None,
     )
 
@@ -83,6 +93,22 @@ WHERE COALESCE(status, '') <> 'failed' AND since > :kept_since AND NOT EXISTS (
     WHERE object_ledger.uri = held.uri AND (first_seen_by <> 'api' OR loaded_at IS NOT NULL)
 )
 ORDER BY since, asset_id LIMIT 20
+"""
+
+_FRESHNESS = """
+SELECT source, seen_by AS witness, step, count(seconds) AS objects,
+       round(percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) * 1000) / 1000 AS p50_s,
+       round(percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) * 1000) / 1000 AS p95_s,
+       round(max(seconds) * 1000) / 1000 AS max_s
+FROM (
+    SELECT source, seen_by, number, step,
+           CASE number WHEN 1 THEN seen_after_s WHEN 2 THEN claimed_after_s - seen_after_s
+                       WHEN 3 THEN queryable_after_s - claimed_after_s ELSE queryable_after_s END AS seconds
+    FROM freshness, (VALUES (1, 'written to seen'), (2, 'seen to claimed'), (3, 'claimed to queryable'),
+                            (4, 'written to queryable')) AS steps (number, step)
+    WHERE queryable_at > :since
+) AS took
+GROUP BY source, seen_by, number, step ORDER BY source, seen_by, number
 """
 
 

@@ -78,8 +78,8 @@ WITH ours AS (
         ON told.recording_id = named.recording_id AND told.customer = named.customer
     WHERE uri IN (SELECT uri FROM ours)
     ORDER BY named.customer, uri, CASE WHEN named.session_id IS NULL THEN 1 ELSE 0 END,
-             CASE WHEN named.status = 'completed' THEN 0 ELSE 1 END, occurred_at DESC NULLS LAST, named.event_id,
-             named.ordinal, told.recorder_id
+             CASE named.status WHEN 'completed' THEN 0 WHEN 'failed' THEN 1 ELSE 2 END,
+             occurred_at DESC NULLS LAST, named.event_id DESC, named.ordinal DESC, told.started_at NULLS LAST
 ), inside AS (
     SELECT ours.object_id, count(*) AS near, min(sessions.session_id) AS near_session,
            sum(CASE WHEN {(exactly := "ours.recorder_started_at BETWEEN sessions.started_at AND until")}
@@ -134,8 +134,13 @@ WITH ours AS (
         session_reason AS from_reason, asset_type, loaded_at, disposition
     FROM told
     WHERE asset_type IS NOT NULL OR said_type IS NOT NULL
+    UNION ALL
+    SELECT object_id, 'none', NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        room_id, session_id, session_evidence, session_reason, asset_type, loaded_at, disposition
+    FROM told
+    WHERE asset_type IS NULL AND said_type IS NULL
 )
-SELECT better.*,
+SELECT better.*, before.named_type AS from_named_type,
        (better.room_id IS DISTINCT FROM from_room_id OR better.session_id IS DISTINCT FROM from_session_id
         OR better.session_evidence <> from_evidence) AS is_moved
 FROM better JOIN object_ledger AS before ON before.object_id = better.object_id

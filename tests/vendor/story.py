@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,14 +10,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from demo.world.workspace import Workspace
 from roomledger.model import ASSET_TYPES
 from roomledger.settings import Source
+from roomledger.vendor import webhooks
 from roomledger.vendor.api import Api
+from roomledger.vendor.heard import Heard
 from roomledger.vendor.store import HeldAssets
 from roomledger.vendor.tokens import Keys
-from tests.worlds import chat, put, source_of
+from tests.worlds import chat, put, replace, source_of
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 TRANSCRIPT = (
@@ -161,9 +165,7 @@ def be(folder: Path, acme: Workspace, parts: Iterable[Part]) -> None:
             path.unlink()
     for key, (content, minute) in files.items():
         if not (folder / key).exists() or (folder / key).read_bytes() != content:
-            put(folder.parent / "upload", key, content, minute)
-            (folder / key).parent.mkdir(parents=True, exist_ok=True)
-            (folder.parent / "upload" / key).replace(folder / key)
+            replace(folder, key, content, minute)
     acme.contents = acme_holds
     for name in LISTS:
         setattr(acme, name, list(records[name].values()))
@@ -174,36 +176,36 @@ def chat_at(room_id: str, minutes: float) -> str:
     return f"chat/{room_id}/20260302/Rec-{room_id}-{epoch(minutes)}.csv"
 
 
-LEFT_OUT = {"track", "summary"}
-"""Types of assets that the settings of the unfolding story leave out."""
+TAKEN: dict[str, Any] = {"asset_types": frozenset(ASSET_TYPES) - {"track", "summary"}, "not_before": START.date()}
+"""What the settings of the unfolding story take; they leave out the rest."""
 
 
-def unfolding(folder: Path) -> tuple[Source, dict[str, Part]]:
-    """A story in parts that may become true in any order but that of their own: a bucket, and parts by name.
+def unfolding(folder: Path) -> dict[str, Part]:
+    """A story in parts, by name, about a bucket in this folder.
 
-    It has all that changes what is known of an object: versions, sessions that come late or end, records that come
-    late, are completed, name another type than the key or an address no longer.
+    Each may come at any time, but a later one is to win over an earlier one. There is all that changes what is known of
+    an object: versions, sessions that come late or end, records that come late, are completed, name another type than
+    the key says, or no longer name an address.
     """
-    source = source_of(folder, asset_types=frozenset(ASSET_TYPES) - LEFT_OUT)
     first, second = job("j1", "room1", "s1", 1, 30, "chat", "room-composite"), job("j2", "room1", "s2", 91, 99, "chat")
     third = job("j3", "room1", "s1", 2, 30, "transcript")
-    held, copied = "s3://vendor-held/acme/chat/1.csv", "s3://vendor-held/acme/chat/2.csv"
     track = f"room1/20260302/s1/p-s1/stream/{{}}-{epoch(1)}.webm"
-
-    def at_key(key: str) -> str:
-        return f"file://{folder}/{key}"
 
     def file(key: str, content: bytes, minute: int = 0) -> Part:
         return Part(files={key: (content, minute)})
 
-    def named(asset_id: str, asset_type: str, path: str, job: dict[str, Any] = first, **more: Any) -> Part:
-        record = asset(asset_id, job, asset_type, path if "://" in path or not path else at_key(path), 4, **more)
+    def named(asset_id: str, asset_type: str, key: str, job: dict[str, Any] = first, **more: Any) -> Part:
+        record = asset(asset_id, job, asset_type, f"file://{folder}/{key}", 4) | more
         return Part(records={"assets": [record]})
+
+    def held(asset_id: str, content: bytes, asset_type: str = "chat") -> Part:
+        record = asset(asset_id, second, asset_type, f"s3://vendor-held/acme/{asset_id}", len(content))
+        return Part(records={"assets": [record]}, held={asset_id: content})
 
     def met(*told: Any) -> Part:
         return Part(records={"sessions": [session(*told)]})
 
-    return source, {
+    return {
         # A chat that the vendor names, in two versions; before that it is in the time window of a session.
         "chat": file(chat_at("room1", 1), chat("first words")),
         "chat, corrected": file(chat_at("room1", 1), chat("corrected", "words"), 3),
@@ -230,7 +232,7 @@ def unfolding(folder: Path) -> tuple[Source, dict[str, Part]]:
         "j2 is done": Part(records={"recordings": [second]}),
         "j3": Part(records={"recordings": [third]}),
         # The key names one session, the vendor another.
-        "legacy": file(f"room1/20260302/s1/Rec-s1-{epoch(1)}.mp4", b"film"),
+        "legacy": Part(files={f"room1/20260302/s1/Rec-s1-{epoch(minutes)}.mp4": (b"film", 0) for minutes in (1, 2)}),
         "a-legacy": named("a-legacy", "room-composite-legacy", f"room1/20260302/s1/Rec-s1-{epoch(1)}.mp4", second),
         # Only the vendor says what these are; each in two versions.
         "film": file("films/1.mp4", b"film"),
@@ -245,8 +247,10 @@ def unfolding(folder: Path) -> tuple[Source, dict[str, Part]]:
             files={
                 "x/transcript/1.txt": (chat("a chat by what it holds"), 0),
                 f"room1/20260302/s1/p-s1/stream/whole-{epoch(1)}.mp4": (b"film", 0),
+                "x/5.json": (TRANSCRIPT, 0),
             }
         ),
+        "a-chat that is none": named("a-chat that is none", "chat", "x/5.json"),
         "otherwise, corrected": file("x/transcript/1.txt", chat("a chat", "by what it holds"), 5),
         "a-chat otherwise": named("a-chat otherwise", "chat", "x/transcript/1.txt"),
         "a-stream otherwise": named(
@@ -258,16 +262,25 @@ def unfolding(folder: Path) -> tuple[Source, dict[str, Part]]:
             files={
                 track.format(1): (b"track", 0),
                 track.format(2): (b"track", 0),
+                track.format(3): (b"track", 0),
                 "x/3.json": (b'{"sections": []}', 0),
                 "x/4.json": (TRANSCRIPT, 0),
+                "x/6.json": (b'{"sections": [], "words": [], "sentences": []}', 0),
                 "films/3.mp4": (b"film", 0),
+                "films/6.mp4": (b"film", -24 * 60),
+                chat_at("room1", 23).replace("20260302", "20260301"): (chat("too old"), 0),
+                chat_at("room1", 24).replace("20260302", "20260301"): (chat("too old and unnamed"), 0),
             }
         ),
         "left out, again": Part(files={track.format(1): (b"track, cut", 5), "films/3.mp4": (b"film, cut", 5)}),
         "a-track": named("a-track", "track", track.format(1)),
         "a-composite left out": named("a-composite left out", "room-composite", track.format(2)),
         "a-summary left out": named("a-summary left out", "summary", "x/4.json"),
+        "a-transcript not left out": named("a-transcript not left out", "transcript", "x/6.json"),
         "a-track left out": named("a-track left out", "track", "films/3.mp4"),
+        "a-film too old": named("a-film too old", "room-composite", "films/6.mp4"),
+        "a-chat too old": named("a-chat too old", "chat", chat_at("room1", 23).replace("20260302", "20260301")),
+        "a-summary held": held("a-summary held", b'{"sections": []}', "summary"),
         # Two records name one address; a record moves from one address to another.
         "moved": Part(
             files={
@@ -285,11 +298,10 @@ def unfolding(folder: Path) -> tuple[Source, dict[str, Part]]:
         "a-moving film": named("a-moving film", "room-composite", "films/4.mp4"),
         "a-moved film": named("a-moving film", "room-composite", "films/5.mp4"),
         # The vendor holds two texts; one of them is in the bucket, too.
-        "a-held is made": named("a-held", "chat", "", second, status="processing", size=0),
-        "a-held": named("a-held", "chat", held, second),
-        "a-copied": named("a-copied", "chat", copied, second),
+        "a-held is made": named("a-held", "chat", "", second, status="processing", path="", size=0),
+        "a-held": held("a-held", chat("held")),
+        "a-copied": held("a-copied", chat("held and copied")),
         "copy": file(chat_at("room1", 96), chat("held and copied")),
-        "held": Part(held={"a-held": chat("held"), "a-copied": chat("held and copied")}),
         # What cannot be read, for a while or for good.
         "bad": Part(files={chat_at("room1", 3): (b"\0", 0), chat_at("room1", 4): (b"\0", 0)}),
         "bad, mended": file(chat_at("room1", 3), chat("mended"), 6),
@@ -309,3 +321,14 @@ def opened(acme: Workspace, endpoint: str) -> Iterator[HeldAssets]:
     now: dict[str, Any] = {"sleep": slept.append, "clock": lambda: time.time() + sum(slept)}
     with Api(endpoint, Keys(acme.access_key, acme.secret), **now) as api:
         yield HeldAssets(acme.url, api)
+
+
+def event(type_: str, minutes: float, **data: Any) -> dict[str, Any]:
+    """The body of a webhook about what happened then; told again, it is the same event."""
+    told = {"version": "2.0", "account_id": "c", "timestamp": at(minutes), "type": type_, "data": data}
+    return told | {"id": str(uuid5(NAMESPACE_URL, json.dumps(told, sort_keys=True)))}
+
+
+def heard(source: Source, bodies: Iterable[dict[str, Any]]) -> list[Heard]:
+    """These webhooks, understood."""
+    return [Heard(source, *webhooks.event(body), START + timedelta(days=1)) for body in bodies]

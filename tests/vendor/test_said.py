@@ -25,9 +25,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "bucket"
 
 
-def named(warehouse: Warehouse, folder: Path, key: str, asset_type: str = "chat") -> Told:
+def named(warehouse: Warehouse, folder: Path, key: str, asset_type: str = "chat", asset_id: str = "a1") -> Told:
     """Have the vendor name the object under this key."""
-    asset = records.asset(story.asset("a1", JOB, asset_type, f"file://{folder / key}", 9))
+    asset = records.asset(story.asset(asset_id, JOB, asset_type, f"file://{folder / key}", 9))
     with warehouse.begin() as tx:
         return tell(tx, warehouse, story.source_of_workspace(story.workspace()), [asset], now=NOW)
 
@@ -56,7 +56,7 @@ def test_of_several_versions_that_only_the_vendor_names_the_newest_is_read(ready
 def test_what_was_named_before_it_was_listed_counts_as_what_it_is(ready: Warehouse, folder: Path) -> None:
     named(ready, folder, "x/one.bin")
     assert noted(ready, folder, "x/one.bin", 1) == {"seen": 1}
-    named(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", "track")
+    named(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", "track", "a2")
     assert noted(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", 1) == {"seen": 1}
     assert dispositions(ready) == [("seen", "chat"), ("seen", "track")]
 
@@ -83,10 +83,25 @@ def test_the_vendor_may_call_it_something_else_later(loaded: Warehouse, folder: 
     assert ask(loaded, "SELECT asset_type, session_id FROM object_assets") == [("track", "s1")]
 
 
-def test_what_the_settings_leave_out_stays_out(ready: Warehouse, folder: Path) -> None:
+def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Warehouse, folder: Path) -> None:
     source = source_of(folder, asset_types=("transcript",))
+    stores = {source.name: store_of(source)}
+    put(folder, "x/one.bin", chat("hello"))
+    assert dict(pipeline.collect(ready, source, stores[source.name]).new) == {"ignored": 1}
+    assert named(ready, folder, "x/one.bin").woken == 1
+    [done] = pipeline.load(ready, [source], stores)
+    assert dict(done.objects) == {"ignored": 1}
+    assert dispositions(ready) == [("ignored", "chat")]
+    assert named(ready, folder, "x/one.bin").woken == 0
+
+
+def test_the_vendor_may_call_something_wanted_what_the_settings_left_out(ready: Warehouse, folder: Path) -> None:
+    source = source_of(folder, asset_types=("track",))
+    stores = {source.name: store_of(source)}
     key = "chat/room1/20260302/Rec-room1-1772445600000.csv"
     put(folder, key, chat("hello"))
-    assert dict(pipeline.collect(ready, source, store_of(source)).new) == {"ignored": 1}
-    assert named(ready, folder, key, "transcript").woken == 0
-    assert dispositions(ready) == [("ignored", None)]
+    assert dict(pipeline.collect(ready, source, stores[source.name]).new) == {"ignored": 1}
+    assert named(ready, folder, key, "track").woken == 1
+    [done] = pipeline.load(ready, [source], stores)
+    assert dict(done.objects) == {"loaded": 1}
+    assert dispositions(ready) == [("loaded", "track")]

@@ -28,8 +28,8 @@ TASKS = 8
 
 
 def source_names() -> list[str]:
-    """Name the sources of the settings."""
-    return [source.name for source in settings.from_environment().sources]
+    """Name the sources of the settings that can be looked into."""
+    return [source.name for source in settings.from_environment().sources if source.api]
 
 
 def collect_source(name: str) -> dict[str, int]:
@@ -78,14 +78,15 @@ def react(run_id: str) -> dict[str, int]:
     Raises QueueError when at the end a queue, or an object that it names, could not be read: its messages wait there.
     """
     given = settings.from_environment()
-    warehouse, sources = _open()
+    warehouse, _ = _open()
+    sources = given.sources
     opened = [bells.open_bell(given, name, queue_access) for name in settings.queue_names(given)]
     counts: Counter[str] = Counter()
     problems: set[str] = set()
     done = listen(
         warehouse,
         sources,
-        _stores([source for source in sources if source.api]),
+        _stores(sources),
         opened,
         quiet_s=QUIET_S,
         most_s=MOST_S,
@@ -128,8 +129,9 @@ def _open(names: Sequence[str] = ()) -> tuple[Warehouse, tuple[Source, ...]]:
     given = settings.from_environment()
     warehouse = open_warehouse(given)
     require_current(warehouse)
-    return warehouse, given.select(names)
+    return warehouse, tuple(source for source in given.select(names) if source.api)
 
 
 def _stores(sources: Sequence[Source]) -> dict[str, Store]:
-    return {source.name: open_store(source.url, access(source)) for source in sources}
+    """Open what can be read: a workspace of which there are only webhooks cannot."""
+    return {source.name: open_store(source.url, access(source)) for source in sources if source.api}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, text
+from sqlalchemy import Connection, RowMapping, Text, bindparam, text
 
 from roomledger.ledger.order import locked
 from roomledger.model import Observation
@@ -160,4 +160,4 @@ def waiting(tx: Connection, sources: Sequence[str], now: datetime) -> int:
 
 
 def _with_sources(query: str) -> Any:
-    return text(query).bindparams(bindparam("sources", expanding=True))
+    return text(query).bindparams(bindparam("sources", expanding=True, type_=Text))

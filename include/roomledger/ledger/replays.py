@@ -55,14 +55,21 @@ def requeue(
 
 
 def wake(
-    tx: Connection, warehouse: Warehouse, objects: str, given: Mapping[str, Any] | None = None, *, now: datetime
+    tx: Connection,
+    warehouse: Warehouse,
+    objects: str,
+    given: Mapping[str, Any] | None = None,
+    *,
+    now: datetime,
+    unnamed: str = "SELECT object_id FROM placed WHERE named_type IS NULL AND from_named_type IS NOT NULL",
 ) -> list[str]:
-    """Have these objects read as what the vendor says they are, where that is not what they were taken for.
+    """Have these objects read as what the vendor says they are now, where that is not what they were taken for.
 
-    `objects` is a SELECT of object ids, `given` its parameters. What the settings leave out stays out, and of several
-    unread versions the newest alone is read. Gives the ids of those that were to be read otherwise.
+    `objects` is a SELECT of object ids, `given` its parameters; of those in `unnamed` the vendor says nothing any more,
+    so that their keys tell again. They were placed in this transaction. Of several unread versions the newest alone is
+    read. Gives the ids of those that were to be read otherwise.
     """
-    rows = locked(f"{_MISTAKEN} AND object_id IN ({objects})", warehouse.lock)
+    rows = locked(f"{_MISTAKEN.format(unnamed=unnamed)} AND object_id IN ({objects})", warehouse.lock)
     woken = list(tx.execute(text(_WAKE.format(rows=rows)), {**(given or {}), "now": now}).scalars())
     if woken:
         give_way(tx, warehouse, f"SELECT uri FROM object_ledger WHERE object_id IN ({objects})", given)
@@ -70,15 +77,14 @@ def wake(
 
 
 _MISTAKEN = """
-    named_type IS NOT NULL AND asset_type IS DISTINCT FROM named_type
+    ((named_type IS NOT NULL AND asset_type IS DISTINCT FROM named_type) OR object_id IN ({unnamed}))
     AND (disposition IN ('seen', 'loaded', 'refused', 'unchanged')
-         OR (disposition = 'ignored' AND reason <> 'folder_marker' AND reason NOT LIKE 'excluded_by_source%'
-             AND reason NOT LIKE 'before_not_before%'))
+         OR (disposition = 'ignored' AND reason <> 'folder_marker'))
 """
 
 _WAKE = """
 UPDATE object_ledger
-SET disposition = 'seen', asset_type = named_type, attempts = 0, retry_at = NULL,
+SET disposition = 'seen', asset_type = COALESCE(named_type, 'unknown'), attempts = 0, retry_at = NULL,
     replay_requested_at = CASE WHEN disposition = 'seen' THEN replay_requested_at
                                ELSE CAST(:now AS TIMESTAMP WITH TIME ZONE) END,
     reason = 'named: the vendor says what it is; waits to be read'

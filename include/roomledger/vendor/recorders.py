@@ -1,7 +1,7 @@
 """Which job of the API a recorder is that webhooks tell of.
 
 Nothing says that the ids of webhooks are those of the API (vendor documentation): a recorder is the job of the same id,
-or the job that names the same object.
+else the job that names the same object.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ FROM (
     WITH ours AS (
         SELECT customer, recorder_id, job_id FROM event_recordings WHERE recorder_id IN ({recorders})
     )
-    SELECT recorder_id AS found_recorder_id, min(found) AS found_job_id
+    SELECT recorder_id AS found_recorder_id, COALESCE(min(same_id), min(same_object)) AS found_job_id
     FROM (
-        SELECT recorder_id, CAST(NULL AS TEXT) AS found FROM ours
+        SELECT ours.recorder_id, said.job_id AS same_id, CAST(NULL AS TEXT) AS same_object
+        FROM ours LEFT JOIN job_records AS said ON said.job_id = ours.job_id AND said.customer = ours.customer
         UNION ALL
-        SELECT ours.recorder_id, said.job_id
-        FROM ours JOIN job_records AS said ON said.job_id = ours.job_id AND said.customer = ours.customer
-        UNION ALL
-        SELECT ours.recorder_id, said.job_id
+        SELECT ours.recorder_id, CAST(NULL AS TEXT), said.job_id
         FROM ours
         JOIN event_assets AS named ON named.recorder_id = ours.recorder_id AND named.customer = ours.customer
         JOIN asset_records AS said ON said.uri = named.uri AND said.customer = named.customer

@@ -65,7 +65,9 @@ class PostgresWarehouse:
         """Copy the rows into a temporary table by `COPY`."""
         schema, batches = _batches(rows)
         columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in schema)
-        tx.exec_driver_sql(f"CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DROP")
+        tx.exec_driver_sql(
+            f"DROP TABLE IF EXISTS pg_temp.{name}; CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DROP"
+        )
         driver: Any = tx.connection.driver_connection
         with driver.cursor() as cursor:
             with cursor.copy(f"COPY {name} FROM STDIN (FORMAT csv)") as copy:

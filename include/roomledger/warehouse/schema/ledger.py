@@ -38,7 +38,11 @@ object_ledger = Table(
     column("content_tag", Text(), "Fingerprint by the store (S3 ETag, GCS MD5)."),
     column("modified_at", Timestamp, "When the store says this version was written.", null=False),
     column("size_bytes", BigInteger(), "Size in bytes as the witness said.", null=False),
-    column("asset_type", Text(), "Type of asset; unknown until the content is read; null when ignored."),
+    column(
+        "asset_type",
+        Text(),
+        "Type of asset; unknown until the content is read; null when ignored, unless the vendor named it.",
+    ),
     column("disposition", Text(), "; ".join(f"{k}: {v}" for k, v in DISPOSITIONS.items()) + ".", null=False),
     column("reason", Text(), "Why it is so, in one sentence that opens with a stable code.", null=False),
     column("attempts", Integer(), "Times it was claimed since it was last put in the queue.", null=False),

@@ -16,31 +16,45 @@ WITH candidates AS NOT MATERIALIZED (
 ), told AS NOT MATERIALIZED (
     -- Of several events that name one asset: one that says it is done, of those the last.
     SELECT *, CASE status WHEN 'completed' THEN 2 WHEN 'failed' THEN 1 ELSE 0 END AS weight,
-           COALESCE(occurred_at, taken_in_at) AS heard_at
+           CASE WHEN uri IS NULL THEN 0 ELSE 1 END AS has_place,
+           COALESCE(occurred_at, CAST('-infinity' AS TIMESTAMP WITH TIME ZONE)) AS happened_at
     FROM event_assets
 ), heard AS NOT MATERIALIZED (
     SELECT * FROM told
     WHERE uri IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM told AS better
         WHERE better.uri = told.uri AND better.customer = told.customer
-          AND (better.weight, better.heard_at, better.event_id, better.ordinal)
-              > (told.weight, told.heard_at, told.event_id, told.ordinal)
+          AND (better.weight, better.happened_at, better.event_id, better.ordinal, better.source)
+              > (told.weight, told.happened_at, told.event_id, told.ordinal, told.source)
     )
-), unplaced AS NOT MATERIALIZED (
+), heard_by_id AS NOT MATERIALIZED (
     SELECT * FROM told
-    WHERE uri IS NULL AND asset_id IS NOT NULL AND NOT EXISTS (
+    WHERE asset_id IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM told AS better
         WHERE better.asset_id = told.asset_id AND better.customer = told.customer
-          AND (CASE WHEN better.uri IS NULL THEN 0 ELSE 1 END, better.weight, better.heard_at, better.event_id,
-               better.ordinal)
-              > (0, told.weight, told.heard_at, told.event_id, told.ordinal)
+          AND (better.has_place, better.weight, better.happened_at, better.event_id, better.ordinal, better.source)
+              > (told.has_place, told.weight, told.happened_at, told.event_id, told.ordinal, told.source)
     )
+), said AS NOT MATERIALIZED (
+    -- An asset has an id before it has a place: the event that it was made may come before the API is asked again.
+    SELECT named.*, named.uri AS place, heard.status AS heard_status, heard.recording_id,
+           heard.error_type, heard.error_message, heard.taken_in_at
+    FROM asset_records AS named
+    LEFT JOIN heard ON heard.uri = named.uri AND heard.customer = named.customer
+    WHERE named.uri IS NOT NULL
+    UNION ALL
+    SELECT named.*, heard.uri, heard.status, heard.recording_id,
+           heard.error_type, heard.error_message, heard.taken_in_at
+    FROM asset_records AS named
+    LEFT JOIN heard_by_id AS heard ON heard.asset_id = named.asset_id AND heard.customer = named.customer
+    WHERE named.uri IS NULL
 )
 SELECT
     current.customer, current.source, current.room_id, current.session_id, current.session_evidence,
     current.object_id, CAST(0 AS BIGINT) AS ordinal, current.load_id,
     current.asset_type, said.raw_type, current.uri,
-    COALESCE(said.status, 'completed') AS status,
+    COALESCE(CASE WHEN said.status IN ('completed', 'failed') THEN said.status END,
+             heard.status, said.status, 'completed') AS status,
     current.size_bytes, COALESCE(said.size_bytes, heard.size_bytes) AS vendor_size_bytes,
     current.size_bytes - COALESCE(said.size_bytes, heard.size_bytes) AS size_difference_bytes,
     COALESCE(said.duration_s, heard.duration_s) AS duration_s,
@@ -55,7 +69,9 @@ SELECT
     COALESCE(said.layer, heard.layer, held.layer) AS layer, COALESCE(said.num_layers, heard.num_layers) AS num_layers,
     COALESCE(said.output_mode, heard.output_mode, held.output_mode) AS output_mode,
     said.metadata, COALESCE(said.thumbnails, heard.thumbnails) AS thumbnails,
-    CAST(NULL AS TEXT) AS error_type, CAST(NULL AS TEXT) AS error_message, current.disposition,
+    CASE WHEN said.status IS DISTINCT FROM 'completed' THEN heard.error_type END AS error_type,
+    CASE WHEN said.status IS DISTINCT FROM 'completed' THEN heard.error_message END AS error_message,
+    current.disposition,
     LEAST(current.first_seen_at, said.first_seen_at, heard.taken_in_at) AS first_seen_at,
     CASE LEAST(current.first_seen_at, said.first_seen_at, heard.taken_in_at)
          WHEN current.first_seen_at THEN current.first_seen_by
@@ -69,20 +85,21 @@ SELECT
     said.customer, said.source, said.room_id, said.session_id,
     CASE WHEN said.session_id IS NULL THEN 'none' ELSE 'asset_record' END,
     CAST(NULL AS TEXT), CAST(0 AS BIGINT), CAST(NULL AS TEXT),
-    said.asset_type, said.raw_type, said.uri, said.status,
+    said.asset_type, said.raw_type, said.place,
+    COALESCE(CASE WHEN said.status IN ('completed', 'failed') THEN said.status END, said.heard_status, said.status),
     said.size_bytes, said.size_bytes, CAST(NULL AS BIGINT),
     said.duration_s, said.created_at,
-    said.asset_id, said.job_id, heard.recording_id,
+    said.asset_id, said.job_id, said.recording_id,
     said.peer_id, said.user_id, said.stream_id, said.stream_type, said.track_id, said.track_type,
     said.width, said.height, said.layer, said.num_layers, said.output_mode,
     said.metadata, said.thumbnails,
-    CASE WHEN said.status = 'failed' THEN heard.error_type END,
-    CASE WHEN said.status = 'failed' THEN heard.error_message END, CAST(NULL AS TEXT),
-    LEAST(said.first_seen_at, heard.taken_in_at),
-    CASE WHEN heard.taken_in_at < said.first_seen_at THEN 'webhook' ELSE said.first_seen_by END
-FROM asset_records AS said
-LEFT JOIN heard ON heard.uri = said.uri AND heard.customer = said.customer
-WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = said.uri AND current.asset_id = said.asset_id)
+    CASE WHEN said.status IS DISTINCT FROM 'completed' THEN said.error_type END,
+    CASE WHEN said.status IS DISTINCT FROM 'completed' THEN said.error_message END,
+    CAST(NULL AS TEXT),
+    LEAST(said.first_seen_at, said.taken_in_at),
+    CASE WHEN said.taken_in_at < said.first_seen_at THEN 'webhook' ELSE said.first_seen_by END
+FROM said
+WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = said.place AND current.asset_id = said.asset_id)
 UNION ALL
 SELECT
     heard.customer, heard.source, heard.room_id, heard.session_id,
@@ -96,9 +113,9 @@ SELECT
     heard.width, heard.height, heard.layer, heard.num_layers, heard.output_mode,
     NULL, heard.thumbnails, heard.error_type, heard.error_message, CAST(NULL AS TEXT),
     heard.taken_in_at, 'webhook'
-FROM (SELECT * FROM heard UNION ALL SELECT * FROM unplaced) AS heard
+FROM (SELECT * FROM heard UNION ALL SELECT * FROM heard_by_id WHERE uri IS NULL) AS heard
 WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = heard.uri AND current.customer = heard.customer)
+  AND NOT EXISTS (SELECT 1 FROM asset_records AS said WHERE said.uri = heard.uri AND said.customer = heard.customer)
   AND NOT EXISTS (
-      SELECT 1 FROM asset_records AS said
-      WHERE said.customer = heard.customer AND (said.uri = heard.uri OR said.asset_id = heard.asset_id)
+      SELECT 1 FROM asset_records AS said WHERE said.asset_id = heard.asset_id AND said.customer = heard.customer
   )

@@ -302,6 +302,14 @@ def upgrade() -> None:
     )
     op.alter_column(
         "object_ledger",
+        "asset_type",
+        existing_type=sa.TEXT(),
+        comment="Type of asset; unknown until the content is read; null when ignored, unless the vendor named it.",
+        existing_comment="Type of asset; unknown until the content is read; null when ignored.",
+        existing_nullable=True,
+    )
+    op.alter_column(
+        "object_ledger",
         "first_seen_by",
         existing_type=sa.TEXT(),
         comment="Witness that observed it first: listing, s3_event, gcs_event, webhook or api.",

@@ -1,0 +1,118 @@
+"""Which sources ring in which queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from roomledger.cloud import CannotRing, Ring, aws, aws_policies, google
+from roomledger.cloud.aws import Via
+from roomledger.cloud.choice import choose
+from roomledger.settings import Settings, SettingsError
+
+Read = Callable[[str], Settings]
+SOURCES = (
+    '[[source]]\nname = "eu"\ncustomer = "A"\nurl = "s3://b/live/eu"\n'
+    '[[source]]\nname = "us"\ncustomer = "A"\nurl = "s3://b/live/us"\n'
+    '[[source]]\nname = "far"\ncustomer = "A"\nurl = "s3://c"\nregion = "eu-west-1"\n'
+    '[[source]]\nname = "goo"\ncustomer = "A"\nurl = "gs://b"\n'
+    '[[source]]\nname = "here"\ncustomer = "A"\nurl = "file:///tmp/x"\n'
+)
+
+
+def queue(name: str, url: str) -> str:
+    return f'[[queue]]\nname = "{name}"\nurl = "{url}"\n'
+
+
+def test_sources_and_their_queue(read: Read) -> None:
+    given = SOURCES + queue("q", "sqs://events") + queue("p", "pubsub://p-1/s-1")
+    choice = choose(read(given), ["eu", "eu"], scheme="s3")
+    assert choice.rings == (Ring("eu", "b", "live/eu/"),)
+    assert choice.neighbours == ("us",)
+    assert choice.queue
+    assert choice.queue.name == "q"
+    assert aws.names(choice, Via.SQS, None)[0] == "events"
+    found = choose(read(given), ["goo"], scheme="gs")
+    assert found.rings == (Ring("goo", "b", ""),)
+    assert google.bell_of(found, project=None, topic=None, reader=None).subscription_path == (
+        "projects/p-1/subscriptions/s-1"
+    )
+    assert choose(read(SOURCES), ["eu"], scheme="s3").queue is None
+    several = SOURCES + queue("q", "sqs://events") + queue("r", "sqs://others")
+    assert choose(read(several), ["eu"], scheme="s3", queue="r").queue == read(several).queues[1]
+
+
+@pytest.mark.parametrize(
+    ("names", "scheme", "name", "tables", "said"),
+    [
+        (["goo"], "s3", None, "", "use roomledger bell gcs goo"),
+        (["eu"], "gs", None, "", "use roomledger bell s3 eu"),
+        (["here"], "s3", None, "", "it rings no bell"),
+        (["eu", "far"], "s3", None, "", "differ in their region"),
+        (["eu"], "s3", None, queue("q", "sqs://1") + queue("r", "sqs://2"), "choose with --queue q or r"),
+        (["eu"], "s3", "x", queue("q", "sqs://1") + queue("p", "pubsub://p-1/s-1"), "they have q"),
+        (["eu"], "s3", "x", "", r"write a \[\[queue\]\] with name and url"),
+    ],
+)
+def test_what_cannot_ring(read: Read, names: list[str], scheme: str, name: str | None, tables: str, said: str) -> None:
+    with pytest.raises(CannotRing, match=said):
+        choose(read(SOURCES + tables), names, scheme=scheme, queue=name)
+
+
+def test_an_unknown_source_is_told_as_everywhere(read: Read) -> None:
+    with pytest.raises(SettingsError, match="no source is called nobody"):
+        choose(read(SOURCES), ["nobody"], scheme="s3")
+
+
+@pytest.mark.parametrize(
+    ("source", "url", "via", "topic", "said"),
+    [
+        ("a", "sqs://q.fifo", Via.SQS, None, "FIFO"),
+        ("a" * 70, None, Via.SQS, None, "cannot be the name of a queue"),
+        ("a" * 60, None, Via.EVENTBRIDGE, None, "cannot be the name of a rule"),
+        ("a", None, Via.SNS, "arn:aws:sns:x", "cannot be the name of a topic"),
+        ("a", None, Via.SQS, "t", "--topic goes with --via sns"),
+    ],
+)
+def test_names_that_aws_does_not_take(
+    read: Read, source: str, url: str | None, via: Via, topic: str | None, said: str
+) -> None:
+    tables = f'[[source]]\nname = "{source}"\ncustomer = "A"\nurl = "s3://b"\n' + (queue("q", url) if url else "")
+    with pytest.raises(CannotRing, match=said):
+        aws.names(choose(read(tables), [source], scheme="s3"), via, topic)
+
+
+def test_projects_and_readers_of_google(read: Read) -> None:
+    choice = choose(read(SOURCES + queue("p", "pubsub://p-1/s-1")), ["goo"], scheme="gs")
+    with pytest.raises(CannotRing, match="lies in project p-1"):
+        google.bell_of(choice, project="p-2", topic=None, reader=None)
+    with pytest.raises(CannotRing, match="serviceAccount:me@x"):
+        google.bell_of(choice, project=None, topic=None, reader="me@x")
+    unknown = choose(read(SOURCES), ["goo"], scheme="gs")
+    with pytest.raises(CannotRing, match="give --project"):
+        google.bell_of(unknown, project=None, topic=None, reader=None)
+    assert (
+        google.bell_of(unknown, project="p-1", topic=None, reader=None).topic_path
+        == "projects/p-1/topics/roomledger-goo"
+    )
+
+
+def test_statements_of_two_sources_never_take_each_others_place(read: Read) -> None:
+    names = ["a-b", "a_b", "ab", "ahb"]
+    tables = "".join(
+        f'[[source]]\nname = "{n}"\ncustomer = "A"\nurl = "s3://bucket-{i}"\n' for i, n in enumerate(names)
+    )
+    choice = choose(read(tables), names, scheme="s3")
+    bell = aws.bell_of(choice, Via.SQS, None, account="123456789012", region="us-east-1")
+    sids = [statement["Sid"] for statement in aws_policies.queue_policy(bell)["Statement"]]
+    assert len(set(sids)) == 4
+    assert all(sid.isalnum() for sid in sids)
+
+
+def test_a_star_in_a_prefix_is_no_wildcard_to_iam(read: Read) -> None:
+    tables = '[[source]]\nname = "a"\ncustomer = "A"\nurl = "s3://b/a*b$"\n'
+    choice = choose(read(tables), ["a"], scheme="s3")
+    bell = aws.bell_of(choice, Via.SQS, None, account="123456789012", region="us-east-1")
+    objects = aws_policies.reader_policy(bell)["Statement"][1]
+    assert objects["Resource"] == "arn:aws:s3:::b/a${*}b${$}/*"

@@ -1,0 +1,96 @@
+"""What stands in a bucket beside our notification stays, or is told to be in the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from roomledger.cloud import CannotRing
+from roomledger.cloud.notifications import merge
+
+QUEUE = "arn:aws:sqs:us-east-1:123456789012:events"
+OTHER = "arn:aws:sqs:us-east-1:123456789012:other"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:uploads"
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:resize"
+OURS = frozenset({"roomledger-acme"})
+BOTH = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+KINDS = {"sqs": ("Queue", "QueueArn"), "sns": ("Topic", "TopicArn"), "lambda": ("LambdaFunction", "LambdaFunctionArn")}
+
+
+def entry(id: str, arn: str, events: list[str], **filters: str) -> dict[str, Any]:
+    """A configuration with one entry, its filter as S3 gives it back."""
+    kind, key = KINDS[arn.split(":")[2]]
+    one: dict[str, Any] = {"Id": id, key: arn, "Events": events}
+    if filters:
+        rules = [{"Name": name.title(), "Value": value} for name, value in filters.items()]
+        one["Filter"] = {"Key": {"FilterRules": rules}}
+    return {f"{kind}Configurations": [one]}
+
+
+WANTED = entry("roomledger-acme", QUEUE, BOTH, prefix="live/eu/")
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        entry("resize", FUNCTION, ["s3:ObjectCreated:*"], prefix="live/europe/"),
+        entry("resize", FUNCTION, ["s3:ObjectCreated:Put"], prefix="uploads/", suffix=".png"),
+        entry("tags", OTHER, ["s3:ObjectTagging:*"]),
+        entry("gone", TOPIC, ["s3:ObjectRestore:Completed", "s3:ReducedRedundancyLostObject"], prefix="live/eu/"),
+        {"EventBridgeConfiguration": {}},
+    ],
+)
+def test_what_is_not_in_the_way_stays(theirs: dict[str, Any]) -> None:
+    merged, (step,) = merge("bucket", theirs | {"ResponseMetadata": {}}, WANTED, OURS)
+    assert step.changed
+    queues = theirs.get("QueueConfigurations", []) + WANTED["QueueConfigurations"]
+    assert merged == theirs | {"QueueConfigurations": queues}
+    again, steps = merge("bucket", merged, WANTED, OURS)
+    assert (again, [step.changed for step in steps]) == (merged, [False])
+
+
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [
+        (entry("all", OTHER, ["s3:ObjectCreated:*"]), "notification all (s3:ObjectCreated:* of all keys to " + OTHER),
+        (entry("put", FUNCTION, ["s3:ObjectCreated:Put"], prefix="live/"), "keys live/…"),
+        (entry("in", OTHER, ["s3:ObjectRemoved:Delete"], prefix="live/eu/chat/"), "keys live/eu/chat/…"),
+        (entry("csv", OTHER, ["s3:ObjectCreated:*"], suffix=".csv"), "keys ….csv"),
+        (entry("fan", TOPIC, ["s3:ObjectCreated:*"]), "--via sns --topic uploads"),
+        # The same queue, but not all of what is wanted: S3 refuses that too.
+        (entry("half", QUEUE, ["s3:ObjectCreated:*"], prefix="live/eu/"), "notification half"),
+        (entry("some", QUEUE, BOTH, suffix=".csv"), "notification some"),
+    ],
+)
+def test_what_takes_the_same_events_is_in_the_way(theirs: dict[str, Any], said: str) -> None:
+    with pytest.raises(CannotRing) as refused:
+        merge("bucket", theirs, WANTED, OURS)
+    assert said in str(refused.value)
+    assert "--via eventbridge" in str(refused.value)
+    assert ("--topic" in str(refused.value)) == ("TopicConfigurations" in theirs)
+
+
+def test_it_rings_already_by_a_wider_notification_to_the_same_place() -> None:
+    theirs = entry("by-hand", QUEUE, [*BOTH, "s3:ObjectTagging:*"], prefix="live/")
+    merged, (step,) = merge("bucket", theirs, WANTED, OURS)
+    assert (merged, step.changed) == (theirs, False)
+    assert "by-hand" in step.sentence
+
+
+def test_our_own_is_replaced_wherever_it_rang_and_the_change_is_told() -> None:
+    before = entry("roomledger-acme", TOPIC, BOTH, prefix="old/")
+    merged, (step,) = merge("bucket", before, WANTED, OURS)
+    assert merged == WANTED
+    assert step.changed
+    assert f"instead of notification roomledger-acme ({', '.join(BOTH)} of keys old/… to {TOPIC})" in step.sentence
+
+
+def test_eventbridge_takes_the_place_of_our_notification_and_of_no_other() -> None:
+    theirs = entry("all", OTHER, ["s3:ObjectCreated:*"], prefix="uploads/")
+    before = {"QueueConfigurations": theirs["QueueConfigurations"] + WANTED["QueueConfigurations"]}
+    merged, steps = merge("bucket", before, {"EventBridgeConfiguration": {}}, OURS)
+    assert merged == theirs | {"EventBridgeConfiguration": {}}
+    assert [step.changed for step in steps] == [True, True]
+    again, steps = merge("bucket", merged, {"EventBridgeConfiguration": {}}, OURS)
+    assert (again, [step.changed for step in steps]) == (merged, [False])
