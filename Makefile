@@ -11,10 +11,10 @@ SOURCES := include dags plugins demo tests bench
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test thorough lint format large bench-webhooks requirements dictionary clean
+.PHONY: help install demo up test thorough lint format large bench-freshness bench-webhooks requirements dictionary clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 install: $(BIN)/.installed ## Make .venv with the pinned requirements
 
@@ -41,6 +41,9 @@ thorough: install ## Run them with those that take minutes and prove little more
 
 large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcript on both engines
 	@$(BIN)/python -m bench.large
+
+bench-freshness: install ## Measure how long new objects take until they are queryable, for each of the three doorbells
+	@$(BIN)/python -m bench.freshness
 
 bench-webhooks: install ## Measure the webhook endpoint at 100 requests a second
 	@$(BIN)/python -m bench.webhooks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag, get_current_context, task
 
-from roomledger.airflow.schedule import RETRIES, now_and_then, queues
+from roomledger.airflow.schedule import now_and_then, queues
 
 
 @dag(
@@ -13,7 +13,7 @@ from roomledger.airflow.schedule import RETRIES, now_and_then, queues
     catchup=False,
     max_active_runs=1,
     tags=["roomledger"],
-    default_args=RETRIES,
+    default_args={"retries": 0},  # a run that waits to be tried again would hold up those that ring after it
     doc_md="""
 Runs when something waits in a `[[queue]]` of `roomledger.toml` or in the inbox of webhooks: notes what the notices
 name, removes them, and loads what is new. It listens on until nothing has come for some seconds, five minutes at most,

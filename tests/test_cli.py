@@ -227,7 +227,7 @@ def test_an_audit_answers_as_csv_without_formulas_and_tells_what_is_missing(conf
     given = settings.read(config, {})
     with open_warehouse(given).begin() as tx:
         tx.exec_driver_sql(
-            "INSERT INTO recordings (customer, source, job_id, kind, status, planned_types, stopped_at, record,"
+            "INSERT INTO job_records (customer, source, job_id, kind, status, planned_types, stopped_at, record,"
             " record_sha256, first_seen_at, first_seen_by, read_at) VALUES ('Acme', 'talk', 'j', 'recording',"
             " 'completed', '[\"room-composite\"]', '2026-03-02 10:00:00+00', '{}', '', '2026-03-02 10:00:00+00', 'api',"
             " '2026-03-02 10:00:00+00')"

@@ -7,25 +7,65 @@ import random
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from demo.world import generate
 from roomledger import pipeline
-from roomledger.warehouse import Warehouse, migrate
-from roomledger.warehouse.duck import DuckWarehouse
-from tests.worlds import ask, change, contents, lay_out, source_of, store_of
+from roomledger.settings import Source
+from roomledger.warehouse import Warehouse
+from tests.worlds import Tables, ask, change, contents, lay_out, source_of, store_of
 
-CRASHES = 8
+DYING = """
+import os, signal, sys, threading
+from sqlalchemy import Engine, event
+from roomledger.cli import app
+
+left, seconds = int(sys.argv.pop(1)), float(sys.argv.pop(1))
+
+def count(*_):
+    global left
+    left -= 1
+    if left == 0:
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+event.listen(Engine, "before_cursor_execute", count)
+app()
+"""
+"""The command line, killed so many seconds after so many statements: on any machine in the midst of its work."""
 
 
-def test_runs_that_are_killed_leave_the_tables_of_a_run_that_was_not(ready: Warehouse, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
+    """A small world in folders."""
     world = generate(sessions=6)
-    lay_out(world.objects, tmp_path / "world")
-    sources = [
-        source_of(tmp_path / "world" / bucket.source, name=bucket.source, customer=bucket.customer)
-        for bucket in world.buckets
-    ]
+    folder = tmp_path_factory.mktemp("world")
+    lay_out(world.objects, folder)
+    return [source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in world.buckets]
+
+
+def run_to_the_end(warehouse: Warehouse, sources: list[Source]) -> Tables:
+    stores = {source.name: store_of(source) for source in sources}
+    for source in sources:
+        pipeline.collect(warehouse, source, stores[source.name])
+    list(pipeline.load(warehouse, sources, stores))
+    return contents(warehouse)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    sources: list[Source], ready_duckdb: Callable[[Path], Warehouse], tmp_path_factory: pytest.TempPathFactory
+) -> Tables:
+    """What a run leaves that nothing happened to."""
+    return run_to_the_end(ready_duckdb(tmp_path_factory.mktemp("undisturbed")), sources)
+
+
+@pytest.mark.parametrize("crashes", [6, pytest.param(30, marks=pytest.mark.slow)])
+def test_runs_that_are_killed_leave_the_tables_of_a_run_that_was_not(
+    ready: Warehouse, sources: list[Source], undisturbed: Tables, crashes: int, tmp_path: Path
+) -> None:
     config = tmp_path / "roomledger.toml"
     config.write_text(
         f'[warehouse]\nurl = "{ready.url}"\n'
@@ -33,27 +73,20 @@ def test_runs_that_are_killed_leave_the_tables_of_a_run_that_was_not(ready: Ware
     )
     chance = random.Random(7)
     killed = 0
-    for _ in range(CRASHES):
-        run = subprocess.Popen(
-            [sys.executable, "-c", "from roomledger.cli import app; app()", "run", "--batch", "5"],
+    for _ in range(crashes):
+        statements, seconds = chance.randint(1, 300), chance.uniform(0, 0.03)
+        run = subprocess.run(
+            [sys.executable, "-c", DYING, str(statements), str(seconds), "run", "--batch", "5"],
             env=os.environ | {"ROOMLEDGER_CONFIG": str(config)},
             stdout=subprocess.DEVNULL,
-            start_new_session=True,
+            check=False,
         )
-        time.sleep(chance.uniform(1.0, 3.0))
-        os.killpg(run.pid, signal.SIGKILL)
-        killed += run.wait() == -signal.SIGKILL
+        killed += run.returncode == -signal.SIGKILL
         # What five minutes would do: the claims of the dead come free.
         change(ready, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
     assert killed, "every run was done before it could be killed"
+    assert ask(ready, "SELECT count(*) FROM loads") > [(0,)], "every run was killed before it could load"
 
-    undisturbed = DuckWarehouse(f"duckdb:///{tmp_path}/undisturbed.duckdb")
-    migrate.upgrade(undisturbed)
-    for warehouse in (ready, undisturbed):
-        stores = {source.name: store_of(source) for source in sources}
-        for source in sources:
-            pipeline.collect(warehouse, source, stores[source.name])
-        list(pipeline.load(warehouse, sources, stores))
-    assert contents(ready) == contents(undisturbed)
+    assert run_to_the_end(ready, sources) == undisturbed
     unbalanced = "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')"
     assert ask(ready, unbalanced) == [(0,)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,8 @@ from roomledger.formats import PARSERS
 from roomledger.model import ASSET_TYPES, Asset, BatchRefused, ChatMessage, Observation, Record, Refusal
 from roomledger.settings import Source
 from roomledger.stores import Store, StoreError
-from roomledger.warehouse import Warehouse, migrate
-from roomledger.warehouse.duck import DuckWarehouse
-from tests.worlds import ask, change, chat, chat_key, contents, lay_out, put, source_of, store_of
+from roomledger.warehouse import Warehouse
+from tests.worlds import ask, change, chat, chat_key, contents, empty, lay_out, put, source_of, store_of
 
 
 def collect(warehouse: Warehouse, source: Source) -> pipeline.Collected:
@@ -60,11 +60,12 @@ def world_sources(world: World, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 @pytest.fixture(scope="module")
 def plainly_loaded(
-    world_sources: tuple[Source, ...], tmp_path_factory: pytest.TempPathFactory
+    world_sources: tuple[Source, ...],
+    ready_duckdb: Callable[[Path], Warehouse],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[tuple[object, ...]]]:
     """What the warehouse holds after one undisturbed run over the world."""
-    warehouse = DuckWarehouse(f"duckdb:///{tmp_path_factory.mktemp('plain')}/plain.duckdb")
-    migrate.upgrade(warehouse)
+    warehouse = ready_duckdb(tmp_path_factory.mktemp("plain"))
     for source in world_sources:
         collect(warehouse, source)
     load(warehouse, *world_sources)
@@ -79,18 +80,25 @@ def test_the_world_is_loaded_as_its_generator_knows(
     assert len(plainly_loaded["refusals"]) == sum(expected.refusals.values())
 
 
-@pytest.mark.parametrize("batch", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param([(25, 1), (75, 7), (150, 1000)], id="mixed"),
+        *(pytest.param([(150, batch)], id=f"by {batch}", marks=pytest.mark.slow) for batch in (1, 7, 1000)),
+    ],
+)
 def test_order_repetition_batches_and_engine_do_not_change_the_tables(
     ready: Warehouse,
     world_sources: tuple[Source, ...],
     plainly_loaded: dict[str, list[tuple[object, ...]]],
-    batch: int,
+    rounds: list[tuple[int, int]],
 ) -> None:
+    """A round is a number of objects that are seen, and how many of them a load takes; the last is repeated."""
     seen = [(source, one) for source in world_sources for page in store_of(source).list() for one in page]
-    chance = random.Random(batch)
-    chance.shuffle(seen)
-    size = 40 if batch == 1 else 150  # the objects of the first round are enough to load one by one
-    while seen:
+    random.Random(len(rounds) + rounds[0][1]).shuffle(seen)
+    for size, batch in chain(rounds, repeat(rounds[-1])):
+        if not seen:
+            break
         told, seen = seen[:size], seen[size:]
         for source in world_sources:
             mine = [(one, layout.recognise(one)) for of, one in told if of is source]
@@ -98,7 +106,6 @@ def test_order_repetition_batches_and_engine_do_not_change_the_tables(
                 with ready.begin() as tx:
                     ledger.note(tx, ready, source, mine, witness="listing", now=pipeline.clock())
         load(ready, *world_sources, batch=batch, accept_refusals=True)
-        size, batch = 150, max(batch, 7)
     for source in world_sources:
         assert not collect(ready, source).new
     assert load(ready, *world_sources) == 0
@@ -383,12 +390,12 @@ def test_two_loads_at_once_share_the_work(ready: Warehouse, tmp_path: Path, batc
 
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
-    for number in range(30):
+    for number in range(12):
         put(bucket, chat_key(number), chat(f"message {number}"), minute=number)
     collect(ready, source)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: load(ready, source, batch=batch), range(3)))
-    assert sorted(messages(ready)) == sorted(f"message {n}" for n in range(30))
+    assert sorted(messages(ready)) == sorted(f"message {n}" for n in range(12))
     assert set(dispositions(ready)) == {"loaded"}
 
 
@@ -432,18 +439,17 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(STEP, min_size=3, max_size=12))
-def test_whatever_happened_the_tables_end_as_the_bucket_is(
-    steps: list[tuple[str, int | None, str | None]], tmp_path_factory: pytest.TempPathFactory
+Steps = list[tuple[str, int | None, str | None]]
+
+STEPS = given(steps=st.lists(STEP, min_size=3, max_size=12))
+SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def check_that_the_tables_end_as_the_bucket_is(
+    steps: Steps, warehouse: Warehouse, plain: Warehouse, bucket: Path
 ) -> None:
     """Changes, deletions, crashes after a claim, small batches and replays in any order, against one plain run."""
-    folder = tmp_path_factory.mktemp("any")
-    bucket = folder / "bucket"
     source = source_of(bucket)
-    warehouse, plain = (DuckWarehouse(f"duckdb:///{folder}/{name}.duckdb") for name in ("steps", "plain"))
-    for one in (warehouse, plain):
-        migrate.upgrade(one)
     there: set[str] = set()
     for minute, (verb, number, said) in enumerate(steps):
         if verb == "put" and number:
@@ -476,3 +482,27 @@ def test_whatever_happened_the_tables_end_as_the_bucket_is(
         assert sorted(row for row in ask(warehouse, query) if row[0] in there) == sorted(ask(plain, query)), table
     [(waiting,)] = ask(warehouse, "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')")
     assert waiting == 0
+
+
+@pytest.fixture
+def databases(ready_postgres: Callable[[], Warehouse]) -> tuple[Warehouse, Warehouse]:
+    return ready_postgres(), ready_postgres()
+
+
+@settings(SETTINGS, max_examples=20)
+@STEPS
+def test_whatever_happened_the_tables_end_as_the_bucket_is_on_postgresql(
+    steps: Steps, databases: tuple[Warehouse, Warehouse], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for one in databases:
+        empty(one)
+    check_that_the_tables_end_as_the_bucket_is(steps, *databases, tmp_path_factory.mktemp("any") / "bucket")
+
+
+@settings(SETTINGS, max_examples=6)  # each takes a second
+@STEPS
+def test_whatever_happened_the_tables_end_as_the_bucket_is_on_duckdb(
+    steps: Steps, ready_duckdb: Callable[[Path], Warehouse], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    warehouse, plain = (ready_duckdb(tmp_path_factory.mktemp(name)) for name in ("steps", "plain"))
+    check_that_the_tables_end_as_the_bucket_is(steps, warehouse, plain, tmp_path_factory.mktemp("any") / "bucket")

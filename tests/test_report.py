@@ -1,8 +1,9 @@
-"""What `status` shows of long lists: the first of them, and how many there are."""
+"""What `status` shows: of long lists the first and how many there are, and how fresh the tables are."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -30,3 +31,57 @@ def test_of_what_is_tried_again_the_soonest_are_shown_and_all_counted(tx: Connec
     found = report.status(tx, NOON)
     assert [row["uri"] for row in found.retries] == [f"s3://acme/o{number:02}" for number in range(21, 1, -1)]
     assert found.retries_total == 22
+
+
+def _loaded(tx: Connection, object_id: str, *, seen: float, claimed: float, queryable: float, **cells: Any) -> None:
+    """Something written at noon, by a load of its own."""
+    put(tx, "loads", load_id=object_id, claimed_at=at(claimed), committed_at=at(queryable))
+    times = {"first_seen_at": at(seen), "loaded_at": at(queryable)}
+    put_object(tx, object_id, **times, **{"load_id": object_id, "first_seen_by": "s3_event"} | cells)
+
+
+STEPS = ["written to seen", "seen to claimed", "claimed to queryable", "written to queryable"]
+
+
+def test_of_what_became_queryable_each_step_is_told_by_source_and_witness(tx: Connection) -> None:
+    for number in range(1, 22):  # of 21 numbers the 11th is the median, the 20th the 95th percentile
+        _loaded(tx, f"o{number:02}", seen=number / 8, claimed=number / 8 + 0.5, queryable=2.0 * number)
+    _loaded(tx, "listed", seen=700, claimed=705.125, queryable=706, first_seen_by="listing")
+    _loaded(tx, "other", seen=-0.5, claimed=1, queryable=1.1239, source="another")
+    put_object(tx, "waits", disposition="seen")
+    found = report.status(tx, NOON + timedelta(hours=1)).freshness
+    assert [row["step"] for row in found] == STEPS * 3
+    assert [tuple(row.values()) for row in found] == [
+        ("another", "s3_event", STEPS[0], 1, -0.5, -0.5, -0.5),
+        ("another", "s3_event", STEPS[1], 1, 1.5, 1.5, 1.5),
+        ("another", "s3_event", STEPS[2], 1, 0.124, 0.124, 0.124),
+        ("another", "s3_event", STEPS[3], 1, 1.124, 1.124, 1.124),
+        ("bucket", "listing", STEPS[0], 1, 700, 700, 700),
+        ("bucket", "listing", STEPS[1], 1, 5.125, 5.125, 5.125),
+        ("bucket", "listing", STEPS[2], 1, 0.875, 0.875, 0.875),
+        ("bucket", "listing", STEPS[3], 1, 706, 706, 706),
+        ("bucket", "s3_event", STEPS[0], 21, 1.375, 2.5, 2.625),
+        ("bucket", "s3_event", STEPS[1], 21, 0.5, 0.5, 0.5),
+        ("bucket", "s3_event", STEPS[2], 21, 20.125, 37, 38.875),
+        ("bucket", "s3_event", STEPS[3], 21, 22, 40, 42),
+    ]
+    assert {type(row["p50_s"]) for row in found} == {float}
+
+
+def test_percentiles_between_two_objects_are_interpolated(tx: Connection) -> None:
+    for number, seconds in enumerate((1, 2, 4, 8)):
+        _loaded(tx, f"o{number}", seen=0, claimed=0, queryable=seconds)
+    last = report.status(tx, NOON).freshness[-1]
+    assert (last["p50_s"], last["p95_s"], last["max_s"]) == (3, 7.4, 8)
+
+
+def test_a_step_whose_time_nothing_tells_counts_no_objects(tx: Connection) -> None:
+    put_object(tx, "o", first_seen_at=at(1), loaded_at=at(3))
+    found = report.status(tx, NOON).freshness
+    assert [(row["objects"], row["max_s"]) for row in found] == [(1, 1), (0, None), (0, None), (1, 3)]
+
+
+def test_freshness_is_that_of_the_last_24_hours(tx: Connection) -> None:
+    _loaded(tx, "o", seen=1, claimed=2, queryable=3)
+    assert len(report.status(tx, at(3) + timedelta(hours=23, minutes=59)).freshness) == 4
+    assert report.status(tx, at(3) + timedelta(hours=24)).freshness == []

@@ -371,11 +371,11 @@ def test_sessions_that_only_a_recording_names_are_in_the_overview(tx: Connection
 
 def test_a_timeline_holds_every_event_on_one_clock(tx: Connection) -> None:
     put(tx, "session_records", session_id="s", room_id="r", active=False, started_at=NOON, ended_at=at(100))
-    put(tx, "peer_records", session_id="s", peer_id="p", user_id="u", name="Ann", role="host", joined_at=at(1), left_at=at(90))
+    put(tx, "peer_records", session_id="s", peer_id="p", user_id="u", name="Ann", role="host", joined_at=at(1),
+        left_at=at(90))  # fmt: skip
     put(tx, "peer_records", session_id="s", peer_id="bot", is_recorder=True, joined_at=at(2))
-    put(
-        tx, "job_records", job_id="j", session_id="s", started_at=at(3), stopped_at=at(80), started_by="p", stopped_by=""
-    )
+    put(tx, "job_records", job_id="j", session_id="s", started_at=at(3), stopped_at=at(80), started_by="p",
+        stopped_by="")  # fmt: skip
     _chat(tx, "a", sender_peer_id="p", sent_at=at(4))
     _chat(tx, "a", ordinal=2, sent_at=None)
     _transcript(tx, "1", "json", recording_started_at=at(3), start_ms=2500, speaker_name="Ann")
@@ -419,6 +419,49 @@ def test_who_was_in_a_session_that_is_over_has_left(tx: Connection, session: dic
     assert found == [(None, "p")] * has_left
 
 
+# -- freshness
+
+_TIMES = "load_id, claimed_at, queryable_at, seen_after_s, claimed_after_s, queryable_after_s"
+
+
+def test_what_was_loaded_tells_how_long_each_step_took(tx: Connection) -> None:
+    put_object(
+        tx, "o", session_id="s", first_seen_at=at(1.5), first_seen_by="s3_event", loaded_at=at(4.25), load_id="l"
+    )
+    put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", load_id="l")
+    put(tx, "loads", load_id="l", claimed_at=at(2), committed_at=at(4.25))
+    put_object(tx, "waits", disposition="seen")
+    found = dict(tx.execute(text("SELECT * FROM freshness")).mappings().one())
+    assert found == {
+        "customer": "Acme", "source": "bucket", "session_id": "s", "object_id": "o", "uri": "s3://acme/o",
+        "asset_type": "chat", "load_id": "l", "written_at": NOON, "seen_at": at(1.5), "seen_by": "s3_event",
+        "claimed_at": at(2), "queryable_at": at(4.25),
+        "seen_after_s": 1.5, "claimed_after_s": 2, "queryable_after_s": 4.25,
+    }  # fmt: skip
+
+
+def test_long_times_are_told_in_seconds_and_those_of_clocks_that_disagree_are_below_zero(tx: Connection) -> None:
+    put_object(tx, "o", first_seen_at=at(-0.25), loaded_at=at(400 * 86400 + 0.5))
+    assert rows(tx, f"SELECT {_TIMES} FROM freshness") == [
+        (None, None, at(400 * 86400 + 0.5), -0.25, None, 400 * 86400 + 0.5)
+    ]
+
+
+@pytest.mark.parametrize("settled_by", ["first", "refused"])
+@pytest.mark.parametrize(("disposition", "has_rows"), [("loaded", True), ("missing", True), ("superseded", False)])
+def test_the_load_that_brought_the_rows_counts(
+    tx: Connection, settled_by: str, disposition: str, has_rows: bool
+) -> None:
+    put(tx, "loads", load_id="first", claimed_at=at(2), committed_at=at(3))
+    put(tx, "loads", load_id="refused", claimed_at=at(50), committed_at=at(60))
+    put_object(tx, "o", disposition=disposition, loaded_at=at(3), load_id=settled_by)
+    if has_rows:
+        put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", load_id="first")
+    is_known = has_rows or settled_by == "first"
+    load = ("first", at(2), at(3), 0, 2, 3) if is_known else (None, None, at(3), 0, None, 3)
+    assert rows(tx, f"SELECT {_TIMES} FROM freshness") == [load]
+
+
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])
 def test_one_session_is_read_by_the_indexes_of_postgresql(new_postgres: Warehouse, view: str) -> None:
     migrate.upgrade(new_postgres)
@@ -427,3 +470,206 @@ def test_one_session_is_read_by_the_indexes_of_postgresql(new_postgres: Warehous
         plan = "\n".join(line for (line,) in rows(tx, f"EXPLAIN SELECT * FROM {view} WHERE session_id = 's'"))
     scans = [line.strip() for line in plan.splitlines() if "Seq Scan" in line]
     assert scans == [], plan
+
+
+# -- what webhooks say, beside the API and the bucket
+
+
+def _named(tx: Connection, event_id: str = "e", **cells: Any) -> None:
+    """An event that names an asset."""
+    plain = {"event_id": event_id, "ordinal": 1, "asset_type": "track", "recorder_id": event_id}
+    silent = dict.fromkeys(("created_at", "size_bytes", "output_mode"))
+    put(tx, "event_assets", **(plain | silent | {"taken_in_at": at(7)} | cells))
+
+
+def test_an_asset_that_only_a_webhook_names(tx: Connection) -> None:
+    _named(tx, session_id="s", uri="s3://acme/o", size_bytes=7, created_at=at(1), recording_id="r", peer_id="p",
+           track_type="audio", thumbnails=["t"])  # fmt: skip
+    _named(tx, "no session", uri="s3://acme/p", status="failed", error_type="E", error_message="lost", job_id="j")
+    _named(tx, "no place", asset_id="a", status="processing", asset_type="transcript", output_mode="srt")
+    _named(tx, "nothing to know it by", status="failed")
+    query = (
+        "SELECT uri, session_id, session_evidence, object_id, ordinal, load_id, asset_type, status, size_bytes,"
+        " vendor_size_bytes, size_difference_bytes, created_at, asset_id, job_id, recording_id, peer_id, track_type,"
+        " output_mode, thumbnails IS NULL, error_type, error_message, disposition, first_seen_at, first_seen_by"
+        " FROM recording_assets ORDER BY uri"
+    )
+    nobody, by = (None, None, None), (None, at(7), "webhook")
+    assert rows(tx, query) == [
+        ("s3://acme/o", "s", "webhook", None, 0, None, "track", "completed", 7, 7, None, at(1), None, None, "r", "p",
+         "audio", None, False, None, None, *by),
+        ("s3://acme/p", None, "none", None, 0, None, "track", "failed", *nobody, None, None, None, None, None,
+         None, None, True, "E", "lost", *by),
+        (None, None, "none", None, 0, None, "transcript", "processing", *nobody, None, "a", None, None, None,
+         None, "srt", True, None, None, *by),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize(
+    ("said", "heard", "expected"),
+    [
+        (None, "completed", ("completed", None)),
+        (None, "failed", ("failed", "lost")),
+        ("completed", None, ("completed", None)),
+        ("completed", "failed", ("completed", None)),
+        ("failed", "completed", ("failed", None)),
+        ("failed", "failed", ("failed", "lost")),
+        ("processing", None, ("processing", None)),
+        ("processing", "completed", ("completed", None)),
+        ("processing", "failed", ("failed", "lost")),
+        ("odd", "completed", ("completed", None)),
+    ],
+)
+@pytest.mark.parametrize("path", ["s3://acme/o", None])
+def test_what_became_of_an_asset(
+    tx: Connection, said: str | None, heard: str | None, path: str | None, is_there: bool, expected: tuple[str, str]
+) -> None:
+    """What the API says at last counts, then what webhooks say; an asset that the API cannot place yet is the same."""
+    known = path or heard  # else nothing says that the object is the asset's
+    if is_there:
+        put_object(tx, "o", asset_id="a" if said and known else None)
+    if said:
+        put(tx, "asset_records", asset_id="a", uri=path, status=said)
+    if heard:
+        _named(tx, uri="s3://acme/o", asset_id="a", status=heard, error_message="lost" if heard == "failed" else None)
+    found = rows(tx, "SELECT uri, status, error_message, object_id IS NULL FROM recording_assets ORDER BY uri")
+    apart = [("s3://acme/o", "completed", None, False)] * is_there + [(None, *expected, True)]
+    assert found == ([("s3://acme/o", *expected, not is_there)] if known else apart)
+
+
+def test_webhooks_fill_what_the_api_leaves_out_and_the_key_what_both_do(tx: Connection) -> None:
+    put_object(tx, "o", asset_type="track", asset_id="a", first_seen_at=at(9))
+    put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", peer_id="key", layer="key", stream_id="key")
+    put(tx, "asset_records", asset_id="a", uri="s3://acme/o", peer_id="said", job_id="j", first_seen_at=at(8))
+    _named(tx, uri="s3://acme/o", peer_id="heard", stream_id="heard", size_bytes=90, duration_s=2.5, job_id="x",
+           created_at=at(3), user_id="heard", recording_id="r", width=5)  # fmt: skip
+    query = (
+        "SELECT peer_id, stream_id, layer, user_id, width, job_id, recording_id, size_bytes, vendor_size_bytes,"
+        " size_difference_bytes, duration_s, created_at, first_seen_at, first_seen_by FROM recording_assets"
+    )
+    found = ("said", "heard", "key", "heard", 5, "j", "r", 100, 90, 10, 2.5, at(3), at(7), "webhook")
+    assert rows(tx, query) == [found]
+
+
+def test_of_several_webhooks_that_name_an_asset_one_is_shown(tx: Connection) -> None:
+    times = {"early": at(1), "late": at(2), "failed": at(3), "timeless": None, "late too": at(2)}
+    for name, time in times.items():
+        status = "failed" if name == "failed" else "completed"
+        _named(tx, name, uri="s3://acme/o", occurred_at=time, status=status, peer_id=name)
+        _named(tx, name, uri="s3://acme/o", occurred_at=time, status=status, peer_id=name, source="again", ordinal=1)
+    for number, status in enumerate(("completed", "processing", "failed")):
+        place = {"uri": "s3://acme/p"} if status == "failed" else {}
+        _named(tx, f"by id {number}", asset_id="a", status=status, peer_id=status, occurred_at=at(number), **place)
+    put(tx, "asset_records", asset_id="b", uri=None, status="odd")
+    _named(tx, "b, made", asset_id="b", status="completed", occurred_at=at(1))
+    _named(tx, "b, to be made", asset_id="b", status="processing", occurred_at=at(2))
+    query = "SELECT uri, asset_id, peer_id, status FROM recording_assets ORDER BY uri, asset_id"
+    assert rows(tx, query) == [
+        ("s3://acme/o", None, "late too", "completed"),
+        ("s3://acme/p", "a", "failed", "failed"),
+        (None, "b", None, "completed"),
+    ]
+
+
+def test_what_is_told_of_another_customer_stays_apart(tx: Connection) -> None:
+    put_object(tx, "o", asset_id="a")
+    put(tx, "asset_records", asset_id="a", uri="s3://acme/o", status="processing")
+    put(tx, "asset_records", asset_id="b", uri=None, status="processing")
+    _named(tx, customer="Other", uri="s3://acme/o", status="failed", peer_id="p", asset_id="a")
+    _named(tx, "of b", customer="Other", uri="s3://acme/p", asset_id="b")
+    for customer in ("Acme", "Other"):
+        _named(tx, f"of {customer}", customer=customer, uri="s3://acme/q")
+        _named(tx, f"of {customer}, without a place", customer=customer, asset_id="c")
+    query = "SELECT customer, asset_id, uri, status, peer_id FROM recording_assets ORDER BY 1, 2 NULLS LAST"
+    assert rows(tx, query) == [
+        ("Acme", "a", "s3://acme/o", "processing", None),
+        ("Acme", "b", None, "processing", None),
+        ("Acme", "c", None, "completed", None),
+        ("Acme", None, "s3://acme/q", "completed", None),
+        ("Other", "a", "s3://acme/o", "failed", "p"),
+        ("Other", "b", "s3://acme/p", "completed", None),
+        ("Other", "c", None, "completed", None),
+        ("Other", None, "s3://acme/q", "completed", None),
+    ]
+
+
+_HEARD: dict[str, Any] = {"heard_at": at(7), "session_id": "s"}
+
+
+@pytest.mark.parametrize(("first", "by"), [(at(8), "webhook"), (at(6), "api"), (at(7), "api")])
+def test_what_webhooks_say_of_what_the_api_tells_fills_it(tx: Connection, first: Any, by: str) -> None:
+    api = {"first_seen_at": first, "first_seen_by": "api", "session_id": "s"}
+    put(tx, "session_records", **api, room_id="r", active=True, started_at=NOON)
+    put(tx, "event_sessions", **_HEARD, room_id="x", room_name="Maths", started_at=at(1), ended_at=at(9))
+    put(tx, "peer_records", **api, peer_id="p", name="Ann")
+    put(
+        tx, "event_peers", **_HEARD, peer_id="p", name="Annie", user_id="u", role="host", joined_at=at(1), left_at=at(2)
+    )
+    put(tx, "job_records", **api, job_id="j", status="running", started_at=NOON, planned_types=["chat"])
+    put(tx, "event_recordings", **_HEARD, recorder_id="b", api_job_id="j", job_id="x", beam_id="b", kind="live-stream",
+        status="failed", started_at=at(1), stopped_at=at(2), error_type="E", error_message="lost")  # fmt: skip
+    told = "first_seen_at, first_seen_by"
+    seen = (at(6) if by == "api" and first == at(6) else at(7), by)
+    assert rows(tx, f"SELECT room_id, active, started_at, ended_at, room_name, {told} FROM sessions") == [
+        ("r", False, NOON, at(9), "Maths", *seen)
+    ]
+    assert rows(tx, f"SELECT name, user_id, role, joined_at, left_at, {told} FROM peers") == [
+        ("Ann", "u", "host", at(1), at(2), *seen)
+    ]
+    assert rows(
+        tx, f"SELECT job_id, kind, status, started_at, stopped_at, beam_id, error_message, {told} FROM recordings"
+    ) == [("j", "recording", "running", NOON, at(2), "b", "lost", *seen)]
+    query = "SELECT room_name, active, attendees, recordings, assets FROM session_overview"
+    assert rows(tx, query) == [("Maths", False, 1, 1, 0)]
+    put(tx, "rooms", room_id="r", name="Maths, the room")
+    assert rows(tx, query) == [("Maths, the room", False, 1, 1, 0)]
+
+
+def test_two_recorders_of_one_job_are_one_recording(tx: Connection) -> None:
+    put(tx, "job_records", job_id="j", session_id="s", first_seen_by="api")
+    for name in ("c", "b", "d"):
+        put(tx, "event_recordings", **_HEARD, recorder_id=name, beam_id=name, api_job_id="j")
+    put(tx, "event_recordings", **_HEARD, recorder_id="other", api_job_id="j", customer="Other", beam_id="a")
+    put(tx, "event_recordings", **_HEARD, recorder_id="alone", beam_id="alone", job_id="j")
+    query = "SELECT customer, job_id, beam_id, first_seen_by FROM recordings ORDER BY 1, 3"
+    assert rows(tx, query) == [
+        ("Acme", "j", "alone", "webhook"),
+        ("Acme", "j", "b", "api"),
+        ("Other", None, "a", "webhook"),
+    ]
+    assert rows(tx, "SELECT recordings FROM session_overview WHERE customer = 'Acme'") == [(2,)]
+
+
+def test_sessions_that_only_a_webhook_names_are_in_the_overview(tx: Connection) -> None:
+    put(tx, "event_peers", **_HEARD | {"session_id": "peer"}, peer_id="p")
+    put(tx, "event_recordings", **_HEARD | {"session_id": "recording"}, recorder_id="b", room_id="r")
+    put(tx, "event_sessions", **_HEARD | {"session_id": "session"}, started_at=NOON, ended_at=at(9))
+    _named(tx, session_id="asset", uri="s3://acme/o", room_id="r")
+    query = "SELECT session_id, room_id, active, duration_s, peers, recordings, assets FROM session_overview ORDER BY 1"
+    assert rows(tx, query) == [
+        ("asset", "r", None, None, 0, 0, 1),
+        ("peer", None, None, None, 1, 0, 0),
+        ("recording", "r", None, None, 0, 1, 0),
+        ("session", None, False, 9.0, 0, 0, 0),
+    ]
+
+
+def test_what_the_api_says_counts(tx: Connection) -> None:
+    said = {"session_id": "s", "first_seen_at": at(6), "first_seen_by": "api", "started_at": at(1)}
+    put(tx, "session_records", **said, room_id="r", active=True, ended_at=at(3))
+    put(tx, "event_sessions", **_HEARD, room_id="x", started_at=at(2), ended_at=at(4))
+    stay = {"peer_id": "p", "name": "Ann", "user_id": "u", "role": "host", "joined_at": at(1), "left_at": at(3)}
+    other = {"name": "Bob", "user_id": "x", "role": "guest", "joined_at": at(2), "left_at": at(4), "is_recorder": True}
+    put(tx, "peer_records", **{k: v for k, v in said.items() if k != "started_at"} | stay)
+    put(tx, "event_peers", **_HEARD | stay | other)
+    put(tx, "job_records", **said, job_id="j", stopped_at=at(3))
+    put(tx, "event_recordings", **_HEARD, recorder_id="b", api_job_id="j", job_id="x", kind="live-stream",
+        status="failed", started_at=at(2), stopped_at=at(4), room_id="x")  # fmt: skip
+    assert rows(tx, "SELECT room_id, active, started_at, ended_at FROM sessions") == [("r", False, at(1), at(3))]
+    assert rows(tx, "SELECT peer_id, name, user_id, role, joined_at, left_at, is_recorder FROM peers") == [
+        (*stay.values(), False)
+    ]
+    assert rows(tx, "SELECT job_id, kind, room_id, status, started_at, stopped_at FROM recordings") == [
+        ("j", "recording", None, "completed", at(1), at(3))
+    ]
