@@ -110,7 +110,7 @@ def seaweedfs_server(folder: Path) -> Iterator[S3Server]:
         "master.volumeSizeLimitMB": "64",
         "volume.port": volume,
         "volume.port.grpc": volume_grpc,
-        "volume.max": "100",
+        "volume.max": "1000",  # a bucket takes seven at once
         "volume.preStopSeconds": "1",
         "filer": "true",
         "filer.port": filer,
