@@ -18,7 +18,7 @@ vendor_events = Table(
     key("event_id", "The vendor's id of the event; a replay has the same."),
     column("type", Text(), "Type as the vendor wrote it, known or not.", null=False),
     column("occurred_at", Timestamp, "When it happened, as the vendor says."),
-    column("is_replay", Boolean(), "Whether the vendor was asked to send it again.", null=False),
+    column("is_replay", Boolean(), "Whether it only came because the vendor was asked to send it again.", null=False),
     column("account_id", Text(), "The vendor's id of the account."),
     column("app_id", Text(), "The vendor's id of the app."),
     column("room_id", Text(), "Room."),

@@ -195,7 +195,12 @@ def upgrade() -> None:
         sa.Column(
             "occurred_at", sa.DateTime(timezone=True), nullable=True, comment="When it happened, as the vendor says."
         ),
-        sa.Column("is_replay", sa.Boolean(), nullable=False, comment="Whether the vendor was asked to send it again."),
+        sa.Column(
+            "is_replay",
+            sa.Boolean(),
+            nullable=False,
+            comment="Whether it only came because the vendor was asked to send it again.",
+        ),
         sa.Column("account_id", sa.Text(), nullable=True, comment="The vendor's id of the account."),
         sa.Column("app_id", sa.Text(), nullable=True, comment="The vendor's id of the app."),
         sa.Column("room_id", sa.Text(), nullable=True, comment="Room."),
