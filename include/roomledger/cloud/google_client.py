@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import google.auth
@@ -128,8 +129,8 @@ class Google:
 def connect(choice: Choice, project: str | None) -> Google:
     """Use Google's application default credentials. Raises `CannotRing` when Google's libraries are not there."""
     try:
-        import google.cloud.storage
-        import google.pubsub_v1  # noqa: F401  # whether it is there
+        for name in ("google.cloud.storage", "google.pubsub_v1"):
+            import_module(name)
     except ImportError as error:
         raise CannotRing(
             f"{error.name} is not installed: pip install google-cloud-storage google-cloud-pubsub; "
