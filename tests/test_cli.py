@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from demo.servers import S3Server
 from demo.vendor import vendor_server
 from roomledger import settings
 from roomledger.cli import app
+from roomledger.queues.inbox import open_inbox
 from roomledger.warehouse import migrate, open_warehouse
 from tests import rows
 from tests.vendor import story
@@ -106,6 +108,7 @@ def test_a_newcomers_path(config: Path) -> None:
         (["sql", "SELECT nonsense"], "the warehouse says: "),
         (["sql", "DELETE FROM loads"], "read-only"),
         (["load", "--batch", "0"], "--batch"),
+        (["listen", "--once"], "names no [[queue]] and no [webhooks] inbox to listen to: add one, or let `roomledger"),
     ],
 )
 def test_a_users_mistake_ends_with_2_and_a_sentence(config: Path, words: list[str], sentence: str) -> None:
@@ -200,6 +203,77 @@ def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(config: Path
     shown = roomledger("status", config=config).stdout
     assert "Held by the vendor alone: the 20 soonest of 21 " in shown
     assert "To be tried again " in shown
+
+
+@pytest.fixture
+def listening(config: Path) -> Path:
+    """Settings with an inbox, and a workspace of which there are only webhooks."""
+    config.write_text(
+        f'{config.read_text()}[webhooks]\ninbox = "file://{config.parent}/inbox"\n[[source]]\nname = "talk"\n'
+        'customer = "Acme"\nurl = "100ms://acme"\napi = false\nwebhook_header = "X-Secret"\n'
+    )
+    migrate.upgrade(open_warehouse(settings.read(config, {})))
+    return config
+
+
+def ring(config: Path, event_id: str, **data: str) -> None:
+    """Put a webhook down."""
+    body = {"id": event_id, "type": "beam.recording.success", "data": {"session_id": "s1"} | data}
+    open_inbox(f"file://{config.parent}/inbox").put("talk", json.dumps(body).encode(), datetime.now(UTC))
+
+
+def test_listening_once_answers_what_waits_and_loads_it(listening: Path) -> None:
+    ring(listening, "e1", chat_recording_path=put(listening.parent / "bucket", chat_key(), chat("hello", "there")))
+    done = roomledger("listen", "--once", "--json", config=listening)
+    assert (done.returncode, done.stderr) == (0, "")
+    answered, loaded = (json.loads(line) for line in done.stdout.splitlines())
+    assert datetime.fromisoformat(answered.pop("at")) <= datetime.fromisoformat(loaded.pop("at"))
+    assert answered == {
+        "did": "answered", "messages": 1, "events": 1, "moved": 0, "new_seen": 1, "gone": 0, "foreign": 0, "refused": 0,
+        "left": 0, "problems": [],
+    }  # fmt: skip
+    assert loaded == {
+        "did": "loaded", "objects": 1, "loaded": 1, "rows_loaded": 2, "rows_refused": 0, "rows_duplicate": 0,
+    }  # fmt: skip
+    assert told("sql", "SELECT DISTINCT session_id FROM chat_messages", config=listening) == [{"session_id": "s1"}]
+    assert told("run", config=listening)[0]["objects"] == 0, "what is known by webhooks alone is not asked"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_listening_goes_on_until_it_is_told_to_end(listening: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli import app; app()", "listen"]
+    environ = os.environ | {"ROOMLEDGER_CONFIG": str(listening)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "Listening to webhooks; Ctrl-C ends it\n"
+            for event in (1, 2):
+                uri = put(listening.parent / "bucket", chat_key(event), chat("hello"))
+                ring(listening, f"e{event}", chat_recording_path=uri)
+                assert "Z answered: messages 1, events 1, new seen 1" in process.stdout.readline()
+                assert "Z loaded: objects 1, loaded 1, rows loaded 1" in process.stdout.readline()
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (0, "")
+    assert err == "Ends when what is at hand is done; Ctrl-C once more ends at once\n"
+
+
+def test_listening_says_once_what_is_wrong_and_serves_the_rest(listening: Path, s3: S3Server) -> None:
+    listening.write_text(
+        f'{listening.read_text()}[[queue]]\nname = "uploads"\nurl = "sqs://never-made"\nendpoint = "{s3.endpoint}"\n'
+    )
+    ring(listening, "e1")
+    keys = {
+        "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key, "AWS_DEFAULT_REGION": s3.region
+    }  # fmt: skip
+    done = roomledger("listen", "--once", config=listening, **keys)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "has no queue sqs://never-made" in done.stderr
+    assert "answered: messages 1, events 1" in done.stdout
+    nobody = roomledger("listen", "--once", config=listening)
+    assert (nobody.returncode, "no AWS credentials for sqs://never-made" in nobody.stderr) == (2, True)
 
 
 def test_help_teaches() -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
+import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -253,8 +255,8 @@ def listen(
 ) -> None:
     """Answer every `[[queue]]` of the settings and the inbox of webhooks, and load what they tell of within seconds.
 
-    Goes on until Ctrl-C, which ends it at any time without harm: a message leaves its queue when the warehouse has it.
-    Each round is told on a line. Notices may get lost, so let `roomledger run` look now and then, such as by cron.
+    Goes on until Ctrl-C. Each round is told on a line. A message leaves its queue when the warehouse has it, so nothing
+    is lost however this ends. But a cloud may lose a notice: let `roomledger run` look now and then, such as by cron.
 
     With `--once` the exit code is 1 when a queue, or an object that it names, could not be read in the last round.
     """
@@ -267,6 +269,9 @@ def listen(
             )
             raise typer.Exit(USERS_MISTAKE)
         opened = [bells.open_bell(run.given, name, default_queue_access) for name in names]
+        is_over = _until_ctrl_c()
+        if not as_json:
+            say(f"Listening to {', '.join(names)}" + ("" if once else "; Ctrl-C ends it"))
         rounds = reacting.listen(
             run.warehouse,
             run.given.sources,
@@ -274,17 +279,32 @@ def listen(
             opened,
             quiet_s=_QUIET_S if once else math.inf,
             most_s=math.inf,
+            is_over=is_over,
         )
         problems: set[str] = set()
-        try:
-            if not as_json:
-                say(f"Listening to {', '.join(names)}" + ("" if once else "; Ctrl-C ends it"))
-            for done in rounds:
-                problems = _tell_round(done, problems, as_json=as_json)
-        except KeyboardInterrupt:
-            return
+        for done in rounds:
+            problems = _tell_round(done, problems, as_json=as_json)
     if once and problems:
         raise typer.Exit(FAILURE)
+
+
+def _until_ctrl_c() -> Callable[[], bool]:
+    """Tell, from now on, whether Ctrl-C was pressed, or the process told to end; the second time ends it at once.
+
+    An exception could come in the middle of anything, and DuckDB loses some.
+    """
+    pressed = threading.Event()
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def press(*_: object) -> None:
+        pressed.set()
+        os.write(sys.stderr.fileno(), b"Ends when what is at hand is done; Ctrl-C once more ends at once\n")
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+    for number in usual:
+        signal.signal(number, press)
+    return pressed.is_set
 
 
 def _tell_round(done: reacting.Answered | Load, problems: set[str], *, as_json: bool) -> set[str]:
@@ -301,10 +321,11 @@ def _tell_round(done: reacting.Answered | Load, problems: set[str], *, as_json: 
         counts |= {"gone": done.gone, "foreign": done.foreign, "refused": done.refused, "left": done.left}
     at = pipeline.clock()
     if as_json:
-        print(json.dumps({"at": at.isoformat(), "did": did, **counts, "problems": sorted(now)}), flush=True)
+        told = {"problems": sorted(now)} if did == "answered" else {}
+        print(json.dumps({"at": at.isoformat(), "did": did, **counts, **told}), flush=True)
         return now
-    if told := ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in counts.items() if number):
-        say(f"{at:%H:%M:%S}Z {did}: {told}")
+    if some := ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in counts.items() if number):
+        say(f"{at:%H:%M:%S}Z {did}: {some}")
     for problem in sorted(now - problems):
         complain(problem)
     return now
