@@ -340,6 +340,10 @@ def test_replay_resolves_what_is_good_now_and_keeps_what_is_not(ready: Warehouse
         5,
     )
     assert messages(ready) == ["one", "two"]
+    assert ask(ready, "SELECT first_load_id, load_id FROM object_ledger ORDER BY uri") == [
+        ("one", "two"),
+        (None, "two"),
+    ]
     still = "SELECT ordinal, reason_code, resolved_at IS NULL FROM refusals ORDER BY ordinal"
     assert ask(ready, still) == [(0, "bad_json", True), (2, "bad_sent_at", False), (3, "nul_byte", True)]
 

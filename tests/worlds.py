@@ -78,11 +78,11 @@ def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
 Tables = Mapping[str, list[tuple[Any, ...]]]
 
 _VARYING = {"load_id", "loaded_at", "refused_at", "resolved_at", "retry_at", "first_seen_at", "read_at", "check_at"}
-_VARYING |= {"received_at", "taken_in_at", "heard_at"}
+_VARYING |= {"first_load_id", "received_at", "taken_in_at", "heard_at"}
 _COUNTED = {"attempts"}
 _VIEWS = (sessions, peers, recordings, recording_assets)
 _TOLD_FIRST = {view.c.first_seen_by for view in _VIEWS}
-_IF_AT_ALL = {"loaded_at", "resolved_at", "retry_at"}
+_IF_AT_ALL = {"loaded_at", "first_load_id", "resolved_at", "retry_at"}
 _OF_NOW = """
     disposition NOT IN ('superseded', 'ignored') OR NOT EXISTS (
         SELECT 1 FROM object_ledger AS newer

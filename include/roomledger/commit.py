@@ -158,7 +158,7 @@ UPDATE object_ledger
 SET key_room_id = settled.key_room_id, key_session_id = settled.key_session_id,
     recorder_started_at = settled.recorder_started_at,
     rows_parsed = settled.rows_parsed, rows_loaded = settled.rows_loaded, rows_refused = settled.rows_refused,
-    rows_duplicate = 0, loaded_at = :now, parser_version = :parser
+    rows_duplicate = 0, loaded_at = :now, first_load_id = COALESCE(first_load_id, :load), parser_version = :parser
 FROM settled
 WHERE settled.object_id = object_ledger.object_id AND settled.disposition = 'loaded'
   AND object_ledger.disposition = 'loaded' AND object_ledger.load_id = :load

@@ -40,6 +40,10 @@ def test_a_warehouse_of_the_first_version_keeps_its_rows(warehouse: Warehouse) -
         asset = {"ordinal": 0, "load_id": "l", "size_bytes": 5, "created_at": TIME, "status": "completed"}
         insert(warehouse, "recording_assets", **known, **asset)
 
+    load = dict.fromkeys(("objects", "objects_loaded", "objects_refused", "rows_loaded", "rows_refused"), 1)
+    load |= {"rows_duplicate": 0, "claimed_at": TIME, "committed_at": TIME}
+    insert(warehouse, "loads", load_id="l", parser_version="1", started_by="command line", **load)
+
     assert migrate.upgrade(warehouse)[0] == "0001"
     migrate.require_current(warehouse)
     seconds = "CAST(extract(epoch FROM recorder_started_at) AS BIGINT)"
@@ -53,5 +57,10 @@ def test_a_warehouse_of_the_first_version_keeps_its_rows(warehouse: Warehouse) -
         ("o0", "chat", None),
         ("o1", "room-composite", None),
         ("o2", "track", "s1"),
+    ]
+    assert ask(warehouse, "SELECT object_id, load_id FROM freshness ORDER BY object_id") == [
+        ("o0", "l"),
+        ("o1", "l"),
+        ("o2", "l"),
     ]
     assert ask(warehouse, "SELECT count(*) FROM session_changes") == [(0,)]

@@ -426,9 +426,8 @@ _TIMES = "load_id, claimed_at, queryable_at, seen_after_s, claimed_after_s, quer
 
 def test_what_was_loaded_tells_how_long_each_step_took(tx: Connection) -> None:
     put_object(
-        tx, "o", session_id="s", first_seen_at=at(1.5), first_seen_by="s3_event", loaded_at=at(4.25), load_id="l"
+        tx, "o", session_id="s", first_seen_at=at(1.5), first_seen_by="s3_event", loaded_at=at(4.25), first_load_id="l"
     )
-    put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", load_id="l")
     put(tx, "loads", load_id="l", claimed_at=at(2), committed_at=at(4.25))
     put_object(tx, "waits", disposition="seen")
     found = dict(tx.execute(text("SELECT * FROM freshness")).mappings().one())
@@ -441,25 +440,19 @@ def test_what_was_loaded_tells_how_long_each_step_took(tx: Connection) -> None:
 
 
 def test_long_times_are_told_in_seconds_and_those_of_clocks_that_disagree_are_below_zero(tx: Connection) -> None:
-    put_object(tx, "o", first_seen_at=at(-0.25), loaded_at=at(400 * 86400 + 0.5))
+    put(tx, "loads", load_id="l", claimed_at=at(-0.125), committed_at=at(400 * 86400 + 0.5))
+    put_object(tx, "o", first_seen_at=at(-0.25), first_load_id="l")
     assert rows(tx, f"SELECT {_TIMES} FROM freshness") == [
-        (None, None, at(400 * 86400 + 0.5), -0.25, None, 400 * 86400 + 0.5)
+        ("l", at(-0.125), at(400 * 86400 + 0.5), -0.25, -0.125, 400 * 86400 + 0.5)
     ]
 
 
-@pytest.mark.parametrize("settled_by", ["first", "refused"])
-@pytest.mark.parametrize(("disposition", "has_rows"), [("loaded", True), ("missing", True), ("superseded", False)])
-def test_the_load_that_brought_the_rows_counts(
-    tx: Connection, settled_by: str, disposition: str, has_rows: bool
-) -> None:
+@pytest.mark.parametrize("disposition", ["loaded", "missing", "superseded", "ignored"])
+def test_the_load_that_first_brought_rows_counts(tx: Connection, disposition: str) -> None:
     put(tx, "loads", load_id="first", claimed_at=at(2), committed_at=at(3))
-    put(tx, "loads", load_id="refused", claimed_at=at(50), committed_at=at(60))
-    put_object(tx, "o", disposition=disposition, loaded_at=at(3), load_id=settled_by)
-    if has_rows:
-        put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", load_id="first")
-    is_known = has_rows or settled_by == "first"
-    load = ("first", at(2), at(3), 0, 2, 3) if is_known else (None, None, at(3), 0, None, 3)
-    assert rows(tx, f"SELECT {_TIMES} FROM freshness") == [load]
+    put(tx, "loads", load_id="again", claimed_at=at(50), committed_at=at(60))
+    put_object(tx, "o", disposition=disposition, loaded_at=at(60), load_id="again", first_load_id="first")
+    assert rows(tx, f"SELECT {_TIMES} FROM freshness") == [("first", at(2), at(3), 0, 2, 3)]
 
 
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])

@@ -26,6 +26,7 @@ class DuckWarehouse:
 
     lock = ""
     skip_locked = ""
+    alters_before_writing = True
 
     def __init__(self, url: str, memory_mb: int = DEFAULT_MEMORY_MB, lock_wait_s: float = _LOCK_WAIT_S) -> None:
         self.url = url

@@ -24,11 +24,15 @@ class DuckDBImpl(PostgresqlImpl):
 def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
     """Create or change the tables and the views; give the revision before and after.
 
-    Views that are as they must be are left alone. Else all are made anew, and raises WarehouseError when somebody's own
-    view reads one of ours: PostgreSQL keeps that one, so all stays as it was.
+    Views that are as they must be are left alone. Else all are made anew. Raises WarehouseError when a newer version
+    made the tables, and when somebody's own view reads one of ours: PostgreSQL keeps that one, so all stays as it was.
     """
     with warehouse.begin() as tx:
         before = MigrationContext.configure(tx).get_current_revision()
+    _require_known(warehouse, before)
+    if before and warehouse.alters_before_writing:
+        _all_but_the_last(warehouse, before)
+    with warehouse.begin() as tx:
         if before == _head() and _has_views(tx):
             return before, before
         access = privileges.held(tx)
@@ -41,6 +45,17 @@ def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
             sessions.place(tx, warehouse, "SELECT object_id FROM object_ledger")
             sessions.move(tx, witness="upgrade", now=datetime.now(UTC))
     return before, _head()
+
+
+def _all_but_the_last(warehouse: Warehouse, before: str) -> None:
+    """Run each migration after `before` in a transaction of its own: what the next one alters, this one has written to.
+
+    Who is stopped between them leaves the tables of an older version, and goes on from there the next time.
+    """
+    for script in list(_scripts().iterate_revisions(_head(), before))[:0:-1]:
+        with warehouse.begin() as tx:
+            views.drop(tx)
+            command.upgrade(_config(connection=tx), script.revision)
 
 
 def _has_views(tx: Connection) -> bool:
@@ -64,15 +79,18 @@ def require_current(warehouse: Warehouse) -> None:
         have = MigrationContext.configure(tx).get_current_revision()
     if have is None:
         raise WarehouseError(f"the warehouse at {_shown(warehouse)} has no tables yet: run `roomledger init`")
-    known = {script.revision for script in _scripts().walk_revisions()}
-    if have not in known:
-        raise WarehouseError(
-            f"the warehouse at {_shown(warehouse)} was made by a newer Roomledger (tables {have}): upgrade this one"
-        )
+    _require_known(warehouse, have)
     if have != _head():
         raise WarehouseError(
             f"the warehouse at {_shown(warehouse)} has the tables of an older version ({have}): run `roomledger init`, "
             "which keeps all rows"
+        )
+
+
+def _require_known(warehouse: Warehouse, revision: str | None) -> None:
+    if revision not in {None, *(script.revision for script in _scripts().walk_revisions())}:
+        raise WarehouseError(
+            f"the warehouse at {_shown(warehouse)} was made by a newer Roomledger (tables {revision}): upgrade this one"
         )
 
 

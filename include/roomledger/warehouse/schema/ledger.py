@@ -60,6 +60,7 @@ object_ledger = Table(
     ),
     column("loaded_at", Timestamp, "When its rows were committed."),
     column("load_id", Text(), "Load that settled it last (loads)."),
+    column("first_load_id", Text(), "Load that first brought rows from it (loads); a replay leaves it as it is."),
     column("parser_version", Text(), "Version of the parsers that read it."),
     column("claimed_by", Text(), "Token of the load that holds the claim."),
     column("lease_until", Timestamp, "When an unsettled claim comes free again."),

@@ -211,7 +211,7 @@ freshness = Table(
     "freshness",
     metadata,
     *_as_in(object_ledger, "customer source session_id object_id uri asset_type"),
-    _column("load_id", Text(), "Load that brought its rows (loads)."),
+    _column("load_id", Text(), "Load that first brought its rows (loads)."),
     _column(
         "written_at",
         Timestamp,
@@ -220,19 +220,15 @@ freshness = Table(
     ),
     _column("seen_at", Timestamp, "When it was first observed."),
     _column("seen_by", Text(), "Witness that observed it first: listing, s3_event, gcs_event, webhook or api."),
-    _column(
-        "claimed_at",
-        Timestamp,
-        "When the load that brought its rows claimed it; null where the ledger no longer knows which load that was.",
-    ),
+    _column("claimed_at", Timestamp, "When that load claimed it."),
     _column("queryable_at", Timestamp, "When that load committed; the commit itself takes a moment more."),
     _column("seen_after_s", Double(), "Seconds from written_at to seen_at; below 0 where two clocks disagree."),
     _column("claimed_after_s", Double(), "Seconds from written_at to claimed_at; below 0 where two clocks disagree."),
     _column(
         "queryable_after_s", Double(), "Seconds from written_at to queryable_at; below 0 where two clocks disagree."
     ),
-    comment="One row per object version that was loaded, with how long that took from when it was written. Of what was"
-    " read again (a replay) the load that replaced its rows counts, not the one that first brought some.",
+    comment="One row per object version that was ever loaded, with how long that took from when it was written. What"
+    " was read again (a replay) counts from the load that first brought its rows.",
 )
 
 VIEWS = (sessions, peers, recordings, recording_assets, statements, session_overview, session_timeline, freshness)
