@@ -32,10 +32,11 @@ from roomledger import layout, ledger, pipeline
 from roomledger.bells import Bell, Word, bucket_bell, webhook_bell
 from roomledger.model import BatchRefused, Observation
 from roomledger.outcome import Load
-from roomledger.queues import Notice, QueueError, open_queue
+from roomledger.queues import Message, Notice, Queue, QueueError, open_queue
 from roomledger.queues.inbox import FolderInbox, Inbox, open_inbox
 from roomledger.queues.sqs import Sqs
 from roomledger.reacting import Answered, answer, listen
+from roomledger.receiving import Receiver
 from roomledger.settings import QueueSettings, Source
 from roomledger.stores import Access, Store, open_store
 from roomledger.vendor.fields import BadRecord
@@ -196,6 +197,15 @@ def once(warehouse: Warehouse, bells: Sequence[Bell], *where: Where) -> Answered
     return found
 
 
+def one_round(
+    warehouse: Warehouse, sources: Sequence[Source], stores: dict[str, Store], bells: Sequence[Bell]
+) -> Answered:
+    """Take in what waits, and load nothing."""
+    with Receiver(bells) as receiver:
+        receiver.ask(1)
+        return answer(warehouse, sources, stores, receiver.take(1))
+
+
 def in_folder(folder: Path) -> Where:
     source = source_of(folder)
     return source, store_of(source)
@@ -270,7 +280,7 @@ def test_what_the_ledger_does_not_commit_stays_in_its_queue(
     engine_event.listen(Engine, "commit", fail)
     try:
         with pytest.raises(OSError, match="no space"):
-            answer(ready, [s3_here.source, TALK], {"acme": s3_here.store}, bells, patience_s=0)
+            one_round(ready, [s3_here.source, TALK], {"acme": s3_here.store}, bells)
     finally:
         engine_event.remove(Engine, "commit", fail)
     assert (s3_here.left(), len(inbox.receive(0)), dispositions(ready)) == (waiting, 1, [])
@@ -293,10 +303,10 @@ def test_a_warehouse_that_another_process_holds_takes_nothing_out_of_a_queue(
         assert holder.stdout
         holder.stdout.readline()
         with pytest.raises(WarehouseError, match="another process has held"):
-            answer(DuckWarehouse(url, lock_wait_s=0.2), [TALK], {}, bells)
+            one_round(DuckWarehouse(url, lock_wait_s=0.2), [TALK], {}, bells)
         assert inbox.waits(0)
         holder.communicate()
-    assert answer(DuckWarehouse(url), [TALK], {}, bells).events == 1
+    assert one_round(DuckWarehouse(url), [TALK], {}, bells).events == 1
     assert not inbox.waits(0)
 
 
@@ -339,7 +349,7 @@ def test_who_is_killed_before_settling_changes_nothing_the_second_time(
     before = tables()
     assert [len(found) for found in before[1:]] == [1, 1, 2]
     bell = webhook_bell(inbox, [TALK])
-    found = answer(ready, [folder[0], TALK], {"acme": folder[1]}, [bell])
+    found = one_round(ready, [folder[0], TALK], {"acme": folder[1]}, [bell])
     assert (found.messages, found.events, found.new, found.refused) == (3, 0, {}, 2)
     assert tables() == before
     assert not inbox.waits(0)
@@ -356,8 +366,8 @@ def test_what_cannot_be_settled_comes_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(FolderInbox, "settle", settle)
-        assert answer(any_ready, [TALK], {}, bells).problems == {"the folder is read-only"}
-    found = answer(any_ready, [TALK], {}, bells)
+        assert one_round(any_ready, [TALK], {}, bells).problems == {"the folder is read-only"}
+    found = one_round(any_ready, [TALK], {}, bells)
     assert (found.messages, found.events, found.problems) == (1, 0, set())
     assert not inbox.waits(0)
 
@@ -435,10 +445,10 @@ def test_webhooks_that_were_refused_are_taken_in_when_they_are_understood(
     with monkeypatch.context() as patched:
         patched.setattr("roomledger.vendor.webhooks.event", unknown_type)
         inbox.put("talk", event("too new"), NOON)
-        assert answer(ready, [TALK], {}, [bell]).refused == 1
+        assert one_round(ready, [TALK], {}, [bell]).refused == 1
     inbox.put("talk", b"[]", NOON)
     inbox.put("gone-acme", event("removed source"), NOON)
-    assert answer(ready, [TALK], {}, [bell]).refused == 2
+    assert one_round(ready, [TALK], {}, [bell]).refused == 2
     codes = "SELECT reason_code FROM refusals WHERE resolved_at IS NULL ORDER BY 1"
     assert ask(ready, codes) == [("not_an_object",), ("parser_failed",), ("source_unknown",), ("type_unknown",)]
 
@@ -583,16 +593,70 @@ def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Warehouse, tmp
     assert len(messages(any_ready)) == 13
 
 
+class Silent:
+    """A queue that has its one message only when it is allowed to speak, however long that takes."""
+
+    name, hold_s = "silent", 60.0
+
+    def __init__(self, body: bytes) -> None:
+        self.may_speak = threading.Event()
+        self.asked = 0
+        self._left = [Message("m", body, {}, "r")]
+
+    def waits(self, patience_s: float) -> bool:
+        raise AssertionError("nobody asks")
+
+    def receive(self, patience_s: float, most: int = 1) -> list[Message]:
+        self.asked += 1
+        assert self.may_speak.wait(60)
+        return list(self._left)
+
+    def hold(self, messages: Sequence[Message]) -> None:
+        pass
+
+    def settle(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._left.remove(message)
+
+
+def test_a_silent_queue_does_not_keep_back_the_others_and_is_heard_to_the_end(
+    any_ready: Warehouse, tmp_path: Path, inbox: Inbox
+) -> None:
+    bucket = tmp_path / "bucket"
+    silent = Silent(put(bucket, chat_key(), chat("late")).encode())
+    inbox.put("talk", event("e1"), NOON)
+    done = work(any_ready, [plain_bell(silent), webhook_bell(inbox, [TALK])], in_folder(bucket), quiet_s=0.5)
+    first = next(done)
+    assert isinstance(first, Answered)
+    assert (first.events, silent.asked) == (1, 1)
+    inbox.put("talk", event("e2"), NOON)
+    second = next(done)
+    assert isinstance(second, Answered)
+    assert (second.events, silent.asked) == (1, 1)
+    threading.Timer(1, silent.may_speak.set).start()
+    rest = list(done)
+    assert [type(one) for one in rest] == [Answered, Load]
+    assert messages(any_ready) == ["late"]
+
+
 def test_a_queue_that_cannot_be_read_does_not_keep_back_the_others(
     any_ready: Warehouse, s3: S3Server, inbox: Inbox
 ) -> None:
     lost = QueueSettings(name="lost", url="sqs://never-made", endpoint=s3.endpoint)
     bells = [bucket_bell(lost, open_queue(lost, Access(session=session(s3)))), webhook_bell(inbox, [TALK])]
     inbox.put("talk", event("e1"), NOON)
-    found = once(any_ready, bells)
-    assert (found.messages, found.events) == (1, 1)
-    [problem] = found.problems
-    assert "has no queue sqs://never-made" in problem
+    done = work(any_ready, bells, quiet_s=60, is_over=lambda: len(told) == 3)
+    told: list[Answered] = []
+    for one in done:
+        assert isinstance(one, Answered)
+        told.append(one)
+        if len(told) == 2:
+            inbox.put("talk", event("e2"), NOON)
+    assert sorted((one.messages, one.events) for one in told[:2]) == [(0, 0), (1, 1)]
+    assert told[2].events + told[1].events + told[0].events == 2
+    for one in told[1:]:  # what ails it is told as long as it does
+        [problem] = one.problems
+        assert "has no queue sqs://never-made" in problem
     assert not inbox.waits(0)
 
 
@@ -641,7 +705,7 @@ def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
     with ThreadPoolExecutor(1) as pool:
         with warehouse.begin() as tx:
             ledger.note(tx, warehouse, source, noted[:1], witness="listing", now=pipeline.clock())
-            answering = pool.submit(answer, warehouse, [source], {"acme": store}, [plain_bell(inbox)])
+            answering = pool.submit(one_round, warehouse, [source], {"acme": store}, [plain_bell(inbox)])
             deadline = time.monotonic() + 20
             while not answering.done() and not ask(warehouse, WAITS) and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -653,9 +717,9 @@ def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
 WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-def plain_bell(inbox: Inbox) -> Bell:
+def plain_bell(queue: Queue) -> Bell:
     """A bell whose messages are addresses, as S3's are at bottom."""
-    events = bucket_bell(QueueSettings(name="plain", url="sqs://plain"), inbox)
+    events = bucket_bell(QueueSettings(name="plain", url="sqs://plain"), queue)
     return replace(events, understand=lambda message: Word([Notice(message.body.decode(), None)]))
 
 

@@ -1,6 +1,6 @@
 """Reacting: what the queues say goes into the ledger, and is removed from them once it is there.
 
-    receive      messages stay the queue's until they are settled
+    receive      messages stay the queue's until they are settled (`receiving`)
     understand   what each says: objects to look at, an event of the vendor (pure)
     look         what is there now, where a message does not name the version
     write        one transaction for all of it
@@ -32,6 +32,7 @@ from roomledger.misunderstood import Misunderstood, keep
 from roomledger.model import Observation
 from roomledger.outcome import Load
 from roomledger.queues import Message, Notice, NotUnderstood, QueueError
+from roomledger.receiving import PATIENCE_S, Received, Receiver
 from roomledger.settings import INBOX, Source
 from roomledger.stores import Store, StoreError
 from roomledger.vendor.heard import hear
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 
 LOOKS = 16
 """Looks in flight."""
-_PATIENCE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Answered:
     left: int = 0
     """Messages that stay in their queue, because an object of theirs could not be looked up."""
     problems: set[str] = field(default_factory=set)
-    """Why, and what ails a queue that could not be read: a sentence for each."""
+    """Why, and what ails each queue that could not be read the last time: a sentence for each."""
 
     @property
     def waking(self) -> bool:
@@ -86,35 +86,6 @@ class _Look(NamedTuple):
     """None where the address lies in no source's bucket."""
     seen: Observation | None = None
     problem: str | None = None
-
-
-def answer(
-    warehouse: Warehouse,
-    sources: Sequence[Source],
-    stores: Mapping[str, Store],
-    bells: Sequence[Bell],
-    *,
-    patience_s: float = _PATIENCE_S,
-) -> Answered:
-    """Take in what waits in the queues; wait for a first message for `patience_s` at most."""
-    answered = Answered()
-    received = _receive(bells, patience_s, answered)
-    received_at = pipeline.clock()
-    answered.messages = sum(len(messages) for _, messages in received)
-    if not answered.messages:
-        return answered
-    with _holding(received):
-        read = [_Read(bell, message, _understand(bell, message)) for bell, messages in received for message in messages]
-        looked_at = pipeline.clock()
-        looks = _look(read, sources, stores)
-        done = [one for one in read if not _is_left(one.word, looks)]
-        answered.left = len(read) - len(done)
-        answered.problems |= {look.problem for look in looks.values() if look.problem}
-        with warehouse.begin() as tx:
-            _write(tx, warehouse, done, looks, received_at, looked_at, answered)
-        for bell, _ in received:
-            _settle(bell, [one.message for one in done if one.bell is bell], answered)
-    return answered
 
 
 def listen(
@@ -140,21 +111,54 @@ def listen(
     readable = [source for source in sources if source.name in stores]
     for bell in bells:
         _read_kept(warehouse, bell)
-    while not is_over() and time.monotonic() - began < most_s and (is_waiting or time.monotonic() - last < quiet_s):
-        answered = answer(warehouse, sources, stores, bells, patience_s=0 if is_waiting else _PATIENCE_S)
-        if answered.messages or answered.problems:
-            yield answered
-        if answered.messages:
-            last = time.monotonic()
-        if is_waiting or answered.waking:
-            load = pipeline.load_batch(
-                warehouse, readable, stores, batch=batch, started_by=started_by, newest_first=True
-            )
-            is_waiting = load is not None and sum(load.objects.values()) >= batch
-            if load:
-                yield load
-        if answered.problems:
-            time.sleep(_PATIENCE_S)
+    with Receiver(bells) as receiver:
+        while not is_over():
+            now = time.monotonic()
+            patience_s = 0 if is_waiting else PATIENCE_S
+            if now - began < most_s and (is_waiting or now - last < quiet_s):
+                receiver.ask(patience_s)
+            elif not receiver.is_waiting:
+                break
+            received = receiver.take(patience_s)
+            answered = answer(warehouse, sources, stores, received)
+            is_stuck = bool(answered.problems) and bool(answered.messages)
+            answered.problems |= set(receiver.problems.values())
+            if answered.messages or any(one.problem for one in received):
+                yield answered
+            if answered.messages:
+                last = time.monotonic()
+            if is_waiting or answered.waking:
+                load = pipeline.load_batch(
+                    warehouse, readable, stores, batch=batch, started_by=started_by, newest_first=True
+                )
+                is_waiting = load is not None and sum(load.objects.values()) >= batch
+                if load:
+                    yield load
+            if is_stuck:  # what could not be looked up or settled may come again at once
+                time.sleep(PATIENCE_S)
+
+
+def answer(
+    warehouse: Warehouse, sources: Sequence[Source], stores: Mapping[str, Store], received: Sequence[Received]
+) -> Answered:
+    """Take in what came, and settle it."""
+    answered = Answered(messages=sum(len(one.messages) for one in received))
+    if not answered.messages:
+        return answered
+    with _holding(received):
+        read = [
+            _Read(one.bell, message, _understand(one.bell, message)) for one in received for message in one.messages
+        ]
+        looked_at = pipeline.clock()
+        looks = _look(read, sources, stores)
+        done = [one for one in read if not _is_left(one.word, looks)]
+        answered.left = len(read) - len(done)
+        answered.problems |= {look.problem for look in looks.values() if look.problem}
+        with warehouse.begin() as tx:
+            _write(tx, warehouse, done, looks, min(one.at for one in received), looked_at, answered)
+        for bell in {one.bell for one in received}:
+            _settle(bell, [one.message for one in done if one.bell is bell], answered)
+    return answered
 
 
 def _read_kept(warehouse: Warehouse, bell: Bell) -> None:
@@ -181,18 +185,6 @@ SELECT object_id, source, raw, refused_at FROM refusals
 WHERE resolved_at IS NULL AND uri LIKE '100ms://%/webhooks/%'
 """
 _RESOLVE = "UPDATE refusals SET resolved_at = :now WHERE object_id = :object_id AND resolved_at IS NULL"
-
-
-def _receive(bells: Sequence[Bell], patience_s: float, answered: Answered) -> list[tuple[Bell, list[Message]]]:
-    def receive(bell: Bell) -> list[Message]:
-        try:
-            return bell.queue.receive(patience_s)
-        except QueueError as error:
-            answered.problems.add(str(error))
-            return []
-
-    with ThreadPoolExecutor(max(len(bells), 1), "receive") as pool:
-        return list(zip(bells, pool.map(receive, bells), strict=True))
 
 
 def _understand(bell: Bell, message: Message) -> Word | Misunderstood:
@@ -291,18 +283,18 @@ def _settle(bell: Bell, messages: Sequence[Message], answered: Answered) -> None
 
 
 @contextmanager
-def _holding(received: Sequence[tuple[Bell, Sequence[Message]]]) -> Iterator[None]:
+def _holding(received: Sequence[Received]) -> Iterator[None]:
     """Keep the messages from other receivers while work on them goes on."""
     done = threading.Event()
 
-    def hold(bell: Bell, messages: Sequence[Message]) -> None:
-        while not done.wait(min(bell.queue.hold_s / 3, threading.TIMEOUT_MAX)):
+    def hold(one: Received) -> None:
+        while not done.wait(min(one.bell.queue.hold_s / 3, threading.TIMEOUT_MAX)):
             try:
-                bell.queue.hold(messages)
+                one.bell.queue.hold(one.messages)
             except QueueError as error:
-                log.warning("%s: messages may be received twice, which changes nothing: %s", bell.name, error)
+                log.warning("%s: messages may be received twice, which changes nothing: %s", one.bell.name, error)
 
-    threads = [threading.Thread(target=hold, args=one, name="hold", daemon=True) for one in received if one[1]]
+    threads = [threading.Thread(target=hold, args=[one], name="hold", daemon=True) for one in received if one.messages]
     for thread in threads:
         thread.start()
     try:

@@ -1,0 +1,97 @@
+"""Receiving: every queue is waited at by itself, so that what one brings is not kept back by the silence of another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import NamedTuple
+
+from roomledger.bells import Bell
+from roomledger.queues import Message, QueueError
+
+PATIENCE_S = 1.0
+"""How long a queue is waited at for a first message, and left alone after an error."""
+_TOGETHER_S = 0.05
+"""What comes so soon after the first message is answered together with it."""
+_AT_ONCE_S = 0.25
+"""What a queue that waits for nothing may take to say what is there."""
+
+
+class Received(NamedTuple):
+    """What one request at a queue brought."""
+
+    bell: Bell
+    messages: Sequence[Message]
+    at: datetime
+    problem: str | None = None
+    """Why the queue could not be read."""
+
+
+class Receiver:
+    """Has one request at each queue, at most: what it brought must be settled before the next `take`."""
+
+    def __init__(self, bells: Sequence[Bell]) -> None:
+        self._bells = bells
+        self._pool = ThreadPoolExecutor(max(len(bells), 1), "receive")
+        self._open: dict[Future[Received], Bell] = {}
+        self.problems: dict[str, str] = {}
+        """What ails queues, by their names, until they can be read again."""
+
+    def __enter__(self) -> Receiver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave what no `take` gave: it comes again."""
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request is open, which may take something out of its queue."""
+        return bool(self._open)
+
+    def ask(self, patience_s: float) -> None:
+        """Send a request of so much patience to every queue that has none."""
+        for bell in self._bells:
+            if bell not in self._open.values():
+                self._open[self._pool.submit(_receive, bell, patience_s)] = bell
+
+    def take(self, patience_s: float) -> list[Received]:
+        """Give what has come; wait for it for `patience_s` at most, and at least until those that do not wait answer.
+
+        The requests of queues from which nothing has come yet stay open.
+        """
+        until = time.monotonic() + max(patience_s, _AT_ONCE_S)
+        done: set[Future[Received]] = set()
+        is_open = set(self._open)
+        while is_open and not any(_brought(one) for one in done) and (left := until - time.monotonic()) > 0:
+            ended, is_open = wait(is_open, left, FIRST_COMPLETED)
+            done |= ended
+        if is_open and done:
+            done |= wait(is_open, _TOGETHER_S).done
+        for one in done:
+            del self._open[one]
+        brought = [one.result() for one in done]
+        for bell, _, _, problem in brought:
+            self.problems.pop(bell.name, None)
+            if problem:
+                self.problems[bell.name] = problem
+        return brought
+
+
+def _brought(done: Future[Received]) -> bool:
+    received = done.result()
+    return bool(received.messages or received.problem)
+
+
+def _receive(bell: Bell, patience_s: float) -> Received:
+    try:
+        messages = bell.queue.receive(patience_s)
+    except QueueError as error:
+        time.sleep(PATIENCE_S)
+        return Received(bell, [], datetime.now(UTC), str(error))
+    return Received(bell, messages, datetime.now(UTC))
