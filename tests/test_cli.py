@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from demo.vendor import vendor_server
 from roomledger import settings
 from roomledger.cli import app
 from roomledger.queues.inbox import open_inbox
-from roomledger.warehouse import migrate, open_warehouse
+from roomledger.warehouse import Warehouse, migrate, open_warehouse
 from tests import rows
 from tests.vendor import story
 from tests.worlds import chat, chat_key, put
@@ -48,10 +49,17 @@ def config(tmp_path: Path) -> Path:
     (tmp_path / "bucket").mkdir()
     path = tmp_path / "roomledger.toml"
     path.write_text(
-        f'[warehouse]\nurl = "duckdb:///w.duckdb"\n[[source]]\nname = "acme"\ncustomer = "Acme"\n'
+        f'[warehouse]\nurl = "duckdb:///warehouse.duckdb"\n[[source]]\nname = "acme"\ncustomer = "Acme"\n'
         f'url = "file://{tmp_path}/bucket"\n'
     )
     return path
+
+
+@pytest.fixture
+def ready_config(config: Path, ready_duckdb: Callable[[Path], Warehouse]) -> Path:
+    """The same after `roomledger init`, which costs more than a second."""
+    ready_duckdb(config.parent)
+    return config
 
 
 def test_a_newcomers_path(config: Path) -> None:
@@ -111,9 +119,8 @@ def test_a_newcomers_path(config: Path) -> None:
         (["listen", "--once"], "names no [[queue]] and no [webhooks] inbox to listen to: add one, or let `roomledger"),
     ],
 )
-def test_a_users_mistake_ends_with_2_and_a_sentence(config: Path, words: list[str], sentence: str) -> None:
-    roomledger("init", config=config)
-    done = roomledger(*words, config=config)
+def test_a_users_mistake_ends_with_2_and_a_sentence(ready_config: Path, words: list[str], sentence: str) -> None:
+    done = roomledger(*words, config=ready_config)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
@@ -125,13 +132,12 @@ def test_without_tables_every_verb_points_to_init(config: Path) -> None:
         assert (done.returncode, "run `roomledger init`" in done.stderr) == (2, True), verb
 
 
-def test_a_batch_that_is_refused_ends_with_1_and_the_way_out(config: Path) -> None:
+def test_a_batch_that_is_refused_ends_with_1_and_the_way_out(ready_config: Path) -> None:
     for number in range(25):
-        put(config.parent / "bucket", chat_key(number), b"SenderName\nNell\n")
-    roomledger("init", config=config)
-    done = roomledger("run", config=config)
+        put(ready_config.parent / "bucket", chat_key(number), b"SenderName\nNell\n")
+    done = roomledger("run", config=ready_config)
     assert (done.returncode, "--accept-refusals" in done.stderr) == (1, True)
-    assert told("run", "--accept-refusals", config=config)[0]["refused"] == 25
+    assert told("run", "--accept-refusals", config=ready_config)[0]["refused"] == 25
 
 
 def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedfs: S3Server) -> None:
@@ -192,15 +198,13 @@ def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> N
     assert (ran["records_refused"], ran["refused"], ran["loaded"]) == (2, 0, 1)
 
 
-def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(config: Path) -> None:
-    warehouse = open_warehouse(settings.read(config, {}))
-    migrate.upgrade(warehouse)
-    with warehouse.begin() as tx:
+def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(ready_config: Path) -> None:
+    with open_warehouse(settings.read(ready_config, {})).begin() as tx:
         now = datetime.now(UTC)
         for number in range(21):
             rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://held/{number}", created_at=now)
         rows.put_object(tx, "o", disposition="seen", retry_at=rows.NOON)
-    shown = roomledger("status", config=config).stdout
+    shown = roomledger("status", config=ready_config).stdout
     assert "Held by the vendor alone: the 20 soonest of 21 " in shown
     assert "To be tried again " in shown
 
@@ -285,9 +289,9 @@ def test_help_teaches() -> None:
         assert (verb.name or verb.callback.__name__) in done.stdout
 
 
-def test_an_audit_answers_as_csv_without_formulas_and_tells_what_is_missing(config: Path) -> None:
+def test_an_audit_answers_as_csv_without_formulas_and_tells_what_is_missing(ready_config: Path) -> None:
+    config = ready_config
     put(config.parent / "bucket", chat_key(1), chat("नमस्ते", "=1+1"))
-    assert roomledger("init", config=config).returncode == 0
     assert roomledger("run", config=config).returncode == 0
     asked = ("audit", "user-record", "-p", "user_id=u", "-p", "since=2026-03-01", "-p", "until=2026-04-01")
     # CSV is UTF-8 wherever it goes.
