@@ -9,12 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from roomledger.vendor.held import VENDOR_KEEPS
 from roomledger.warehouse.schema import DISPOSITIONS, FACTS
 
 Row = Mapping[str, Any]
 
-VENDOR_KEEPS = timedelta(days=15)
-"""How long the vendor holds an asset without customer storage before it deletes it (vendor documentation)."""
 RECENTLY = timedelta(hours=24)
 """How far back the freshness of what was loaded is looked at."""
 

@@ -16,7 +16,7 @@ from roomledger.stores import StoreError
 from roomledger.vendor import workspace as reading
 from roomledger.warehouse import Warehouse
 from tests.vendor import story
-from tests.worlds import ask
+from tests.worlds import ask, change, chat
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -238,6 +238,22 @@ def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(warehous
         again = pipeline.collect(warehouse, story.source_of_workspace(acme), opened, sources=[])
     assert (found.told, found.new["seen"], again.new.total()) == (0, 3, 0)
     assert ask(warehouse, "SELECT DISTINCT asset_type, disposition FROM object_ledger") == [("chat", "seen")]
+
+
+@pytest.mark.parametrize(("days_ago", "becomes"), [(1, "loaded"), (16, "missing")])
+def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps_it(
+    warehouse: Warehouse, vendor: Vendor, days_ago: float, becomes: str
+) -> None:
+    acme, source = story.workspace(), story.source_of_workspace(story.workspace())
+    add_job(acme, 1, days_ago)
+    vendor.workspaces = [acme]
+    with story.opened(acme, vendor.endpoint) as opened:
+        pipeline.collect(warehouse, source, opened, sources=[])
+        list(pipeline.load(warehouse, [source], {source.name: opened}))
+        acme.contents["a00001-chat"] = chat("late")
+        change(warehouse, "UPDATE object_ledger SET retry_at = NULL")  # what half a minute would do
+        list(pipeline.load(warehouse, [source], {source.name: opened}))
+    assert ask(warehouse, "SELECT asset_type, disposition FROM object_ledger") == [("chat", becomes)]
 
 
 def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(warehouse: Warehouse, vendor: Vendor) -> None:

@@ -7,7 +7,7 @@ records.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
@@ -18,6 +18,8 @@ from roomledger.model import TEXT_TYPES, Observation
 from roomledger.settings import Source
 from roomledger.warehouse import Warehouse
 
+VENDOR_KEEPS = timedelta(days=15)
+"""How long the vendor holds an asset without customer storage before it deletes it (vendor documentation)."""
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 

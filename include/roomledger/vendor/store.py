@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from roomledger.model import Observation
-from roomledger.stores import Access, CredentialsMissing
+from roomledger.stores import Access, CredentialsMissing, ObjectGone, StoreError
 from roomledger.vendor.api import BASE_URL, Api
-from roomledger.vendor.held import asset_of
+from roomledger.vendor.held import VENDOR_KEEPS, asset_of
 from roomledger.vendor.tokens import Keys
 
 
@@ -32,8 +33,16 @@ class HeldAssets:
         return None
 
     def read(self, seen: Observation) -> Iterator[bytes]:
-        """Fetch the bytes through a pre-signed URL, which is never kept."""
-        return self.api.content(asset_of(seen))
+        """Fetch the bytes through a pre-signed URL, which is never kept.
+
+        What is not there although the vendor should hold it still may come yet: that is a `StoreError`.
+        """
+        try:
+            yield from self.api.content(asset_of(seen))
+        except ObjectGone as error:
+            if seen.modified_at < datetime.now(UTC) - VENDOR_KEEPS:
+                raise
+            raise StoreError(f"{error}, though it is not {VENDOR_KEEPS.days} days old") from None
 
 
 def open_workspace(url: str, access: Access) -> HeldAssets:
