@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from demo.vendor import vendor_server
-from roomledger import pipeline
+from roomledger import ledger, pipeline
 from roomledger.warehouse import Warehouse
+from tests.rows import put_object
 from tests.vendor import story
 from tests.worlds import ask, change, chat, chat_key, contents, replace, source_of, store_of
 
@@ -45,8 +47,14 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Wa
         while time.monotonic() < end:
             list(pipeline.load(ready, [source], stores, batch=20))
 
-    with ThreadPoolExecutor() as pool:
-        for done in [pool.submit(work) for work in (upload, collect, collect, load, load, load)]:
+    def replay() -> None:
+        while time.monotonic() < end:
+            with ready.begin() as tx:
+                ledger.requeue(tx, ready, everything=True, now=pipeline.clock())
+            time.sleep(0.05)
+
+    with ThreadPoolExecutor(7) as pool:
+        for done in [pool.submit(work) for work in (upload, collect, collect, load, load, load, replay)]:
             done.result()
     for _ in range(2):
         pipeline.collect(ready, source, stores["acme"])
@@ -55,6 +63,31 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Wa
     said = ask(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
     assert sorted(said) == sorted(latest.items())
     assert ask(ready, "SELECT count(*) FROM object_ledger WHERE disposition NOT IN ('loaded', 'superseded')") == [(0,)]
+
+
+def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callable[[], Warehouse]) -> None:
+    """Whoever locks the objects in another order than the others waits for those that wait for it."""
+    warehouse = ready_postgres()
+    with warehouse.begin() as tx:
+        for number in range(20, 0, -1):
+            put_object(tx, f"{number:02}", uri=f"s3://acme/{number * 7 % 20}")
+
+    def replay() -> int:
+        with warehouse.begin() as tx:
+            return ledger.requeue(tx, warehouse, everything=True, now=pipeline.clock())
+
+    lock = text("SELECT 1 FROM object_ledger WHERE object_id <= :last ORDER BY object_id FOR UPDATE")
+    with ThreadPoolExecutor(1) as pool, warehouse.begin() as tx:
+        tx.execute(lock, {"last": "01"})
+        replaying = pool.submit(replay)
+        while not replaying.done() and not ask(warehouse, WAITS):
+            time.sleep(0.05)
+        tx.execute(lock, {"last": "20"})
+        tx.commit()
+        assert replaying.result() == 20
+
+
+WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other(

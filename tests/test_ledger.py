@@ -327,7 +327,7 @@ def test_replay_resolves_what_is_good_now_and_keeps_what_is_not(ready: Warehouse
         {first.object_id: [message(1, "one"), *bad], second.object_id: [Refusal(0, "bad_json", "cut", b"{")]},
     )
     with ready.begin() as tx:
-        assert ledger.requeue(tx, now=at(3)) == 2
+        assert ledger.requeue(tx, ready, now=at(3)) == 2
     [first, second] = claim(ready, "two", 4)
     assert first.replay
     assert second.replay
@@ -352,8 +352,8 @@ def test_rows_stay_when_a_replay_fails(ready: Warehouse) -> None:
     note(ready, version("a"))
     load(ready, "good", "one", 1)
     with ready.begin() as tx:
-        assert ledger.requeue(tx, now=at(2)) == 0
-        assert ledger.requeue(tx, uri=KEY, now=at(2)) == 1
+        assert ledger.requeue(tx, ready, now=at(2)) == 0
+        assert ledger.requeue(tx, ready, uri=KEY, now=at(2)) == 1
     [again] = claim(ready, "two", 3)
     settle(ready, [refused(again)], {again.object_id: [Refusal(0, "bad_json", "cut", b"{")]}, "two", 4)
     assert messages(ready) == ["good"]
@@ -400,7 +400,7 @@ def test_requeue_takes_what_it_is_told(ready: Warehouse) -> None:
 
     def taken(**which: Any) -> int:
         with ready.begin() as tx:
-            count = ledger.requeue(tx, now=at(3), **which)
+            count = ledger.requeue(tx, ready, now=at(3), **which)
             tx.rollback()
         return count
 

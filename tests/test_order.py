@@ -65,7 +65,7 @@ class Run:
                 case "replay":
                     uri = f"file://{self.folder}/{what}" if what else None
                     with self.warehouse.begin() as tx:
-                        ledger.requeue(tx, uri=uri, everything=not what, now=self.now())
+                        ledger.requeue(tx, self.warehouse, uri=uri, everything=not what, now=self.now())
 
     def sweep(self) -> Tables:
         """Look at everything and load it, when all of it is true; give what the tables hold then."""

@@ -291,7 +291,7 @@ def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_re
     assert (disposition, "the connection was cut off" in reason) == ("refused", True)
     assert ask(ready, "SELECT reason_code, ordinal FROM refusals WHERE resolved_at IS NULL") == [("gave_up", 0)]
     with ready.begin() as tx:
-        assert ledger.requeue(tx, now=pipeline.clock()) == 1
+        assert ledger.requeue(tx, ready, now=pipeline.clock()) == 1
     load(ready, source)
     assert messages(ready) == ["at last"]
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -322,7 +322,7 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
     (bucket / chat_key(2)).unlink()  # the bytes that were kept are enough
     collect(ready, source)
     with ready.begin() as tx:
-        assert ledger.requeue(tx, reason="parser_failed", now=pipeline.clock()) == 1
+        assert ledger.requeue(tx, ready, reason="parser_failed", now=pipeline.clock()) == 1
     load(ready, source)
     assert messages(ready) == ["fine", "sesame"]
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -346,7 +346,7 @@ def test_a_replay_parses_bytes_anew_that_were_unchanged(
     parse = PARSERS["chat"]
     monkeypatch.setattr("roomledger.reading.PARSERS", {**PARSERS, "chat": mended})
     with ready.begin() as tx:
-        assert ledger.requeue(tx, now=pipeline.clock()) == 1
+        assert ledger.requeue(tx, ready, now=pipeline.clock()) == 1
     load(ready, source)
     assert (messages(ready), dispositions(ready)) == (["one", "two"], ["superseded", "loaded"])
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -416,7 +416,7 @@ def test_the_settings_say_what_is_left_out(ready: Warehouse, tmp_path: Path) -> 
         "excluded_by_source",
     ]
     with ready.begin() as tx:
-        assert ledger.requeue(tx, reason="excluded_by_source", now=pipeline.clock()) == 2
+        assert ledger.requeue(tx, ready, reason="excluded_by_source", now=pipeline.clock()) == 2
     load(ready, source_of(bucket))
     assert ask(ready, "SELECT asset_type FROM recording_assets ORDER BY 1") == [
         ("chat",),
@@ -467,7 +467,7 @@ def check_that_the_tables_end_as_the_bucket_is(
             load(warehouse, source, batch=number)
         elif verb == "replay":
             with warehouse.begin() as tx:
-                ledger.requeue(tx, everything=True, now=pipeline.clock())
+                ledger.requeue(tx, warehouse, everything=True, now=pipeline.clock())
     for _ in range(2):
         collect(warehouse, source)
         change(warehouse, "UPDATE object_ledger SET retry_at = NULL")

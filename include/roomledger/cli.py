@@ -398,7 +398,7 @@ def replay(
         stores = {} if queue_only else run.stores()
         with run.warehouse.begin() as tx:
             count = ledger.requeue(
-                tx, uri=uri, source=source, reason=reason, everything=everything, now=pipeline.clock()
+                tx, run.warehouse, uri=uri, source=source, reason=reason, everything=everything, now=pipeline.clock()
             )
         if uri and not count:
             complain(f"{uri} holds nothing to replay: `roomledger where` tells why")

@@ -14,6 +14,7 @@ from roomledger.warehouse import Warehouse
 
 def requeue(
     tx: Connection,
+    warehouse: Warehouse,
     *,
     uri: str | None = None,
     source: str | None = None,
@@ -37,21 +38,24 @@ def requeue(
     chosen = [conditions[key] for key in given]
     if not uri and not everything and not reason:
         chosen.append("(disposition = 'refused' OR uri IN (SELECT uri FROM open_refusals))")
-    query = f"""
-        WITH open_refusals AS (SELECT uri, reason_code FROM refusals WHERE resolved_at IS NULL)
-        UPDATE object_ledger
-        SET disposition = 'seen', reason = 'replay: to be read again', attempts = 0, retry_at = NULL,
-            replay_requested_at = :now
-        WHERE (disposition IN ('loaded', 'refused', 'unchanged', 'ignored')
-               OR (disposition = 'missing' AND uri IN (SELECT uri FROM open_refusals)))
-          AND {" AND ".join(chosen or ["1 = 1"])}
-          AND NOT EXISTS (
-              SELECT 1 FROM object_ledger newer
-              WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded' AND {NEWER} > {THIS}
-          )
-        RETURNING 1
-    """
-    return len(tx.execute(text(query), given | {"now": now}).all())
+    rows = locked(" AND ".join([_IS_SETTLED, *chosen]), warehouse.lock)
+    return len(tx.execute(text(_REPLAY.format(rows=rows)), given | {"now": now}).all())
+
+
+_IS_SETTLED = f"""
+    (disposition IN ('loaded', 'refused', 'unchanged', 'ignored')
+     OR (disposition = 'missing' AND uri IN (SELECT uri FROM open_refusals)))
+    AND NOT EXISTS (SELECT 1 FROM object_ledger newer
+                    WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded' AND {NEWER} > {THIS})
+"""
+
+_REPLAY = """
+WITH open_refusals AS (SELECT uri, reason_code FROM refusals WHERE resolved_at IS NULL)
+UPDATE object_ledger
+SET disposition = 'seen', reason = 'replay: to be read again', attempts = 0, retry_at = NULL, replay_requested_at = :now
+WHERE {rows}
+RETURNING 1
+"""
 
 
 def wake(
