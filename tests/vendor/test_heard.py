@@ -823,6 +823,12 @@ def test_rooms_that_a_session_is_in_by_any_word_are_looked_at(acme: Teller) -> N
     # That a session is over may be said without its room, which the API knows.
     acme.hear(event("session.close.success", 9, session_id="s1", session_stopped_at=at(9)))
     assert acme.ask(sessions) == [("s1",), (None,)]
+    # The API takes a session out of the room that a webhook, or itself, said before.
+    acme.hear(event("session.open.success", 19, session_id="s3", room_id="room1", session_started_at=at(19)))
+    assert acme.ask(sessions) == [("s1",), ("s3",)]
+    acme.say(*session("s3", "room2", 19, None))
+    acme.say(*session("s1", "room2", 0, None))
+    assert acme.ask(sessions) == [(None,), (None,)]
 
 
 # -- in any order

@@ -29,6 +29,9 @@ _TABLES: Mapping[type[tuple[Any, ...]], Table] = {
     AssetRecord: schema.asset_records,
 }
 
+_MOVING = {schema.asset_records: ("uri",), schema.session_records: ("room_id",)}
+"""Columns by which objects are concerned; what they held before is news, too."""
+
 Said = Room | Session | Peer | Recording | AssetRecord
 
 
@@ -104,7 +107,7 @@ def _write(
     tx.execute(
         text(f"""
             CREATE TEMPORARY TABLE news_{table.name} AS
-            SELECT said.*{", known.uri AS uri_before" if table is schema.asset_records else ""}
+            SELECT said.*{"".join(f", known.{name} AS {name}_before" for name in _MOVING.get(table, ()))}
             FROM said_{table.name} AS said LEFT JOIN {table.name} AS known ON {same}
             WHERE known.{keys[0]} IS NULL OR {differs}
         """)
@@ -143,14 +146,17 @@ SELECT recorder_id FROM event_recordings WHERE job_id IN (SELECT job_id FROM new
 """
 
 # Objects whose session may be another now: those with an address that was named or is named no longer, those of a room
-# of which a session is news, and those of a recording that is.
+# of which a session is news or was, by whoever's word, and those of a recording that is.
 _CONCERNED = """
 SELECT object_id FROM object_ledger WHERE uri IN (
     SELECT uri FROM news_asset_records UNION SELECT uri_before FROM news_asset_records
 )
 UNION
 SELECT object_id FROM object_ledger
-WHERE session_evidence IN ('time_window', 'none') AND key_room_id IN (SELECT room_id FROM news_session_records)
+WHERE session_evidence IN ('time_window', 'none') AND key_room_id IN (
+    SELECT room_id FROM news_session_records UNION SELECT room_id_before FROM news_session_records
+    UNION SELECT room_id FROM event_sessions WHERE session_id IN (SELECT session_id FROM news_session_records)
+)
 UNION
 SELECT object_id FROM object_ledger WHERE job_id IN (SELECT job_id FROM news_job_records)
 """
