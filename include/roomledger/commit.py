@@ -173,8 +173,8 @@ WHERE settled.named_as IS NOT NULL AND object_ledger.named_type IS NULL
 # What had rows and is no asset that is wanted any more, by a later word of the vendor's or of the settings.
 _EMPTIED = """
 UPDATE object_ledger
-SET rows_parsed = 0, rows_loaded = 0, rows_refused = 0, rows_duplicate = 0, loaded_at = NULL, parser_version = NULL,
-    key_room_id = settled.key_room_id, key_session_id = settled.key_session_id,
+SET rows_parsed = 0, rows_loaded = 0, rows_refused = 0, rows_duplicate = 0, loaded_at = NULL, first_load_id = NULL,
+    parser_version = NULL, key_room_id = settled.key_room_id, key_session_id = settled.key_session_id,
     recorder_started_at = settled.recorder_started_at
 FROM settled
 WHERE settled.object_id = object_ledger.object_id AND object_ledger.load_id = :load

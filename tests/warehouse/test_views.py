@@ -447,7 +447,7 @@ def test_long_times_are_told_in_seconds_and_those_of_clocks_that_disagree_are_be
     ]
 
 
-@pytest.mark.parametrize("disposition", ["loaded", "missing", "superseded", "ignored"])
+@pytest.mark.parametrize("disposition", ["loaded", "missing", "superseded"])
 def test_the_load_that_first_brought_rows_counts(tx: Connection, disposition: str) -> None:
     put(tx, "loads", load_id="first", claimed_at=at(2), committed_at=at(3))
     put(tx, "loads", load_id="again", claimed_at=at(50), committed_at=at(60))

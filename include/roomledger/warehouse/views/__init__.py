@@ -227,7 +227,7 @@ freshness = Table(
     _column(
         "queryable_after_s", Double(), "Seconds from written_at to queryable_at; below 0 where two clocks disagree."
     ),
-    comment="One row per object version that was ever loaded, with how long that took from when it was written. What"
+    comment="One row per object version that was loaded, with how long that took from when it was written. What"
     " was read again (a replay) counts from the load that first brought its rows.",
 )
 
