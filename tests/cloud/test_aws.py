@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from roomledger.cloud import BellError, CannotRing, aws_apply, aws_client
-from roomledger.cloud.aws import S3Bell, Via, bell_of
+from roomledger.cloud import BellError, CannotRing, Document, aws_apply
+from roomledger.cloud.aws import Via, needed, reader_policy
 from roomledger.cloud.aws_client import Aws
-from roomledger.cloud.choice import Choice, choose, lines
+from roomledger.cloud.choice import Choice, choose
 from roomledger.queues.s3_events import notices
 from roomledger.queues.sqs import Sqs
 from roomledger.settings import QueueSettings, Settings
@@ -24,6 +23,7 @@ ACCOUNT = "000000000000"
 
 @pytest.fixture(autouse=True)
 def root(aws: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_apply, "PATIENCE_S", 0)
     for name, value in aws.environ().items():
         monkeypatch.setenv(name, value)
 
@@ -32,15 +32,17 @@ def table(aws: Account, name: str, url: str) -> str:
     return f'[[source]]\nname = "{name}"\ncustomer = "A"\nurl = "{url}"\nendpoint = "{aws.endpoint}"\n'
 
 
-def prepared(choice: Choice, via: Via = Via.SQS, topic: str | None = None) -> tuple[Aws, S3Bell]:
-    cloud = aws_client.connect(choice, None)
-    account, region = cloud.place(choice, ask=True)
-    return cloud, bell_of(choice, via, topic, account=account, region=region)
+def prepared(choice: Choice, via: Via = Via.SQS, topic: str | None = None) -> tuple[Aws, Document, dict[str, Document]]:
+    """What is given to `apply`."""
+    cloud = Aws(choice, None)
+    at = cloud.place(choice, ask=True)
+    parts = needed(choice, via, topic, at)
+    return cloud, parts, {ring.name: reader_policy([ring], parts["queue"]["arn"], at) for ring in choice.rings}
 
 
-def rung(choice: Choice, via: Via = Via.SQS, topic: str | None = None, **options: Any) -> list[str]:
+def rung(choice: Choice, via: Via = Via.SQS, topic: str | None = None, reader: str | None = None) -> list[str]:
     """What was changed."""
-    steps = list(aws_apply.apply(*prepared(choice, via, topic), patience_s=0, **options))
+    steps = list(aws_apply.apply(*prepared(choice, via, topic), reader))
     assert steps
     return [step.sentence for step in steps if step.changed]
 
@@ -91,6 +93,7 @@ def test_a_bucket_is_told_only_once_and_only_by_who_may(
     aws.client("iam").put_user_policy(UserName=arn.rpartition("/")[2], PolicyName="half", PolicyDocument=policy)
     monkeypatch.setattr(aws_apply.time, "sleep", lambda _: pytest.fail("it waits for what will not come"))
     with monkeypatch.context() as half:
+        half.setattr(aws_apply, "PATIENCE_S", 90)
         half.setenv("AWS_ACCESS_KEY_ID", session.get_credentials().access_key)
         half.setenv("AWS_SECRET_ACCESS_KEY", session.get_credentials().secret_key)
         with pytest.raises(CannotRing, match="lack the right to s3:PutBucketNotification"):
@@ -205,6 +208,15 @@ def test_a_topic_that_the_bucket_tells_already_is_heard_besides(aws: Account, re
     assert default["Sid"] == "__default_statement_ID"
 
 
+def test_a_rule_that_was_switched_off_is_switched_on(aws: Account, read: Read) -> None:
+    choice = choose(read(table(aws, "off", f"s3://{aws.new_bucket()}")), ["off"], scheme="s3")
+    rung(choice, Via.EVENTBRIDGE)
+    aws.client("events").disable_rule(Name="roomledger-off")
+    [changed] = rung(choice, Via.EVENTBRIDGE)
+    assert changed.startswith("rule roomledger-off: takes ")
+    assert aws.client("events").describe_rule(Name="roomledger-off")["State"] == "ENABLED"
+
+
 def test_a_queue_of_another_prefix_or_name_takes_the_place_of_the_first(aws: Account, read: Read) -> None:
     bucket = aws.new_bucket()
     rung(choose(read(table(aws, "moves", f"s3://{bucket}/old")), ["moves"], scheme="s3"))
@@ -244,31 +256,24 @@ def test_a_destination_that_s3_may_not_reach_is_tried_again_and_then_told(
     aws: Account, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice = choose(read(table(aws, "slow", f"s3://{aws.new_bucket()}")), ["slow"], scheme="s3")
-    cloud, bell = prepared(choice)
-    tries: list[None] = []
-    nobody = {"Version": "2012-10-17", "Statement": []}
-
-    def shut(_: S3Bell) -> dict[str, Any]:
-        return nobody
-
+    cloud, parts, policies = prepared(choice)
+    shut = parts | {"queue_policy": {"Version": "2012-10-17", "Statement": []}}
+    tries: list[float] = []
     monkeypatch.setattr(aws_apply, "_PAUSE_S", 0.01)
-    with monkeypatch.context() as closed:
-        closed.setattr(aws_apply.aws_policies, "queue_policy", shut)
-        with pytest.raises(BellError, match="wait a minute") as refused:
-            list(aws_apply.apply(cloud, bell, patience_s=0))
-        assert not isinstance(refused.value, CannotRing)
+    with pytest.raises(BellError, match="wait a minute") as refused:
+        list(aws_apply.apply(cloud, shut, policies))
+    assert not isinstance(refused.value, CannotRing)
 
-    def opened(_: float) -> None:
-        tries.append(None)
-        policy = json.dumps(aws_apply.aws_policies.queue_policy(bell))
+    def opened(pause_s: float) -> None:
+        tries.append(pause_s)
         sqs = aws.client("sqs")
         url = sqs.get_queue_url(QueueName="roomledger-slow")["QueueUrl"]
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(parts["queue_policy"])})
 
+    monkeypatch.setattr(aws_apply, "PATIENCE_S", 1)
     monkeypatch.setattr(aws_apply.time, "sleep", opened)
-    monkeypatch.setattr(aws_apply, "merged_policy", lambda *_: (nobody, True))
-    assert list(aws_apply.apply(cloud, bell, patience_s=1))
-    assert len(tries) == 1
+    assert list(aws_apply.apply(cloud, shut, policies))
+    assert tries == [0.01]
 
 
 def test_a_queue_lies_where_its_bucket_does(aws: Account, read: Read) -> None:
@@ -287,4 +292,5 @@ def test_a_queue_lies_where_its_bucket_does(aws: Account, read: Read) -> None:
 def test_the_printed_settings_are_read_again(read: Read) -> None:
     queue = QueueSettings(name="a", url="sqs://q", connection='say "hi"\\', endpoint="http://x", region="us-east-1")
     source = '[[source]]\nname = "a"\ncustomer = "A"\nurl = "s3://b"\n'
-    assert read(source + lines(queue)).queues == (queue,)
+    given = read(source + Choice((), read(source).sources[0], queue, ()).table("sqs://new"))
+    assert given.queues == (queue,)

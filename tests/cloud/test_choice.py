@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from roomledger.cloud import CannotRing, Ring, aws, aws_policies, google
+from roomledger.cloud import CannotRing, Ring, aws, google
 from roomledger.cloud.aws import Via
 from roomledger.cloud.choice import choose
 from roomledger.settings import Settings, SettingsError
@@ -35,9 +35,7 @@ def test_sources_and_their_queue(read: Read) -> None:
     assert aws.names(choice, Via.SQS, None)[0] == "events"
     found = choose(read(given), ["goo"], scheme="gs")
     assert found.rings == (Ring("goo", "b", ""),)
-    assert google.bell_of(found, project=None, topic=None, reader=None).subscription_path == (
-        "projects/p-1/subscriptions/s-1"
-    )
+    assert google.names_of(found, project=None, topic=None, reader=None) == ("p-1", "s-1", "s-1")
     assert choose(read(SOURCES), ["eu"], scheme="s3").queue is None
     several = SOURCES + queue("q", "sqs://events") + queue("r", "sqs://others")
     assert choose(read(several), ["eu"], scheme="s3", queue="r").queue == read(several).queues[1]
@@ -86,16 +84,13 @@ def test_names_that_aws_does_not_take(
 def test_projects_and_readers_of_google(read: Read) -> None:
     choice = choose(read(SOURCES + queue("p", "pubsub://p-1/s-1")), ["goo"], scheme="gs")
     with pytest.raises(CannotRing, match="lies in project p-1"):
-        google.bell_of(choice, project="p-2", topic=None, reader=None)
+        google.names_of(choice, project="p-2", topic=None, reader=None)
     with pytest.raises(CannotRing, match="serviceAccount:me@x"):
-        google.bell_of(choice, project=None, topic=None, reader="me@x")
+        google.names_of(choice, project=None, topic=None, reader="me@x")
     unknown = choose(read(SOURCES), ["goo"], scheme="gs")
     with pytest.raises(CannotRing, match="give --project"):
-        google.bell_of(unknown, project=None, topic=None, reader=None)
-    assert (
-        google.bell_of(unknown, project="p-1", topic=None, reader=None).topic_path
-        == "projects/p-1/topics/roomledger-goo"
-    )
+        google.names_of(unknown, project=None, topic=None, reader=None)
+    assert google.names_of(unknown, project="p-1", topic="t", reader=None) == ("p-1", "t", "roomledger-goo")
 
 
 def test_statements_of_two_sources_never_take_each_others_place(read: Read) -> None:
@@ -104,8 +99,8 @@ def test_statements_of_two_sources_never_take_each_others_place(read: Read) -> N
         f'[[source]]\nname = "{n}"\ncustomer = "A"\nurl = "s3://bucket-{i}"\n' for i, n in enumerate(names)
     )
     choice = choose(read(tables), names, scheme="s3")
-    bell = aws.bell_of(choice, Via.SQS, None, account="123456789012", region="us-east-1")
-    sids = [statement["Sid"] for statement in aws_policies.queue_policy(bell)["Statement"]]
+    parts = aws.needed(choice, Via.SQS, None, aws.arns("123456789012", "us-east-1"))
+    sids = [statement["Sid"] for statement in parts["queue_policy"]["Statement"]]
     assert len(set(sids)) == 4
     assert all(sid.isalnum() for sid in sids)
 
@@ -113,6 +108,20 @@ def test_statements_of_two_sources_never_take_each_others_place(read: Read) -> N
 def test_a_star_in_a_prefix_is_no_wildcard_to_iam(read: Read) -> None:
     tables = '[[source]]\nname = "a"\ncustomer = "A"\nurl = "s3://b/a*b$"\n'
     choice = choose(read(tables), ["a"], scheme="s3")
-    bell = aws.bell_of(choice, Via.SQS, None, account="123456789012", region="us-east-1")
-    objects = aws_policies.reader_policy(bell)["Statement"][1]
+    parts = aws.needed(choice, Via.SQS, None, aws.arns("123456789012", "us-east-1"))
+    objects = parts["reader_policy"]["Statement"][1]
     assert objects["Resource"] == "arn:aws:s3:::b/a${*}b${$}/*"
+
+
+def test_one_agent_of_several_buckets_is_let_in_once(read: Read) -> None:
+    choice = choose(
+        read(SOURCES + '[[source]]\nname = "gle"\ncustomer = "A"\nurl = "gs://c"\n'), ["goo", "gle"], scheme="gs"
+    )
+    names = google.names_of(choice, project="p-1", topic=None, reader=None)
+    grants = google.needed(choice, names, reader=None, agents={"b": "agent@x", "c": "agent@x"})["grants"]
+    assert [(one["resource"].rpartition("/")[2], one["member"]) for one in grants] == [
+        ("roomledger-goo", "serviceAccount:agent@x"),
+        ("roomledger-goo", None),
+        ("b", None),
+        ("c", None),
+    ]

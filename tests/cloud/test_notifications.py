@@ -78,6 +78,13 @@ def test_it_rings_already_by_a_wider_notification_to_the_same_place() -> None:
     assert "by-hand" in step.sentence
 
 
+def test_our_own_is_known_again_as_s3_gives_it_back() -> None:
+    [written] = WANTED["QueueConfigurations"]
+    rules = [{"Name": "prefix", "Value": "live/eu/"}]
+    wanted = {"QueueConfigurations": [written | {"Filter": {"Key": {"FilterRules": rules}}}]}
+    assert [step.changed for step in merge("bucket", WANTED, wanted, OURS)[1]] == [False]
+
+
 def test_our_own_is_replaced_wherever_it_rang_and_the_change_is_told() -> None:
     before = entry("roomledger-acme", TOPIC, BOTH, prefix="old/")
     merged, (step,) = merge("bucket", before, WANTED, OURS)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import hcl2
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roomledger.cloud import aws_policies, terraform
-from roomledger.cloud.aws import Via, bell_of, notes
-from roomledger.cloud.choice import Choice, choose, lines
-from roomledger.cloud.google import bell_of as gcs_bell_of
-from roomledger.cloud.hcl import Block, Expression, escape, write
+from roomledger.cloud import terraform
+from roomledger.cloud.aws import Via, arns, needed, notes
+from roomledger.cloud.choice import Choice, choose
+from roomledger.cloud.google import names_of
+from roomledger.cloud.hcl import reference, write
 from roomledger.settings import Settings
 
 Read = Callable[[str], Settings]
@@ -50,19 +51,30 @@ def meant(written: str) -> str:
     return str(json.loads(re.sub(r"([$%])\1\{", r"\1{", written)))
 
 
+@example("\\b\b\\\f/")
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])))
 def test_any_text_stays_itself(text: str) -> None:
-    written = f'"{escape(text)}"'
+    written = write([], {"block": {"alone": text, "inside": {text: [text]}}})
+    alone, inside = written.split("alone = ")[1].split("\n  inside = ")
     assert not re.search(r"(?<![$%])[$%]\{", written)
-    assert meant(written) == text
+    assert not re.search(r"(?<!\\)(\\\\)*\\[bf/]", written)  # of JSON, but not of HCL
+    assert meant(alone) == text
+    assert evaluated(inside.removeprefix("jsonencode(").rpartition(")")[0]) == {text: [text]}
 
 
-@pytest.mark.parametrize("text", ["plain", 'a"b\\', "${x}", "%{ if x }", "line\nbreak\ttab", "नमस्ते\x07", "$", "50%"])
+@pytest.mark.parametrize(
+    "text", ["plain", 'a"b\\', "${x}", "%{ if x }", "line\nbreak\ttab", "नमस्ते\x07\b\f", "$", "50%"]
+)
 def test_a_parser_takes_it(text: str) -> None:
-    body = [("alone", text), ("behind", Expression("some.arn") + text), ("before", text + Expression("some.arn"))]
-    [found] = blocks(write([], [Block("resource", ("kind", "name"), body)])).values()
+    [found] = blocks(
+        write([], {'resource "kind" "name"': {"alone": text, "behind": reference("some.arn") + text}})
+    ).values()
     assert meant(found["alone"]) == text
-    assert found["behind"] == ('"${some.arn}' + escape(text) + '"' if text else "${some.arn}")
+    assert found["behind"] == '"${some.arn}' + found["alone"][1:]
+    [found] = blocks(
+        write([], {'resource "kind" "name"': {"of": reference("some.arn"), "all": [reference("a.b")]}})
+    ).values()
+    assert found == {"of": "${some.arn}", "all": ["${a.b}"], "__is_block__": True}
 
 
 def chosen(read: Read, names: list[str], scheme: str, more: str = "") -> Choice:
@@ -78,27 +90,24 @@ def s3(read: Read, via: Via) -> tuple[str, dict[tuple[str, ...], Any]]:
 @pytest.mark.parametrize("via", Via)
 def test_the_policies_are_those_of_the_json(read: Read, via: Via) -> None:
     text, found = s3(read, via)
-    choice = chosen(read, S3_SOURCES, "s3")
-    bell = bell_of(choice, via, None, account="123456789012", region="eu-west-1")
+    at = arns("123456789012", "eu-west-1")
     name = "roomledger_acme-eu_1-us_all"
     addresses = {
-        f"aws_sqs_queue.{name}.arn": bell.queue_arn,
-        f"aws_sns_topic.{name}.arn": bell.topic_arn,
-        f"data.aws_caller_identity.{name}.account_id": bell.account,
-        "data.aws_s3_bucket.roomledger_acme-eu.arn": bell.bucket_arns["acme.recordings"],
-        "data.aws_s3_bucket.roomledger_all.arn": bell.bucket_arns["other"],
+        f"aws_sqs_queue.{name}.arn": at.of("queue", "roomledger-acme-eu"),
+        f"aws_sns_topic.{name}.arn": at.of("topic", "roomledger-acme-eu"),
+        f"data.aws_caller_identity.{name}.account_id": at.account,
+        "data.aws_s3_bucket.roomledger_acme-eu.arn": at.of("bucket", "acme.recordings"),
+        "data.aws_s3_bucket.roomledger_all.arn": at.of("bucket", "other"),
     }
-    rules = {f"aws_cloudwatch_event_rule.roomledger_{source}.arn": arn for source, arn in bell.rule_arns.items()}
-    wanted = {
-        ("aws_sqs_queue_policy", name): aws_policies.queue_policy(bell),
-        ("aws_iam_policy", name): aws_policies.reader_policy(bell),
-    }
+    for source in S3_SOURCES:
+        addresses[f"aws_cloudwatch_event_rule.roomledger_{source}.arn"] = at.of("rule", f"roomledger-{source}")
+    wanted = needed(chosen(read, S3_SOURCES, "s3"), via, None, at)
+    policies = {"queue_policy": "aws_sqs_queue_policy", "reader_policy": "aws_iam_policy"}
     if via is Via.SNS:
-        wanted["aws_sns_topic_policy", name] = aws_policies.topic_policy(bell)
-    for labels, policy in wanted.items():
-        encoded = found["resource", *labels]["policy"]
-        assert re.fullmatch(r"\$\{jsonencode\(.*\)\}", encoded, re.S)
-        assert evaluated(section(text, labels), addresses | rules) == policy
+        policies["topic_policy"] = "aws_sns_topic_policy"
+    for key, kind in policies.items():
+        assert re.fullmatch(r"\$\{jsonencode\(.*\)\}", found["resource", kind, name]["policy"], re.S)
+        assert evaluated(section(text, (kind, name)), addresses) == wanted[key]
 
 
 def section(text: str, labels: tuple[str, str]) -> str:
@@ -107,13 +116,10 @@ def section(text: str, labels: tuple[str, str]) -> str:
     return body.split("jsonencode(", 1)[1].rsplit(")", 1)[0]
 
 
-def evaluated(code: str, addresses: dict[str, Any]) -> Any:
-    """What Terraform makes of an object of ours, read line by line as JSON."""
+def evaluated(code: str, addresses: Mapping[str, str] = MappingProxyType({})) -> Any:
+    """What Terraform makes of an object of ours: JSON, but for addresses and the openings of templates."""
     for name, value in addresses.items():
-        code = code.replace(f"${{{name}}}", value).replace(f"= {name}\n", f"= {json.dumps(value)}\n")
-    code = re.sub(r'^(\s*"(?:[^"\\]|\\.)*")\s+= ', r"\1: ", code, flags=re.M)
-    code = re.sub(r'([\]}"])\n(\s*")', r"\1,\n\2", code)
-    code = re.sub(r",(\n\s*[\]}])", r"\1", code)
+        code = code.replace(f"${{{name}}}", value).replace(f" : {name}", f" : {json.dumps(value)}")
     return json.loads(re.sub(r"([$%])\1\{", r"\1{", code))
 
 
@@ -141,7 +147,7 @@ def test_a_topic_and_rules_are_told(read: Read) -> None:
     text, found = s3(read, Via.EVENTBRIDGE)
     assert found["resource", "aws_s3_bucket_notification", "roomledger_all"]["eventbridge"] is True
     for source, key in (("acme-eu", "live/eu/"), ("1-us", "live/${us}*/"), ("all", None)):
-        detail = evaluated(section(text, ("aws_cloudwatch_event_rule", f"roomledger_{source}")), {})["detail"]
+        detail = evaluated(section(text, ("aws_cloudwatch_event_rule", f"roomledger_{source}")))["detail"]
         assert detail.get("object", {"key": [{"prefix": None}]})["key"] == [{"prefix": key}]
         target = found["resource", "aws_cloudwatch_event_target", f"roomledger_{source}"]
         assert target["arn"] == "${aws_sqs_queue.roomledger_acme-eu_1-us_all.arn}"
@@ -150,8 +156,8 @@ def test_a_topic_and_rules_are_told(read: Read) -> None:
 @pytest.mark.parametrize("reader", [None, "serviceAccount:r@p.iam.gserviceaccount.com"])
 def test_google(read: Read, reader: str | None) -> None:
     choice = chosen(read, ["goo", "gle"], "gs")
-    bell = gcs_bell_of(choice, project="acme-prod", topic=None, reader=reader)
-    found = blocks(terraform.gcs(choice, bell, settings="", notes=[]))
+    names = names_of(choice, project="acme-prod", topic=None, reader=reader)
+    found = blocks(terraform.gcs(choice, names, reader, settings="", notes=[]))
     assert (("variable", "roomledger_reader") in found) == (reader is None)
     member = found["resource", "google_pubsub_subscription_iam_member", "roomledger_goo_gle"]["member"]
     assert member == ("${var.roomledger_reader}" if reader is None else f'"{reader}"')
@@ -174,8 +180,7 @@ def test_google(read: Read, reader: str | None) -> None:
 def test_its_head_is_all_comments(read: Read) -> None:
     source = '[[source]]\nname = "w"\ncustomer = "A"\nurl = "s3://b/a b"\n'
     choice = choose(read(source + '[[queue]]\nname = "q"\nurl = "sqs://q"\n'), ["w"], scheme="s3")
-    assert choice.queue
-    text = terraform.s3(choice, Via.SQS, None, settings=lines(choice.queue), notes=notes(choice, Via.SQS))
+    text = terraform.s3(choice, Via.SQS, None, settings=choice.table("sqs://new"), notes=notes(choice, Via.SQS))
     head, _, _ = text.partition("\n\n")
     assert all(line.startswith("# ") and len(line) <= 120 for line in head.splitlines())
     assert "# [[queue]]\n" in head

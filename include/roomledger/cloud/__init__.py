@@ -1,12 +1,15 @@
 """What makes a bucket ring: the cloud's own settings that put word of every new object into one of our queues.
 
-They are written from the settings, without asking anybody: as a JSON document (`aws`, `google`) or as Terraform
-(`terraform`). `aws_apply` and `google_apply` set them, touch nothing else, and change nothing where they are set.
+`aws` and `google` say what is needed, as one document each, without asking anybody. It is printed as it is, or as
+Terraform (`terraform`); or `aws_apply` and `google_apply` set it, touch nothing else, and change nothing that is set.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+Document = dict[str, Any]
+"""Something as the cloud's own interface takes it."""
 
 
 class BellError(Exception):
@@ -24,6 +27,11 @@ class Ring(NamedTuple):
     bucket: str
     prefix: str
     """Of the keys: empty, or with a slash at its end, so that `live/eu/` leaves out `live/europe/`."""
+
+    @property
+    def name(self) -> str:
+        """What the parts of this source are called."""
+        return f"roomledger-{self.source}"
 
 
 class Step(NamedTuple):

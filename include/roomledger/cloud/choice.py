@@ -10,7 +10,7 @@ from roomledger.cloud import CannotRing, Ring
 from roomledger.settings import QueueSettings, Settings, Source
 from roomledger.stores import split
 
-_BELLS = {"s3": "s3", "gs": "gcs"}
+_COMMANDS = {"s3": "s3", "gs": "gcs"}
 _QUEUES = {"s3": "sqs", "gs": "pubsub"}
 _EXAMPLES = {"s3": "sqs://queue-name", "gs": "pubsub://project/subscription"}
 
@@ -30,7 +30,21 @@ class Choice:
     @property
     def name(self) -> str:
         """What a new queue is called."""
-        return f"roomledger-{self.source.name}"
+        return self.rings[0].name
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys(ring.bucket for ring in self.rings))
+
+    def table(self, url: str, *, endpoint: str | None = None, region: str | None = None) -> str:
+        """The [[queue]] as roomledger.toml has it; or as it should have it, with this address, when there is none."""
+        queue = self.queue or QueueSettings(
+            name=self.source.name, url=url, connection=self.source.connection, endpoint=endpoint, region=region
+        )
+        given = ((key, getattr(queue, key)) for key in ("name", "url", "connection", "endpoint", "region"))
+        # A TOML string in double quotes is written as a JSON string is.
+        return "\n".join(["[[queue]]", *(f"{key} = {json.dumps(value)}" for key, value in given if value)]) + "\n"
 
 
 def choose(settings: Settings, names: Sequence[str], *, scheme: str, queue: str | None = None) -> Choice:
@@ -39,24 +53,21 @@ def choose(settings: Settings, names: Sequence[str], *, scheme: str, queue: str 
     Raises `CannotRing`, and `SettingsError` when the settings have no such source.
     """
     sources = settings.select(list(dict.fromkeys(names)))
+    first = sources[0]
     for source in sources:
         found = source.url.partition("://")[0]
         if found != scheme:
-            way_out = f"use roomledger bell {_BELLS[found]} {source.name}" if found in _BELLS else "it rings no bell"
-            raise CannotRing(f"source {source.name} is {source.url}: {way_out}")
-    first = sources[0]
-    for source in sources[1:]:
+            way = f"use roomledger bell {_COMMANDS[found]} {source.name}" if found in _COMMANDS else "it rings no bell"
+            raise CannotRing(f"source {source.name} is {source.url}: {way}")
         for key in ("connection", "endpoint", "region"):
             if getattr(source, key) != getattr(first, key):
                 raise CannotRing(
                     f"sources {first.name} and {source.name} differ in their {key}: let each ring in a queue of its own"
                 )
-    rings = tuple(_ring(source) for source in sources)
+    rings = tuple(map(_ring, sources))
     buckets = {ring.bucket for ring in rings}
-    others = (source for source in settings.sources if source not in sources)
-    neighbours = tuple(
-        other.name for other in others if other.url.startswith(f"{scheme}://") and _ring(other).bucket in buckets
-    )
+    others = [one for one in settings.sources if one not in sources and one.url.startswith(f"{scheme}://")]
+    neighbours = tuple(other.name for other in others if _ring(other).bucket in buckets)
     return Choice(rings, first, _queue(settings, scheme, queue), neighbours)
 
 
@@ -66,24 +77,13 @@ def _ring(source: Source) -> Ring:
 
 
 def _queue(settings: Settings, scheme: str, name: str | None) -> QueueSettings | None:
-    known = [queue for queue in settings.queues if queue.url.startswith(f"{_QUEUES[scheme]}://")]
+    known = {one.name: one for one in settings.queues if one.url.startswith(f"{_QUEUES[scheme]}://")}
     if name is None:
         if len(known) > 1:
-            raise CannotRing(f"several queues could hear it: choose with --queue {_names(known)}")
-        return known[0] if known else None
-    for queue in known:
-        if queue.name == name:
-            return queue
-    have = f"they have {_names(known)}" if known else f'write a [[queue]] with name and url = "{_EXAMPLES[scheme]}"'
-    raise CannotRing(f"the settings have no [[queue]] of {_QUEUES[scheme].upper()} called {name}: {have}")
-
-
-def _names(queues: Sequence[QueueSettings]) -> str:
-    return " or ".join(queue.name for queue in queues)
-
-
-def lines(queue: QueueSettings) -> str:
-    """The [[queue]] as roomledger.toml has it."""
-    given = ((key, getattr(queue, key)) for key in ("name", "url", "connection", "endpoint", "region"))
-    # A TOML string in double quotes is written as a JSON string is.
-    return "\n".join(["[[queue]]", *(f"{key} = {json.dumps(value)}" for key, value in given if value)]) + "\n"
+            raise CannotRing(f"several queues could hear it: choose with --queue {' or '.join(known)}")
+        return next(iter(known.values()), None)
+    if name not in known:
+        example = f'write a [[queue]] with name and url = "{_EXAMPLES[scheme]}"'
+        have = f"they have {' or '.join(known)}" if known else example
+        raise CannotRing(f"the settings have no [[queue]] of {_QUEUES[scheme].upper()} called {name}: {have}")
+    return known[name]

@@ -15,10 +15,9 @@ from typing import Annotated
 import typer
 
 from roomledger import settings
-from roomledger.cloud import BellError, CannotRing, Step, aws, documents, google, terraform
+from roomledger.cloud import BellError, CannotRing, Step, aws, google, terraform
 from roomledger.cloud.aws import Via
-from roomledger.cloud.choice import Choice, choose, lines
-from roomledger.settings import QueueSettings
+from roomledger.cloud.choice import Choice, choose
 from roomledger.stores import StoreError
 from roomledger.terminal import complain, print_json, say
 
@@ -61,26 +60,14 @@ Prints everything that has to be set, and changes nothing; `--apply` sets it.
 The queue is the one `[[queue]]` with an `sqs://` address in roomledger.toml, or else a new one called
 `roomledger-SOURCE`, whose `[[queue]]` is printed too. One queue may hear any number of sources.
 
-**The way to the queue** (`--via`):
+**The way to the queue** (`--via`): with `sqs` the bucket tells it. S3 tells one event of an object to one place only;
+so with `sns` it tells a topic, which others may hear as well (`--topic` names one that it tells already), and with
+`eventbridge` it tells EventBridge, beside everything else that it tells.
 
-- `sqs`: the bucket tells the queue. S3 tells one event of an object to one place only.
-
-- `sns`: the bucket tells a topic, and others may hear it as well. When the bucket tells a topic already, name it with
-`--topic`.
-
-- `eventbridge`: the bucket tells EventBridge, beside everything else that it tells.
-
-**JSON** has these keys; the parts are as the AWS command line takes them:
-
-- `queue`: `name`, `arn` and `attributes`; `queue_policy`: who may send.
-
-- `topic`, `topic_policy`, `subscription` with `sns`; `rules` with `eventbridge`.
-
-- `notifications`: by bucket, what its notification configuration has to hold.
-
-- `reader_policy`: what the role or user that reads needs.
-
-- `settings`: the `[[queue]]` for roomledger.toml; `notes`: what to know before setting it.
+**JSON** has these keys, the parts as the AWS command line takes them: `queue` (`name`, `arn`, `attributes`) and
+`queue_policy`, who may send; with `sns` also `topic`, `topic_policy` and `subscription`, with `eventbridge` also
+`rules`; `notifications`, by bucket what its notification configuration has to hold; `reader_policy`, what the role or
+user that reads needs; `settings`, the `[[queue]]` for roomledger.toml; `notes`, what to know before setting it.
 
 Account and region stand in the settings (`sqs://123456789012/queue`, `region`) or are asked of AWS. Terraform finds
 them itself.
@@ -104,15 +91,9 @@ Prints everything that has to be set, and changes nothing; `--apply` sets it.
 The subscription is the one `[[queue]]` with a `pubsub://` address in roomledger.toml, or else a new one called
 `roomledger-SOURCE`, whose `[[queue]]` is printed too. One subscription may hear any number of sources.
 
-**JSON** has these keys; the parts are as Google's REST interfaces take them:
-
-- `topic`, `subscription`: to create.
-
-- `notifications`: by bucket, to create.
-
-- `grants`: `resource`, `role` and `member`: the storage service agent publishes, the reader reads.
-
-- `settings`: the `[[queue]]` for roomledger.toml; `notes`: what to know before setting it.
+**JSON** has these keys, the parts as Google's REST interfaces take them: `topic` and `subscription`; `notifications`,
+by bucket; `grants` (`resource`, `role`, `member`): the storage service agent publishes, the reader reads; `settings`,
+the `[[queue]]` for roomledger.toml; `notes`, what to know before setting it.
 
 The address of the service agent is asked of Google; Terraform finds it itself.
 
@@ -132,12 +113,9 @@ def _explained() -> Iterator[None]:
         for problem in error.problems:
             complain(problem)
         raise typer.Exit(USERS_MISTAKE) from None
-    except BellError as error:
+    except (BellError, StoreError) as error:
         complain(str(error))
-        raise typer.Exit(USERS_MISTAKE if isinstance(error, CannotRing) else FAILURE) from None
-    except StoreError as error:
-        complain(str(error))
-        raise typer.Exit(USERS_MISTAKE) from None
+        raise typer.Exit(USERS_MISTAKE if isinstance(error, CannotRing | StoreError) else FAILURE) from None
 
 
 def _choose(config: Path, names: list[str], scheme: str, queue: str | None, form: Format, apply: bool) -> Choice:
@@ -166,24 +144,25 @@ def s3(
     """Print or set what makes S3 buckets ring."""
     with _explained():
         choice = _choose(config, sources, "s3", queue, form, apply)
-        notes = aws.notes(choice, via)
+        name, _ = aws.names(choice, via, topic)
+        notes, endpoint = aws.notes(choice, via), choice.source.endpoint
         if form is Format.TERRAFORM:
-            told = lines(choice.queue or _new_sqs(choice, f"sqs://{choice.name}", choice.source.region))
-            typer.echo(terraform.s3(choice, via, topic, settings=told, notes=notes), nl=False)
+            table = choice.table(f"sqs://{name}", endpoint=endpoint, region=choice.source.region)
+            typer.echo(terraform.s3(choice, via, topic, settings=table, notes=notes), nl=False)
             return
-        aws.names(choice, via, topic)
         from roomledger.cloud import aws_apply, aws_client
 
-        cloud = aws_client.connect(choice, profile)
-        account, region = cloud.place(choice, ask=apply)
-        bell = aws.bell_of(choice, via, topic, account=account, region=region, partition=cloud.partition(region))
-        told = lines(choice.queue or _new_sqs(choice, f"sqs://{account}/{bell.queue}", region))
-        if apply:
-            _tell(aws_apply.apply(cloud, bell, reader=reader), choice, told)
-            if not reader:
-                say("Not set: what whoever reads may do. Give --reader, or attach reader_policy of the printed JSON.")
-        else:
-            print_json(documents.s3(bell, settings=told, notes=notes))
+        cloud = aws_client.Aws(choice, profile)
+        at = cloud.place(choice, ask=apply)
+        parts = aws.needed(choice, via, topic, at)
+        table = choice.table(f"sqs://{at.account}/{name}", endpoint=endpoint, region=cloud.region)
+        if not apply:
+            print_json(parts | {"settings": table, "notes": notes})
+            return
+        policies = {ring.name: aws.reader_policy([ring], parts["queue"]["arn"], at) for ring in choice.rings}
+        _tell(aws_apply.apply(cloud, parts, policies, reader), choice, table)
+        if not reader:
+            say("Not set: what whoever reads may do. Give --reader, or attach reader_policy of the printed JSON.")
 
 
 @app.command(help=_GCS_HELP)
@@ -207,39 +186,26 @@ def gcs(
         choice = _choose(config, sources, "gs", queue, form, apply)
         notes = google.notes(choice, reader)
         if form is Format.TERRAFORM:
-            bell = google.bell_of(choice, project=project, topic=topic, reader=reader)
-            told = lines(choice.queue or _new_pubsub(choice, bell))
-            typer.echo(terraform.gcs(choice, bell, settings=told, notes=notes), nl=False)
+            names = google.names_of(choice, project=project, topic=topic, reader=reader)
+            table = choice.table(f"pubsub://{names.project}/{names.subscription}")
+            typer.echo(terraform.gcs(choice, names, reader, settings=table, notes=notes), nl=False)
             return
         from roomledger.cloud import google_apply, google_client
 
-        cloud = google_client.connect(choice, project)
-        known = project if choice.queue or project else cloud.project
-        bell = google.bell_of(choice, project=known, topic=topic, reader=reader)
-        told = lines(choice.queue or _new_pubsub(choice, bell))
-        if apply:
-            _tell(google_apply.apply(cloud, bell), choice, told)
-            if not reader:
-                say("Not set: what whoever reads may do. Give --reader.")
-        else:
-            agents = {bucket: cloud.agent(cloud.bucket(bucket)) for bucket in bell.buckets}
-            print_json(documents.gcs(bell, agents, settings=told, notes=notes))
+        cloud = google_client.Google(choice, project)
+        known = project if choice.queue else cloud.project
+        names = google.names_of(choice, project=known, topic=topic, reader=reader)
+        table = choice.table(f"pubsub://{names.project}/{names.subscription}")
+        parts = google.needed(choice, names, reader=reader, agents=cloud.agents(choice.buckets))
+        if not apply:
+            print_json(parts | {"settings": table, "notes": notes})
+            return
+        _tell(google_apply.apply(cloud, parts), choice, table)
+        if not reader:
+            say("Not set: what whoever reads may do. Give --reader.")
 
 
-def _new_sqs(choice: Choice, url: str, region: str | None) -> QueueSettings:
-    source = choice.source
-    return QueueSettings(
-        name=source.name, url=url, connection=source.connection, endpoint=source.endpoint, region=region
-    )
-
-
-def _new_pubsub(choice: Choice, bell: google.GcsBell) -> QueueSettings:
-    source = choice.source
-    url = f"pubsub://{bell.project}/{bell.subscription}"
-    return QueueSettings(name=source.name, url=url, connection=source.connection)
-
-
-def _tell(steps: Iterable[Step], choice: Choice, told: str) -> None:
+def _tell(steps: Iterable[Step], choice: Choice, table: str) -> None:
     """Say each step as it is done, and what is left to do."""
     changed = 0
     for step in steps:
@@ -247,4 +213,4 @@ def _tell(steps: Iterable[Step], choice: Choice, told: str) -> None:
         changed += step.changed
     say("Nothing had to be changed." if not changed else f"Set: {changed}.")
     if choice.queue is None:
-        say(f"Write this into the settings:\n\n{told}")
+        say(f"Write this into the settings:\n\n{table}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from importlib import import_module
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 """Unlike reading, setting wants all that the credentials may do."""
 _PATIENCE_S = 10.0
-_EMULATOR = "PUBSUB_EMULATOR_HOST"
-_WITHOUT_CREDENTIALS = (
+_WAY_OUT = (
     "run `gcloud auth application-default login` or set GOOGLE_APPLICATION_CREDENTIALS; --format terraform needs none"
 )
 
@@ -37,10 +36,19 @@ class Google:
     An endpoint that opens with `http://` is an emulator and gets no credentials.
     """
 
-    def __init__(self, *, project: str | None, endpoint: str | None, queue_endpoint: str | None) -> None:
-        self._project = project
-        self._endpoint = endpoint
-        self._queue_endpoint = queue_endpoint
+    def __init__(self, choice: Choice, project: str | None) -> None:
+        """Raise `CannotRing` when Google's libraries are not there."""
+        try:
+            for name in ("google.cloud.storage", "google.pubsub_v1"):
+                import_module(name)
+        except ImportError as error:
+            raise CannotRing(
+                f"{error.name} is not installed: pip install google-cloud-storage google-cloud-pubsub; "
+                "--format terraform needs neither"
+            ) from error
+        self._project = choice.queue.parts["project"] if choice.queue else project
+        self._endpoint = choice.source.endpoint
+        self._queue_endpoint = (choice.queue.endpoint if choice.queue else None) or ""
 
     @contextmanager
     def asked(self, what: str) -> Iterator[None]:
@@ -53,17 +61,17 @@ class Google:
             raise CannotRing(f"the credentials lack the right to {what}: {error.message}") from error
         except (Unauthorized, RefreshError) as error:
             told = transfer.summary(error)
-            raise CannotRing(f"Google does not accept the credentials ({told}): {_WITHOUT_CREDENTIALS}") from error
+            raise CannotRing(f"Google does not accept the credentials ({told}): {_WAY_OUT}") from error
         except NotFound as error:
             raise CannotRing(f"to {what}, something is missing: {error.message}") from error
         except DefaultCredentialsError as error:
-            raise CannotRing(f"no Google credentials were found: {_WITHOUT_CREDENTIALS}") from error
+            raise CannotRing(f"no Google credentials were found: {_WAY_OUT}") from error
         except (GoogleAPICallError, RetryError, GoogleAuthError, requests.RequestException, OSError) as error:
             raise BellError(f"Google did not {what}: {transfer.summary(error)}") from error
 
     @property
     def project(self) -> str | None:
-        """The project of the credentials, if they have one."""
+        """The project of the queue, or the one that was given, or else that of the credentials, if they have one."""
         return self._project or self._found[1]
 
     @cached_property
@@ -73,17 +81,15 @@ class Google:
             return found
 
     @cached_property
-    def storage(self) -> Client:
-        """The client of storage."""
+    def _storage(self) -> Client:
         from google.cloud.storage import Client
 
-        if self._endpoint is None:
-            return Client(project=self.project, credentials=self._found[0])
-        emulator = self._endpoint.startswith("http://")
-        credentials = AnonymousCredentials() if emulator else self._found[0]  # type: ignore[no-untyped-call]  # untyped
-        # It needs some project to begin with; no call that is made here uses it.
-        project = self._project or "none"
-        return Client(project=project, credentials=credentials, client_options={"api_endpoint": self._endpoint})
+        emulator = (self._endpoint or "").startswith("http://")
+        return Client(
+            project=self._project or "none",  # it needs some to begin with; no call that is made here uses it
+            credentials=AnonymousCredentials() if emulator else self._found[0],  # type: ignore[no-untyped-call]  # untyped
+            client_options={"api_endpoint": self._endpoint} if self._endpoint else None,
+        )
 
     def bucket(self, name: str) -> Bucket:
         """What the bucket says of itself."""
@@ -91,51 +97,33 @@ class Google:
             from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-untyped]  # ships no types
 
             # It is the first that is asked: by its own default a wrong address would take two minutes to be told.
-            return self.storage.get_bucket(name, retry=DEFAULT_RETRY.with_timeout(_PATIENCE_S))
+            return self._storage.get_bucket(name, retry=DEFAULT_RETRY.with_timeout(_PATIENCE_S))
 
-    def agent(self, bucket: Bucket) -> str:
-        """The address of the service agent of the bucket's project, which is made by asking for it."""
-        number = str(bucket.project_number)
-        with self.asked(f"look at the service agent of project {number} (resourcemanager.projects.get)"):
-            return str(self.storage.get_service_account_email(project=number))
+    def agents(self, buckets: Iterable[str]) -> dict[str, str]:
+        """By bucket: the address of its project's service agent, which is made by asking for it."""
+        numbers = {name: str(self.bucket(name).project_number) for name in buckets}
+        with self.asked("look at the service agent of the bucket's project (resourcemanager.projects.get)"):
+            return {name: str(self._storage.get_service_account_email(project=numbers[name])) for name in numbers}
 
     @cached_property
     def publisher(self) -> PublisherClient:
         """The client of topics."""
         from google.pubsub_v1 import PublisherClient
-        from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 
-        return PublisherClient(transport=PublisherGrpcTransport(**self._channel()))
+        return PublisherClient(transport=self._transport(PublisherClient))
 
     @cached_property
     def subscriber(self) -> SubscriberClient:
         """The client of subscriptions."""
         from google.pubsub_v1 import SubscriberClient
-        from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-        return SubscriberClient(transport=SubscriberGrpcTransport(**self._channel()))
+        return SubscriberClient(transport=self._transport(SubscriberClient))
 
-    def _channel(self) -> dict[str, Any]:
+    def _transport(self, client: type[PublisherClient | SubscriberClient]) -> Any:
         import grpc  # type: ignore[import-untyped]  # ships no types
 
-        endpoint = self._queue_endpoint or ""
-        emulator = endpoint.removeprefix("http://") if endpoint.startswith("http://") else os.environ.get(_EMULATOR)
-        if emulator:
-            return {"channel": grpc.insecure_channel(emulator)}
-        host = endpoint.removeprefix("https://") or "pubsub.googleapis.com"
-        return {"host": host, "credentials": self._found[0]}
-
-
-def connect(choice: Choice, project: str | None) -> Google:
-    """Use Google's application default credentials. Raises `CannotRing` when Google's libraries are not there."""
-    try:
-        for name in ("google.cloud.storage", "google.pubsub_v1"):
-            import_module(name)
-    except ImportError as error:
-        raise CannotRing(
-            f"{error.name} is not installed: pip install google-cloud-storage google-cloud-pubsub; "
-            "--format terraform needs neither"
-        ) from error
-    named = choice.queue.parts["project"] if choice.queue else project
-    queue_endpoint = choice.queue.endpoint if choice.queue else None
-    return Google(project=named, endpoint=choice.source.endpoint, queue_endpoint=queue_endpoint)
+        transport = client.get_transport_class("grpc")
+        scheme, _, host = self._queue_endpoint.rpartition("://")
+        if emulator := host if scheme == "http" else os.environ.get("PUBSUB_EMULATOR_HOST"):
+            return transport(channel=grpc.insecure_channel(emulator))
+        return transport(host=host or client.DEFAULT_ENDPOINT, credentials=self._found[0])

@@ -1,116 +1,57 @@
-"""Terraform's language (HCL) as far as we write it: blocks, attributes and values, laid out as its own tool does."""
+"""Terraform's language (HCL) as far as we write it: blocks of attributes, laid out as its own tool does.
+
+It takes JSON for values nearly as it is, except that `${` and `%{` open a template in a text.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-_ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "${": "$${", "%{": "%%{"}
-_ESCAPED = re.compile(r'[\\"\x00-\x1f\x7f]|[$%]\{')
+Body = Mapping[str, Any]
+"""What stands in a block. Documents become JSON texts, and lists of documents become blocks inside."""
 
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """What Terraform computes, such as `aws_sqs_queue.bell.arn`; text may be put before and after it."""
-
-    code: str
-    before: str = ""
-    after: str = ""
-
-    def __add__(self, text: str) -> Expression:
-        return Expression(self.code, self.before, self.after + text)
-
-    def __radd__(self, text: str) -> Expression:
-        return Expression(self.code, text + self.before, self.after)
-
-    def __str__(self) -> str:
-        if not self.before and not self.after:
-            return self.code
-        return f'"{escape(self.before)}${{{self.code}}}{escape(self.after)}"'
+# Neither can stand in a text from the settings, which is UTF-8.
+_OPEN, _CLOSE = "\ud800", "\udbff"
+_ESCAPES = {r"\b": r"\u0008", r"\f": r"\u000c"}
 
 
-Text = str | Expression
+def reference(code: str) -> str:
+    """Stand for what Terraform knows by this name, such as `aws_sqs_queue.bell.arn`, alone or inside of a text."""
+    return f"{_OPEN}{code}{_CLOSE}"
 
 
-class Block(NamedTuple):
-    """`kind "label" "label" { … }`; in its body a tuple of name and value is an attribute."""
-
-    kind: str
-    labels: tuple[str, ...]
-    body: Sequence[tuple[str, Any] | Block]
-
-
-def escape(text: str) -> str:
-    """What stands between the quotes of a string that means exactly this text."""
-    return _ESCAPED.sub(lambda found: _ESCAPES.get(found[0]) or f"\\u{ord(found[0]):04x}", text)
-
-
-def jsonencode(value: Mapping[str, Any]) -> Expression:
-    """The value as JSON text, which Terraform makes when its expressions are known."""
-    return Expression(f"jsonencode({_value(value, '')})")
-
-
-def write(comments: Iterable[str], blocks: Iterable[Block]) -> str:
-    """A file: comments at its head, then blocks."""
+def write(comments: Iterable[str], blocks: Mapping[str, Body]) -> str:
+    """A file: comments at its head, then blocks by what opens them, such as `resource "kind" "name"`."""
     head = "".join(f"# {line}\n" for comment in comments for line in textwrap.wrap(comment, 118))
-    return "\n".join([head, *("\n".join(_block(block, "")) + "\n" for block in blocks)])
+    return "\n".join([head, *("\n".join(_block(opening, body)) + "\n" for opening, body in blocks.items())])
 
 
-def _block(block: Block, indent: str) -> list[str]:
-    labels = "".join(f' "{label}"' for label in block.labels)
-    inner = indent + "  "
-    written: list[str] = []
-    attributes = [part for part in block.body if not isinstance(part, Block)]
-    written += _attributes(attributes, inner)
-    for part in block.body:
-        if isinstance(part, Block):
-            written += [*([""] if written else []), *_block(part, inner)]
-    return [f"{indent}{block.kind}{labels} {{", *written, f"{indent}}}"]
+def _block(opening: str, body: Body, indent: str = "") -> list[str]:
+    inner = f"{indent}  "
+    attributes: dict[str, str] = {}
+    documents: list[str] = []
+    blocks: list[str] = []
+    for name, value in body.items():
+        match value:
+            case Mapping():
+                document = _value(value, indent=2).replace("\n", f"\n{inner}")
+                documents.append(f"{inner}{name} = jsonencode({document})")
+            case [Mapping(), *_]:
+                blocks += [line for each in value for line in ("", *_block(name, each, inner))]
+            case _:
+                attributes[name] = _value(value)
+    width = max(map(len, attributes), default=0)
+    aligned = [f"{inner}{name:<{width}} = {value}" for name, value in attributes.items()]
+    return [f"{indent}{opening} {{", *aligned, *documents, *blocks, f"{indent}}}"]
 
 
-def _attributes(attributes: Iterable[tuple[str, Any]], indent: str) -> list[str]:
-    """One line each, or more where the value has several; those of one line that follow each other are aligned."""
-    written: list[str] = []
-    run: list[tuple[str, str]] = []
-
-    def flush() -> None:
-        width = max((len(name) for name, _ in run), default=0)
-        written.extend(f"{indent}{name:<{width}} = {value}" for name, value in run)
-        run.clear()
-
-    for name, given in attributes:
-        value = _value(given, indent)
-        if "\n" in value:
-            flush()
-            written.append(f"{indent}{name} = {value}")
-        else:
-            run.append((name, value))
-    flush()
-    return written
-
-
-def _value(value: Any, indent: str) -> str:
-    inner = indent + "  "
-    match value:
-        case bool():
-            return str(value).lower()
-        case int():
-            return str(value)
-        case str():
-            return f'"{escape(value)}"'
-        case Expression():
-            # An expression of several lines was laid out for the margin.
-            return str(value).replace("\n", f"\n{indent}")
-        case Mapping():
-            if not value:
-                return "{}"
-            body = _attributes([(f'"{escape(name)}"', item) for name, item in value.items()], inner)
-            return "\n".join(["{", *body, f"{indent}}}"])
-        case list() | tuple():
-            if all(isinstance(item, str | Expression) for item in value):
-                return f"[{', '.join(_value(item, indent) for item in value)}]"
-            return "\n".join(["[", *(f"{inner}{_value(item, inner)}," for item in value), f"{indent}]"])
-    raise TypeError(f"HCL has no {type(value).__name__}")
+def _value(value: Any, indent: int | None = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=("," if indent else ", ", " : "))
+    text = re.sub(r"\\.", lambda found: _ESCAPES.get(found[0], found[0]), text)
+    text = re.sub(r"([$%])\{", r"\1\1{", text)
+    text = re.sub(f'"{_OPEN}([^{_CLOSE}"]*){_CLOSE}"', r"\1", text)
+    return text.replace(_OPEN, "${").replace(_CLOSE, "}")

@@ -6,10 +6,11 @@ entries may share a type of event only where their prefixes, or their suffixes, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from roomledger.cloud import CannotRing, Step
+from roomledger.cloud import CannotRing, Document, Step
 
 _KINDS = {
     "QueueConfigurations": "QueueArn",
@@ -18,10 +19,9 @@ _KINDS = {
 }
 _EVENTBRIDGE = "EventBridgeConfiguration"
 
-Configuration = Mapping[str, Any]
 
-
-class _Entry(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Entry:
     """One entry, whatever it rings, in a form that two of them can be compared by."""
 
     id: str
@@ -30,6 +30,7 @@ class _Entry(NamedTuple):
     events: frozenset[str]
     prefix: str
     suffix: str
+    written: Document = field(compare=False)
 
     def __str__(self) -> str:
         keys = f"keys {self.prefix}…{self.suffix}" if self.prefix or self.suffix else "all keys"
@@ -37,38 +38,32 @@ class _Entry(NamedTuple):
 
 
 def merge(
-    bucket: str, found: Configuration, wanted: Configuration, ours: frozenset[str]
-) -> tuple[Configuration, list[Step]]:
+    bucket: str, found: Mapping[str, Any], wanted: Document, ours: Collection[str]
+) -> tuple[Document, list[Step]]:
     """The configuration to write, and what changes by it; entries whose Id is among `ours` are replaced.
 
     Raises `CannotRing` when an entry of somebody else takes the same events.
     """
-    merged: dict[str, Any] = {key: value for key, value in found.items() if key in (*_KINDS, _EVENTBRIDGE)}
-    steps: list[Step] = []
     theirs = [entry for entry in _entries(found) if entry.id not in ours]
     stand = {entry.id: entry for entry in _entries(found) if entry.id in ours}
-    write: set[str] = set()
+    entries, steps = list(theirs), []
     for entry in _entries(wanted):
         before = stand.pop(entry.id, None)
-        if before == entry:
-            steps.append(Step(False, f"bucket {bucket}: {entry}"))
-            write.add(entry.id)
-        elif by := next((other for other in theirs if _covers(other, entry)), None):
+        if before != entry and (by := next((other for other in theirs if _covers(other, entry)), None)):
             steps.append(Step(before is not None, f"bucket {bucket}: rings by {by} already"))
-        else:
+            continue
+        if before != entry:
             _refuse_overlaps(bucket, entry, theirs)
-            instead = f", instead of {before}" if before else ""
-            steps.append(Step(True, f"bucket {bucket}: {entry}{instead}"))
-            write.add(entry.id)
+        instead = f", instead of {before}" if before not in (None, entry) else ""
+        steps.append(Step(before != entry, f"bucket {bucket}: {entry}{instead}"))
+        entries.append(entry)
     steps += [Step(True, f"bucket {bucket}: no more {entry}") for entry in stand.values()]
-    for kind in _KINDS:
-        kept = [entry for entry in found.get(kind, ()) if entry.get("Id") not in ours]
-        kept += [entry for entry in wanted.get(kind, ()) if entry["Id"] in write]
-        merged.pop(kind, None)
-        if kept:
-            merged[kind] = kept
+    merged: Document = {}
+    for entry in entries:
+        merged.setdefault(entry.kind, []).append(entry.written)
     if _EVENTBRIDGE in wanted:
         steps.append(Step(_EVENTBRIDGE not in found, f"bucket {bucket}: all its events to EventBridge"))
+    if _EVENTBRIDGE in wanted or _EVENTBRIDGE in found:
         merged[_EVENTBRIDGE] = {}
     return merged, steps
 
@@ -90,19 +85,13 @@ def _refuse_overlaps(bucket: str, entry: _Entry, others: list[_Entry]) -> None:
     )
 
 
-def _entries(configuration: Configuration) -> Iterator[_Entry]:
+def _entries(configuration: Mapping[str, Any]) -> Iterator[_Entry]:
     for kind, key in _KINDS.items():
-        for entry in configuration.get(kind, ()):
-            rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", ())
+        for one in configuration.get(kind, ()):
+            rules = one.get("Filter", {}).get("Key", {}).get("FilterRules", ())
             filters = {rule["Name"].lower(): rule.get("Value", "") for rule in rules}
-            yield _Entry(
-                entry.get("Id", ""),
-                kind,
-                entry[key],
-                frozenset(entry["Events"]),
-                filters.get("prefix", ""),
-                filters.get("suffix", ""),
-            )
+            prefix, suffix = filters.get("prefix", ""), filters.get("suffix", "")
+            yield _Entry(one.get("Id", ""), kind, one[key], frozenset(one["Events"]), prefix, suffix, one)
 
 
 def _covers(other: _Entry, entry: _Entry) -> bool:

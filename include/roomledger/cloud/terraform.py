@@ -2,192 +2,138 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from roomledger.cloud import Ring, aws, aws_policies, google
-from roomledger.cloud.aws import S3Bell, Via
+from roomledger.cloud import Document, Ring, aws, google
+from roomledger.cloud.aws import Addresses, Via
 from roomledger.cloud.choice import Choice
-from roomledger.cloud.google import GcsBell
-from roomledger.cloud.hcl import Block, Expression, jsonencode, write
+from roomledger.cloud.hcl import Body, reference, write
 
-_REMARKS = [
+_REMARKS = (
     "Attach the aws_iam_policy to the role or user that reads.",
     "The provider has to be of the buckets' region: S3 tells only queues and topics there.",
-]
+)
 _OF_A_TOPIC = "A topic that there is already has a policy, which this would replace: --apply keeps what it holds."
 
 
 def s3(choice: Choice, via: Via, topic: str | None, *, settings: str, notes: Sequence[str]) -> str:
     """Queue, policies and notifications for the AWS provider. Raises `CannotRing`."""
     remarks = [*notes, *_REMARKS, *([_OF_A_TOPIC] if topic else [])]
-    queue, topic = aws.names(choice, via, topic)
-    name = _label(choice.rings)
-    buckets = _bucket_labels(choice.rings)
-    bell = S3Bell(
-        rings=choice.rings,
-        via=via,
-        queue=queue,
-        topic=topic,
-        account=Expression(f"data.aws_caller_identity.{name}.account_id"),
-        queue_arn=Expression(f"aws_sqs_queue.{name}.arn"),
-        topic_arn=Expression(f"aws_sns_topic.{name}.arn"),
-        bucket_arns={bucket: Expression(f"data.aws_s3_bucket.{label}.arn") for bucket, label in buckets.items()},
-        rule_arns={r.source: Expression(f"aws_cloudwatch_event_rule.{_label([r])}.arn") for r in choice.rings},
-    )
-    attributes = aws.QUEUE_ATTRIBUTES
-    blocks = [Block("data", ("aws_caller_identity", name), [])] if via is not Via.EVENTBRIDGE else []
-    blocks += [Block("data", ("aws_s3_bucket", label), [("bucket", bucket)]) for bucket, label in buckets.items()]
-    blocks += [
-        Block(
-            "resource",
-            ("aws_sqs_queue", name),
-            [
-                ("name", queue),
-                ("receive_wait_time_seconds", int(attributes["ReceiveMessageWaitTimeSeconds"])),
-                ("visibility_timeout_seconds", int(attributes["VisibilityTimeout"])),
-                ("message_retention_seconds", int(attributes["MessageRetentionPeriod"])),
-            ],
-        ),
-        Block(
-            "resource",
-            ("aws_sqs_queue_policy", name),
-            [
-                ("queue_url", Expression(f"aws_sqs_queue.{name}.id")),
-                ("policy", jsonencode(aws_policies.queue_policy(bell))),
-            ],
-        ),
-    ]
+    name, labels = _label(*choice.rings), _bucket_labels(choice.rings)
+    rules = {ring.name: _label(ring) for ring in choice.rings}
+
+    def address(kind: str, what: str) -> str:
+        match kind:
+            case "bucket":
+                return reference(f"data.aws_s3_bucket.{labels[what]}.arn")
+            case "rule":
+                return reference(f"aws_cloudwatch_event_rule.{rules[what]}.arn")
+        return reference(f"aws_{'sqs' if kind == 'queue' else 'sns'}_{kind}.{name}.arn")
+
+    account = reference(f"data.aws_caller_identity.{name}.account_id")
+    parts = aws.needed(choice, via, topic, Addresses(account, address))
+    queue, attributes = parts["queue"], parts["queue"]["attributes"]
+    blocks: dict[str, Body] = {}
+    if via is not Via.EVENTBRIDGE:
+        blocks[f'data "aws_caller_identity" "{name}"'] = {}
+    for bucket, label in labels.items():
+        blocks[f'data "aws_s3_bucket" "{label}"'] = {"bucket": bucket}
+    blocks[f'resource "aws_sqs_queue" "{name}"'] = {
+        "name": queue["name"],
+        "receive_wait_time_seconds": int(attributes["ReceiveMessageWaitTimeSeconds"]),
+        "visibility_timeout_seconds": int(attributes["VisibilityTimeout"]),
+        "message_retention_seconds": int(attributes["MessageRetentionPeriod"]),
+    }
+    queue_id = reference(f"aws_sqs_queue.{name}.id")
+    blocks[f'resource "aws_sqs_queue_policy" "{name}"'] = {"queue_url": queue_id, "policy": parts["queue_policy"]}
     if via is Via.SNS:
-        blocks += _topic(bell, name)
-    if via is Via.EVENTBRIDGE:
-        blocks += [block for ring in bell.rings for block in _rule(bell, ring)]
-    blocks += [_bucket_notification(bell, bucket, label, name) for bucket, label in buckets.items()]
-    policy = [("name", f"{queue}-reader"), ("policy", jsonencode(aws_policies.reader_policy(bell)))]
-    blocks.append(Block("resource", ("aws_iam_policy", name), policy))
-    return write(_head(choice, settings, remarks), blocks)
+        arn = parts["topic"]["arn"]
+        heard = {"topic_arn": arn, "protocol": "sqs", "endpoint": queue["arn"]}
+        blocks[f'resource "aws_sns_topic" "{name}"'] = {"name": parts["topic"]["name"]}
+        blocks[f'resource "aws_sns_topic_policy" "{name}"'] = {"arn": arn, "policy": parts["topic_policy"]}
+        blocks[f'resource "aws_sns_topic_subscription" "{name}"'] = heard
+    for rule in parts.get("rules", ()):
+        label = rules[rule["name"]]
+        taken = {"name": rule["name"], "event_pattern": rule["event_pattern"]}
+        told = {"rule": reference(f"aws_cloudwatch_event_rule.{label}.name"), "arn": queue["arn"]}
+        blocks[f'resource "aws_cloudwatch_event_rule" "{label}"'] = taken
+        blocks[f'resource "aws_cloudwatch_event_target" "{label}"'] = told
+    for bucket, label in labels.items():
+        body = {"bucket": reference(f"data.aws_s3_bucket.{label}.id"), **_told(parts["notifications"][bucket], name)}
+        blocks[f'resource "aws_s3_bucket_notification" "{label}"'] = body
+    policy = {"name": f"{queue['name']}-reader", "policy": parts["reader_policy"]}
+    blocks[f'resource "aws_iam_policy" "{name}"'] = policy
+    return _written(choice, settings, remarks, blocks)
 
 
-def _topic(bell: S3Bell, name: str) -> list[Block]:
-    topic = ("topic_arn", bell.topic_arn)
-    subscription = [topic, ("protocol", "sqs"), ("endpoint", bell.queue_arn)]
-    return [
-        Block("resource", ("aws_sns_topic", name), [("name", bell.topic)]),
-        Block(
-            "resource",
-            ("aws_sns_topic_policy", name),
-            [("arn", bell.topic_arn), ("policy", jsonencode(aws_policies.topic_policy(bell)))],
-        ),
-        Block("resource", ("aws_sns_topic_subscription", name), subscription),
-    ]
-
-
-def _rule(bell: S3Bell, ring: Ring) -> list[Block]:
-    label = _label([ring])
-    pattern = jsonencode(aws.event_pattern(ring))
-    target = [("rule", Expression(f"aws_cloudwatch_event_rule.{label}.name")), ("arn", bell.queue_arn)]
-    return [
-        Block(
-            "resource",
-            ("aws_cloudwatch_event_rule", label),
-            [("name", aws.name_of(ring)), ("event_pattern", pattern)],
-        ),
-        Block("resource", ("aws_cloudwatch_event_target", label), target),
-    ]
-
-
-def _bucket_notification(bell: S3Bell, bucket: str, label: str, name: str) -> Block:
-    body: list[tuple[str, object] | Block] = [("bucket", Expression(f"data.aws_s3_bucket.{label}.id"))]
-    if bell.via is Via.EVENTBRIDGE:
-        return Block("resource", ("aws_s3_bucket_notification", label), [*body, ("eventbridge", True)])
-    kind, policy = ("queue", f"aws_sqs_queue_policy.{name}")
-    if bell.via is Via.SNS:
-        kind, policy = ("topic", f"aws_sns_topic_policy.{name}")
-    # S3 tries the destination when it is told of it.
-    body.append(("depends_on", [Expression(policy)]))
-    (entries,) = aws.notifications(bell, bucket).values()
+def _told(notifications: Document, name: str) -> Body:
+    """Whom a bucket tells; S3 tries them when it is told of them, so their policies come first."""
+    [(kind, entries)] = notifications.items()
+    if kind == "EventBridgeConfiguration":
+        return {"eventbridge": True}
+    kind, service = ("queue", "sqs") if kind == "QueueConfigurations" else ("topic", "sns")
+    blocks = []
     for entry in entries:
-        arn = bell.queue_arn if kind == "queue" else bell.topic_arn
-        inner: list[tuple[str, object]] = [("id", entry["Id"]), (f"{kind}_arn", arn), ("events", entry["Events"])]
-        inner += [
-            ("filter_prefix", rule["Value"]) for rule in entry.get("Filter", {"Key": {}})["Key"].get("FilterRules", ())
-        ]
-        body.append(Block(kind, (), inner))
-    return Block("resource", ("aws_s3_bucket_notification", label), body)
+        block = {"id": entry["Id"], f"{kind}_arn": entry[f"{kind.title()}Arn"], "events": entry["Events"]}
+        if "Filter" in entry:
+            block["filter_prefix"] = entry["Filter"]["Key"]["FilterRules"][0]["Value"]
+        blocks.append(block)
+    return {"depends_on": [reference(f"aws_{service}_{kind}_policy.{name}")], kind: blocks}
 
 
-def gcs(choice: Choice, bell: GcsBell, *, settings: str, notes: Sequence[str]) -> str:
+def gcs(choice: Choice, names: google.Names, reader: str | None, *, settings: str, notes: Sequence[str]) -> str:
     """Topic, subscription, notifications and grants for the Google provider."""
-    name = _label(choice.rings)
-    buckets = _bucket_labels(choice.rings)
-    project = ("project", bell.project)
-    topic = Expression(f"google_pubsub_topic.{name}.id")
-    subscription = Expression(f"google_pubsub_subscription.{name}.id")
-    blocks: list[Block] = []
-    reader: str | Expression | None = bell.reader
+    project, topic, subscription = names
+    name, labels = _label(*choice.rings), _bucket_labels(choice.rings)
+    topic_id = reference(f"google_pubsub_topic.{name}.id")
+    subscription_id = reference(f"google_pubsub_subscription.{name}.id")
+    blocks: dict[str, Body] = {}
     if reader is None:
-        reader = Expression("var.roomledger_reader")
-        said = "Who reads the queue and the objects, such as serviceAccount:name@project.iam.gserviceaccount.com."
-        blocks.append(
-            Block("variable", ("roomledger_reader",), [("type", Expression("string")), ("description", said)])
-        )
-    for bucket, label in buckets.items():
+        said = f"Who reads the queue and the objects, such as {google.A_READER}."
+        blocks['variable "roomledger_reader"'] = {"type": reference("string"), "description": said}
+        reader = reference("var.roomledger_reader")
+    for bucket, label in labels.items():
         # Asking for the service agent of a project also creates it where it never was used.
-        number = Expression(f"data.google_storage_bucket.{label}.project_number")
-        blocks += [
-            Block("data", ("google_storage_bucket", label), [("name", bucket)]),
-            Block("data", ("google_storage_project_service_account", label), [("project", number)]),
-        ]
-    blocks.append(Block("resource", ("google_pubsub_topic", name), [project, ("name", bell.topic)]))
-    for label in buckets.values():
-        agent = Expression(f"data.google_storage_project_service_account.{label}.email_address")
-        member = [project, ("topic", topic), ("role", google.PUBLISHER), ("member", "serviceAccount:" + agent)]
-        blocks.append(Block("resource", ("google_pubsub_topic_iam_member", label), member))
-    blocks += [
-        Block(
-            "resource",
-            ("google_pubsub_subscription", name),
-            [
-                project,
-                ("name", bell.subscription),
-                ("topic", topic),
-                ("ack_deadline_seconds", google.ACK_DEADLINE_S),
-                ("message_retention_duration", f"{google.RETENTION_S}s"),
-                ("enable_exactly_once_delivery", False),
-                Block("expiration_policy", (), [("ttl", "")]),
-            ],
-        ),
-        Block(
-            "resource",
-            ("google_pubsub_subscription_iam_member", name),
-            [project, ("subscription", subscription), ("role", google.SUBSCRIBER), ("member", reader)],
-        ),
-    ]
-    for bucket, label in buckets.items():
-        member = [("bucket", bucket), ("role", google.VIEWER), ("member", reader)]
-        blocks.append(Block("resource", ("google_storage_bucket_iam_member", label), member))
-    for ring in bell.rings:
-        body: list[tuple[str, object]] = [
-            ("bucket", ring.bucket),
-            ("topic", topic),
-            ("payload_format", google.PAYLOAD_FORMAT),
-            ("event_types", list(google.EVENT_TYPES)),
-            *([("object_name_prefix", ring.prefix)] if ring.prefix else []),
-            ("depends_on", [Expression(f"google_pubsub_topic_iam_member.{buckets[ring.bucket]}")]),
-        ]
-        blocks.append(Block("resource", ("google_storage_notification", _label([ring])), body))
-    return write(_head(choice, settings, notes), blocks)
+        number = reference(f"data.google_storage_bucket.{label}.project_number")
+        blocks[f'data "google_storage_bucket" "{label}"'] = {"name": bucket}
+        blocks[f'data "google_storage_project_service_account" "{label}"'] = {"project": number}
+    blocks[f'resource "google_pubsub_topic" "{name}"'] = {"project": project, "name": topic}
+    for label in labels.values():
+        agent = reference(f"data.google_storage_project_service_account.{label}.email_address")
+        grant = {"topic": topic_id, "role": google.PUBLISHER, "member": f"serviceAccount:{agent}"}
+        blocks[f'resource "google_pubsub_topic_iam_member" "{label}"'] = {"project": project, **grant}
+    blocks[f'resource "google_pubsub_subscription" "{name}"'] = {
+        "project": project,
+        "name": subscription,
+        "topic": topic_id,
+        "ack_deadline_seconds": google.SUBSCRIPTION["ackDeadlineSeconds"],
+        "message_retention_duration": google.SUBSCRIPTION["messageRetentionDuration"],
+        "enable_exactly_once_delivery": google.SUBSCRIPTION["enableExactlyOnceDelivery"],
+        "expiration_policy": [{"ttl": ""}],
+    }
+    grant = {"subscription": subscription_id, "role": google.SUBSCRIBER, "member": reader}
+    blocks[f'resource "google_pubsub_subscription_iam_member" "{name}"'] = {"project": project, **grant}
+    for bucket, label in labels.items():
+        grant = {"bucket": bucket, "role": google.VIEWER, "member": reader}
+        blocks[f'resource "google_storage_bucket_iam_member" "{label}"'] = grant
+    for ring in choice.rings:
+        may = reference(f"google_pubsub_topic_iam_member.{labels[ring.bucket]}")
+        body = {"bucket": ring.bucket, **google.notification(ring, topic_id), "depends_on": [may]}
+        blocks[f'resource "google_storage_notification" "{_label(ring)}"'] = body
+    return _written(choice, settings, notes, blocks)
 
 
-def _label(rings: Sequence[Ring]) -> str:
+def _label(*rings: Ring) -> str:
     """What Terraform calls the parts that belong to these sources."""
     return "_".join(["roomledger", *(ring.source for ring in rings)])
 
 
 def _bucket_labels(rings: Sequence[Ring]) -> dict[str, str]:
     """By bucket: a bucket's name may hold dots, so its first source gives the label."""
-    return {ring.bucket: _label([ring]) for ring in reversed(rings)}
+    return {ring.bucket: _label(ring) for ring in reversed(rings)}
 
 
-def _head(choice: Choice, settings: str, notes: Sequence[str]) -> list[str]:
+def _written(choice: Choice, settings: str, notes: Sequence[str], blocks: Mapping[str, Body]) -> str:
     who = ", ".join(ring.source for ring in choice.rings)
-    return [f"Makes the bucket ring for: {who}. In roomledger.toml:", *settings.splitlines(), *notes]
+    said = f"Makes the bucket ring for: {who}. In roomledger.toml:"
+    return write([said, *settings.splitlines(), *notes], blocks)
