@@ -7,23 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 
+from demo import tables
 from demo.world import WorldObject
 from roomledger.settings import Source
 from roomledger.stores import Access, Store, open_store
 from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import (
-    FACTS,
-    HEARD,
-    SAID,
-    SUMMED_UP,
-    metadata,
-    object_ledger,
-    refusals,
-    vendor_cursors,
-)
-from roomledger.warehouse.views import peers, recording_assets, recordings, sessions
+from roomledger.warehouse.schema import metadata
 
 CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,MessageID\n"
 
@@ -77,40 +68,10 @@ def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
 
 Tables = Mapping[str, list[tuple[Any, ...]]]
 
-_VARYING = {"load_id", "loaded_at", "refused_at", "resolved_at", "retry_at", "first_seen_at", "read_at", "check_at"}
-_VARYING |= {"first_load_id", "received_at", "taken_in_at", "heard_at"}
-_COUNTED = {"attempts"}
-_VIEWS = (sessions, peers, recordings, recording_assets)
-_TOLD_FIRST = {view.c.first_seen_by for view in _VIEWS}
-_IF_AT_ALL = {"loaded_at", "first_load_id", "resolved_at", "retry_at"}
-_OF_NOW = """
-    disposition NOT IN ('superseded', 'ignored') OR NOT EXISTS (
-        SELECT 1 FROM object_ledger AS newer
-        WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded'
-          AND (newer.modified_at, newer.first_seen_at) > (object_ledger.modified_at, object_ledger.first_seen_at)
-    )
-"""
-
 
 def contents(warehouse: Warehouse, *, past: bool = True) -> Tables:
-    """All rows but for what differs from run to run: load ids, times, and the numbers of attempts.
-
-    Of times that something may not have at all, it shows whether it has one. Without the past, versions without rows
-    that have a newer one and refusals that were resolved are left out: when somebody looked decides whether there are
-    any.
-    """
-    found = {}
-    with warehouse.begin(read_only=True) as tx:
-        for table in (*FACTS, *SAID, *HEARD, *SUMMED_UP, *_VIEWS, refusals, object_ledger, vendor_cursors):
-            columns = [c for c in table.columns if c.name not in _VARYING | _COUNTED and c not in _TOLD_FIRST]
-            columns += [c.is_(None) for c in table.columns if c.name in _IF_AT_ALL]
-            query = select(*columns)
-            if not past and table is object_ledger:
-                query = query.where(text(_OF_NOW))
-            if not past and table is refusals:
-                query = query.where(refusals.c.resolved_at.is_(None))
-            found[table.name] = sorted((tuple(row) for row in tx.execute(query)), key=repr)
-    return found
+    """All rows, as `demo.tables` reads them, in an order of their own."""
+    return {name: sorted(table.rows, key=repr) for name, table in tables.contents(warehouse, past=past).items()}
 
 
 def empty(warehouse: Warehouse) -> None:

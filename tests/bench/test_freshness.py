@@ -68,8 +68,8 @@ def test_objects_are_written_each_at_its_time_however_long_the_one_before_took(
 
 
 def test_seconds_count_from_when_the_object_was_written_by_the_writers_clock(tx: Connection) -> None:
-    put(tx, "loads", load_id="load", claimed_at=at(3), committed_at=at(4))
-    put_object(tx, "done", modified_at=NOON, first_seen_at=at(2), first_seen_by="s3_event", loaded_at=at(4))
+    put(tx, "loads", load_id="l", claimed_at=at(3), committed_at=at(4))
+    put_object(tx, "done", first_load_id="l", modified_at=NOON, first_seen_at=at(2), first_seen_by="s3_event")
     put_object(tx, "waits", disposition="seen", first_seen_at=at(2), first_seen_by="listing")
     put_object(tx, "again", uri="s3://acme/done", modified_at=at(60), first_seen_at=at(61), loaded_at=at(62))
     put_object(tx, "other")

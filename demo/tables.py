@@ -1,0 +1,59 @@
+"""What a warehouse holds, in a form in which two of them can be compared: the same bytes must give the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, select, text
+
+from roomledger.warehouse import Warehouse
+from roomledger.warehouse.schema import FACTS, HEARD, SAID, SUMMED_UP, object_ledger, refusals, vendor_cursors
+from roomledger.warehouse.views import peers, recording_assets, recordings, sessions
+
+_VIEWS = (sessions, peers, recordings, recording_assets)
+_VARYING = {"load_id", "first_load_id", "loaded_at", "refused_at", "resolved_at", "retry_at", "first_seen_at"}
+_VARYING |= {"read_at", "check_at", "received_at", "taken_in_at", "heard_at", "attempts"}
+"""Columns that say when somebody looked, and how often."""
+_TOLD_FIRST = {view.c.first_seen_by for view in _VIEWS}
+_IF_AT_ALL = {"loaded_at", "first_load_id", "resolved_at", "retry_at"}
+"""What something may not have at all: whether it has one does not vary."""
+_OF_NOW = """
+    disposition NOT IN ('superseded', 'ignored') OR NOT EXISTS (
+        SELECT 1 FROM object_ledger AS newer
+        WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded'
+          AND (newer.modified_at, newer.first_seen_at) > (object_ledger.modified_at, object_ledger.first_seen_at)
+    )
+"""
+
+
+class Rows(NamedTuple):
+    """Rows of one table or view, in no order."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+
+
+def contents(warehouse: Warehouse, *, past: bool = True, but: Collection[str] = ()) -> Mapping[str, Rows]:
+    """Read all tables but for what differs from run to run, load ids, times and numbers of attempts, and columns `but`.
+
+    Of times that something may not have at all, it shows whether it has one. Without the past, versions without rows
+    that have a newer one and refusals that were resolved are left out: when somebody looked decides whether there are
+    any.
+    """
+    found = {}
+    with warehouse.begin(read_only=True) as tx:
+        for table in (*FACTS, *SAID, *HEARD, *SUMMED_UP, *_VIEWS, refusals, object_ledger, vendor_cursors):
+            varying = {*_VARYING, *but}
+            columns: list[Column[Any]] = [
+                column for column in table.columns if column.name not in varying and column not in _TOLD_FIRST
+            ]
+            given = [column for column in table.columns if column.name in _IF_AT_ALL]
+            query = select(*columns, *(column.is_not(None) for column in given))
+            if not past and table is object_ledger:
+                query = query.where(text(_OF_NOW))
+            if not past and table is refusals:
+                query = query.where(refusals.c.resolved_at.is_(None))
+            names = (*(column.name for column in columns), *(f"has {column.name}" for column in given))
+            found[table.name] = Rows(names, [tuple(row) for row in tx.execute(query)])
+    return found
