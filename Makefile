@@ -11,7 +11,7 @@ SOURCES := include dags plugins demo tests bench
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test thorough lint format large bench-freshness bench-webhooks requirements dictionary clean
+.PHONY: help install demo up test thorough lint format large bench-freshness bench-webhooks chaos requirements dictionary clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -45,8 +45,11 @@ large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcrip
 bench-freshness: install ## Measure how long new objects take until they are queryable, for each of the three doorbells
 	@$(BIN)/python -m bench.freshness
 
-bench-webhooks: install ## Measure the webhook endpoint at 100 requests a second
+bench-webhooks: install ## Measure webhooks at 100 requests a second, by one API server of Airflow
 	@$(BIN)/python -m bench.webhooks
+
+chaos: install ## Kill Airflow's parts while notices go astray, sweep, and compare with an undisturbed run
+	@$(BIN)/python -m bench.chaos
 
 lint: install ## Check style and types
 	@$(BIN)/ruff check $(SOURCES)

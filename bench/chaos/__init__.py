@@ -1,0 +1,1 @@
+"""Chaos: a whole installation whose notices go astray and whose processes are killed, and what its tables hold then."""

@@ -1,0 +1,64 @@
+"""The run without chaos: the same buckets, vendor and webhooks, taken by this process into a warehouse of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import boto3
+
+from demo.installation import Installation
+from demo.world.workspace import Record
+from roomledger import pipeline
+from roomledger.bells import webhook_bell
+from roomledger.queues.inbox import open_inbox
+from roomledger.reacting import listen
+from roomledger.settings import Source, read
+from roomledger.stores import Access, Store, open_store
+from roomledger.vendor.tokens import Keys
+from roomledger.warehouse import Warehouse, migrate, open_warehouse
+from roomledger.webhook.body import without_secrets
+
+_LONG_S = 300.0
+
+
+class Undisturbed:
+    """Takes in what an installation holds, each step of it once and to its end."""
+
+    def __init__(self, place: Installation, warehouse_url: str, inbox: Path) -> None:
+        given = read(place.config, {"ROOMLEDGER_WAREHOUSE_URL": warehouse_url})
+        self.warehouse: Warehouse = open_warehouse(given)
+        self._sources = given.sources
+        self._stores = {source.name: _open(place, source) for source in given.sources}
+        self._inbox = open_inbox(f"file://{inbox}")
+        migrate.upgrade(self.warehouse)
+
+    def sweep(self) -> None:
+        """Look into every source, and load what is there."""
+        for source in self._sources:
+            pipeline.collect(self.warehouse, source, self._stores[source.name], sources=self._sources)
+        for _ in pipeline.load(self.warehouse, self._sources, self._stores):
+            pass
+
+    def hear(self, events: Mapping[str, Sequence[Record]]) -> None:
+        """Take in these webhooks, by the source that they came to, and load what they lead to."""
+        for source, some in events.items():
+            for event in some:
+                self._inbox.put(source, without_secrets(json.dumps(event).encode()), datetime.now(UTC))
+        bells = [webhook_bell(self._inbox, self._sources)]
+        while self._inbox.waits(0):
+            for _ in listen(self.warehouse, self._sources, self._stores, bells, quiet_s=0, most_s=_LONG_S):
+                pass
+
+
+def _open(place: Installation, source: Source) -> Store:
+    scheme = source.url.partition("://")[0]
+    if scheme == "s3":
+        session = boto3.Session(place.s3.access_key, place.s3.secret_key, region_name=place.s3.region)
+        return open_store(source.url, Access(session=session, endpoint=source.endpoint))
+    if scheme == "gs":
+        return open_store(source.url, Access(endpoint=source.endpoint))
+    [account] = [each for each in place.world.workspaces if each.source == source.name]
+    return open_store(source.url, Access(keys=Keys(account.access_key, account.secret), endpoint=source.endpoint))
