@@ -245,6 +245,86 @@ def test_an_older_version_is_not_loaded_over_an_unchanged_newer_one(ready: Wareh
     assert messages(ready) == ["a"]
 
 
+@pytest.mark.parametrize("newer", ["loaded", "unchanged"])
+def test_of_two_versions_in_one_batch_the_newer_one_counts(ready: Warehouse, newer: str) -> None:
+    """Loads that were killed held them; the bytes of media are not read, so nobody notices that they have changed."""
+    note(ready, version("a"))
+    load(ready, "a", "one", 1)
+    note(ready, version("b", 2), now=2)
+    assert len(claim(ready, "killed", 3)) == 1
+    note(ready, version("a" if newer == "unchanged" else "c", 4), now=4)
+    assert len(claim(ready, "killed as well", 4)) == 1
+    older, newest = claim(ready, "both", 20)
+    settled = {
+        "loaded": loaded(newest, [message(1, "c")], "c"),
+        "unchanged": Outcome(claim=newest, disposition="unchanged", reason="unchanged: same"),
+    }
+    rows = {older.object_id: [message(1, "b")], newest.object_id: [message(1, "c")]}
+    done = settle(ready, [loaded(older, rows[older.object_id], "b"), settled[newer]], rows, "both", 21)
+    assert (done.objects, done.rows_loaded) == ({newer: 1, "superseded": 1}, int(newer == "loaded"))
+    assert messages(ready) == ["c" if newer == "loaded" else "a"]
+    current = ask(ready, "SELECT disposition FROM object_ledger WHERE disposition <> 'superseded' ORDER BY modified_at")
+    assert current == ([("loaded",)] if newer == "loaded" else [("loaded",), ("unchanged",)])
+
+
+def changed(one: Claim) -> Outcome:
+    """It was not there any more when it was to be read."""
+    return Outcome(claim=one, disposition="seen", reason="retry: changed", is_changed=True, retry_at=at(60))
+
+
+def test_of_versions_of_one_moment_the_one_that_is_there_is_read(ready: Warehouse) -> None:
+    """S3 tells times in whole seconds: which of them is the last shows when they are read."""
+    note(ready, version("there"))
+    note(ready, version("replaced"), now=1)
+    note(ready, version("replaced before"), now=2)
+    assert dispositions(ready) == {"there": "superseded", "replaced": "superseded", "replaced before": "seen"}
+    for token, tag in (("one", "replaced before"), ("two", "replaced")):
+        [one] = claim(ready, token, 3)
+        assert one.seen.version == tag
+        settle(ready, [changed(one)], token=token)
+    note(ready, version("other", 1, f"{KEY}2"), version("replaced"), now=4)
+    waiting = {one.seen.version: one for one in claim(ready, "four", 5)}
+    assert waiting.keys() == {"there", "other"}
+    rows = [message(1, "hello")]
+    settle(ready, [loaded(waiting["there"], rows)], {waiting["there"].object_id: rows}, "four", 6)
+    assert messages(ready) == ["hello"]
+    with ready.begin() as tx:
+        ledger.release(tx, ready, "four", "new: waits")
+    assert dispositions(ready) == {
+        "there": "loaded", "replaced": "superseded", "replaced before": "superseded", "other": "seen"
+    }  # fmt: skip
+
+
+def test_versions_of_one_moment_that_are_all_gone_wait_for_the_next_look(ready: Warehouse) -> None:
+    note(ready, version("a"))
+    note(ready, version("b"), now=1)
+    for token in ("one", "two"):
+        [one] = claim(ready, token, 3)
+        settle(ready, [changed(one)], token=token)
+    assert dispositions(ready) == {"a": "superseded", "b": "seen"}
+    assert claim(ready, "three", 4) == []
+    note(ready, version("c", 1), now=5)
+    load(ready, "hello", "four", 6)
+    assert dispositions(ready) == {"a": "superseded", "b": "superseded", "c": "loaded"}
+
+
+def test_a_version_of_the_same_moment_as_what_is_loaded_gives_way_when_it_is_not_there(ready: Warehouse) -> None:
+    note(ready, version("there"))
+    load(ready, "hello", "one", 1)
+    note(ready, version("replaced"), now=2)
+    [one] = claim(ready, "two", 3)
+    settle(ready, [changed(one)], token="two")
+    assert dispositions(ready) == {"there": "loaded", "replaced": "superseded"}
+    assert messages(ready) == ["hello"]
+
+
+def test_what_has_changed_and_has_no_other_version_is_tried_again(ready: Warehouse) -> None:
+    note(ready, version("a"))
+    [one] = claim(ready)
+    settle(ready, [changed(one)])
+    assert ask(ready, "SELECT disposition, reason FROM object_ledger") == [("seen", "retry: changed")]
+
+
 def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Warehouse) -> None:
     note(ready, version("a"), version("n", 1, f"{KEY}2"))
     [first, second] = claim(ready)

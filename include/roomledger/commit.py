@@ -44,6 +44,8 @@ def commit(
     tx.execute(text(_LOCKED.format(lock=warehouse.lock)))
     replaced = tx.execute(text(_REPLACED)).scalars().all()
     settled = tx.execute(text(_SETTLE), names).scalars().all()
+    if any(outcome.is_changed for outcome in outcomes):
+        tx.execute(text(_TAKE_PLACE), names)
     tx.execute(text(_COUNT), names)
     if replaced:
         for table in FACTS:
@@ -112,6 +114,20 @@ _NEWER_IS_CURRENT = f"""EXISTS (
            OR (newer.loaded_at IS NOT NULL AND newer.disposition IN ('loaded', 'missing')))
 )"""
 
+# Two loads that were killed, or ended early, may leave two versions to one batch. Media are not read, so that nobody
+# notices that the older one is not there any more.
+_NEWER_IS_IN_BATCH = f"""EXISTS (
+    SELECT 1 FROM settled AS beside JOIN object_ledger newer ON newer.object_id = beside.object_id
+    WHERE newer.uri = object_ledger.uri AND {NEWER} > {THIS} AND beside.disposition IN ('loaded', 'unchanged')
+      AND newer.disposition = 'claimed' AND newer.claimed_by = :load
+)"""
+
+_OTHER_OF_ITS_MOMENT = """EXISTS (
+    SELECT 1 FROM object_ledger other
+    WHERE other.uri = object_ledger.uri AND other.modified_at = object_ledger.modified_at
+      AND other.object_id <> object_ledger.object_id AND other.disposition <> 'ignored'
+)"""
+
 _SAME_IS_CURRENT = """EXISTS (
     SELECT 1 FROM object_ledger same
     WHERE same.uri = object_ledger.uri AND same.object_id <> object_ledger.object_id
@@ -123,7 +139,9 @@ _SAME_IS_CURRENT = """EXISTS (
 # in the tables stay there, and the version stays loaded, when it was read again in vain as what it was.
 _FINAL = f"""
 SELECT settled.*, CASE
-    WHEN settled.disposition = 'loaded' AND {_NEWER_IS_CURRENT} THEN 'superseded'
+    WHEN settled.disposition = 'loaded' AND ({_NEWER_IS_CURRENT} OR {_NEWER_IS_IN_BATCH}) THEN 'superseded'
+    WHEN settled.is_changed AND settled.disposition = 'seen' AND object_ledger.loaded_at IS NULL
+         AND {_OTHER_OF_ITS_MOMENT} THEN 'superseded'
     WHEN settled.disposition = 'unchanged' AND NOT {_SAME_IS_CURRENT} THEN 'seen'
     WHEN settled.disposition = 'refused' AND object_ledger.loaded_at IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM object_assets AS held
@@ -139,6 +157,7 @@ UPDATE object_ledger
 SET disposition = final,
     reason = CASE
         WHEN final = outcome.disposition THEN outcome.reason
+        WHEN final = 'superseded' AND is_changed THEN 'superseded: another version of the same moment took its place'
         WHEN final = 'superseded' THEN 'superseded: a newer version was loaded first'
         WHEN final = 'seen' THEN 'new: what it was the same as has changed; waits to be read'
         ELSE 'replay_refused: the rows of the earlier load stay: ' || outcome.reason END,
@@ -147,10 +166,34 @@ SET disposition = final,
     content_sha256 = CASE WHEN final = 'ignored' THEN NULL
                           ELSE COALESCE(outcome.content_sha256, object_ledger.content_sha256) END,
     replay_requested_at = CASE WHEN final = 'seen' THEN replay_requested_at END,
-    retry_at = outcome.retry_at, load_id = :load, claimed_by = NULL, lease_until = NULL
+    retry_at = CASE WHEN final <> 'superseded' THEN outcome.retry_at END,
+    load_id = :load, claimed_by = NULL, lease_until = NULL
 FROM ({_FINAL}) AS outcome
 WHERE outcome.object_id = object_ledger.object_id
 RETURNING object_ledger.disposition
+"""
+
+# S3 tells times in whole seconds: of versions of one second the one that was noted last is taken for the newest, until
+# it turns out that it is not there. The others are tried then, those that were tried least first.
+_TAKE_PLACE = """
+UPDATE object_ledger
+SET disposition = 'seen', reason = 'new: what was taken for newer is not there; waits to be read',
+    retry_at = CASE WHEN attempts > 0 THEN next_retry_at END
+FROM (
+    SELECT DISTINCT ON (other.uri) other.object_id AS next_id, settled.retry_at AS next_retry_at
+    FROM settled
+    JOIN object_ledger AS changed ON changed.object_id = settled.object_id
+    JOIN object_ledger AS other ON other.uri = changed.uri AND other.modified_at = changed.modified_at
+    WHERE settled.is_changed AND changed.disposition = 'superseded' AND changed.load_id = :load
+      AND other.object_id <> changed.object_id AND other.disposition = 'superseded' AND other.loaded_at IS NULL
+      AND NOT EXISTS (
+          SELECT 1 FROM object_ledger AS there
+          WHERE there.uri = changed.uri AND there.modified_at >= changed.modified_at
+            AND there.disposition NOT IN ('superseded', 'ignored')
+      )
+    ORDER BY other.uri, other.attempts, other.first_seen_at DESC, other.object_id
+) AS next
+WHERE object_id = next_id
 """
 
 _COUNT = """

@@ -26,6 +26,8 @@ class Outcome:
     rows_refused: int = 0
     content_sha256: str | None = None
     retry_at: datetime | None = None
+    is_changed: bool = False
+    """Another version is there by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +44,15 @@ class Load:
     """Versions that another load had taken over: nothing of them was written."""
 
 
+_CHANGED_BY = {
+    *("object_id", "uri", "disposition", "reason", "asset_type", "key_room_id", "key_session_id"),
+    *("recorder_started_at", "rows_parsed", "rows_loaded", "rows_refused", "content_sha256", "retry_at"),
+}
 _SETTLED = pa.schema(
-    [pa.field("named_as", pa.string())]
-    + [
-        field
-        for field in arrow_schema(object_ledger)
-        if field.name
-        in {
-            *("object_id", "uri", "disposition", "reason", "asset_type", "key_room_id", "key_session_id"),
-            *("recorder_started_at", "rows_parsed", "rows_loaded", "rows_refused", "content_sha256", "retry_at"),
-        }
+    [
+        *(field for field in arrow_schema(object_ledger) if field.name in _CHANGED_BY),
+        pa.field("named_as", pa.string()),
+        pa.field("is_changed", pa.bool_()),
     ]
 )
 
@@ -61,6 +62,7 @@ def settled_rows(outcomes: Sequence[Outcome]) -> pa.Table:
     rows = [
         {
             "named_as": outcome.claim.named_type,
+            "is_changed": outcome.is_changed,
             "object_id": outcome.claim.object_id,
             "uri": outcome.claim.seen.uri,
             "disposition": outcome.disposition,

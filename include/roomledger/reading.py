@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
@@ -87,7 +88,8 @@ def read(claim: Claim, source: Source, store: Store, spool: Spool, kept: Kept, n
     except ObjectGone:
         return Outcome(claim=claim, disposition="missing", reason="missing: the object was gone when it was to be read")
     except ObjectChanged as error:
-        return _try_again(claim, f"changed: {error}; the next listing brings the new version", spool, now)
+        again = _try_again(claim, f"changed: {error}; the next listing brings the new version", spool, now)
+        return replace(again, is_changed=True)
     except Unreadable as error:
         return _refused(claim, asset, error, store, spool, kept, now)
     except StoreError as error:

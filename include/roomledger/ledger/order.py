@@ -34,7 +34,8 @@ def give_way(tx: Connection, warehouse: Warehouse, uris: str, given: Mapping[str
 _IS_OUTDATED = f"""
     disposition = 'seen' AND loaded_at IS NULL AND uri IN ({{uris}})
     AND EXISTS (SELECT 1 FROM object_ledger newer
-                WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'ignored' AND {NEWER} > {THIS})
+                WHERE newer.uri = object_ledger.uri AND newer.disposition NOT IN ('ignored', 'superseded')
+                  AND {NEWER} > {THIS})
 """
 
 _OUTDATED = """
