@@ -268,7 +268,7 @@ def test_many_are_asked_for_at_once_and_given_in_order(passing: Time) -> None:
             assert path == f"/rooms/{given}"
             assert answer == (None if path.endswith("7") else {"id": path})
             assert len(taken) <= given + 3
-        assert api.requests == 40
+        assert api.requests == 40 + len(passing.slept)  # a busy machine may break off a connection
     assert crowd.most == 3
 
 
