@@ -773,8 +773,11 @@ def sweep(warehouse: Warehouse, where: Sequence[Where]) -> None:
 
 
 def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: World, seed: int, folder: Path) -> None:
-    """Notices get lost, doubled, shuffled and late, tell of versions long replaced, and come in batches of any size."""
-    chance = random.Random(seed)
+    """Notices get lost, doubled, shuffled and late, tell of versions long replaced, and come in batches of any size.
+
+    By the clock that the program reads hours pass between them, and a day before the last of them.
+    """
+    chance, passed = random.Random(seed), timedelta()
     told = [seen for _, store in world.where for page in store.list() for seen in page]
     notices = [Notice(seen.uri, seen if chance.random() < 0.5 else None) for seen in told if chance.random() < 0.7]
     notices += chance.sample(notices, len(notices) * 3 // 10)
@@ -786,7 +789,9 @@ def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: Wo
     bell = replace(plain_bell(inbox), understand=lambda message: Word(notices[slice(*json.loads(message.body))]))
 
     def come(first: int, end: int) -> None:
+        nonlocal passed
         while first < end:
+            passed += timedelta(hours=chance.uniform(0, 3))
             some = range(first, end)[: chance.choice([1, 30, 200])]
             for start in some[::10]:
                 inbox.put("any", json.dumps([start, min(start + 10, some.stop)]).encode(), NOON)
@@ -794,9 +799,12 @@ def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: Wo
                 list(work(warehouse, [bell], *world.where, batch=chance.choice([50, 1000])))
             first = some.stop
 
-    come(0, in_time := len(notices) * 9 // 10)
-    sweep(warehouse, world.where)
-    come(in_time, len(notices))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "clock", lambda: datetime.now(UTC) + passed)
+        come(0, in_time := len(notices) * 9 // 10)
+        sweep(warehouse, world.where)
+        passed += timedelta(days=1)
+        come(in_time, len(notices))
     assert not inbox.waits(0)
     assert ask(warehouse, "SELECT count(*) FROM object_ledger WHERE first_seen_by = 's3_event'") > [(len(told) // 2,)]
     change(warehouse, "UPDATE object_ledger SET first_seen_by = 'listing'")

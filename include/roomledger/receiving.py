@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple
 
+from roomledger import pipeline
 from roomledger.bells import Bell
 from roomledger.queues import Message, QueueError
 
@@ -93,5 +94,5 @@ def _receive(bell: Bell, patience_s: float) -> Received:
         messages = bell.queue.receive(patience_s)
     except QueueError as error:
         time.sleep(PATIENCE_S)
-        return Received(bell, [], datetime.now(UTC), str(error))
-    return Received(bell, messages, datetime.now(UTC))
+        return Received(bell, [], pipeline.clock(), str(error))
+    return Received(bell, messages, pipeline.clock())
