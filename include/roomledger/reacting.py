@@ -115,14 +115,14 @@ def listen(
     for bell in bells:
         _read_kept(warehouse, bell)
     with Receiver(bells) as receiver:
-        while not is_over():
+        while True:
             now = time.monotonic()
             patience_s = 0 if is_waiting else PATIENCE_S
-            if now - began < most_s and (is_waiting or now - last < quiet_s):
+            if not is_over() and now - began < most_s and (is_waiting or now - last < quiet_s):
                 if not is_waiting:
                     time.sleep(max(0.0, last + _PACE_S - now))
                 receiver.ask(patience_s)
-            elif not receiver.is_waiting:
+            elif not receiver.is_waiting:  # what a queue gave is kept from others for a while: it is taken in first
                 break
             received = receiver.take(patience_s)
             answered = answer(warehouse, sources, stores, received)
