@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from demo.vendor import Vendor, vendor_server
 from demo.world.workspace import Workspace
 from roomledger import ledger, pipeline
-from roomledger.vendor.store import HeldAssets
+from roomledger.hundredms.storage import HeldAssets
 from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import Tables, ask, contents, empty, source_of, store_of

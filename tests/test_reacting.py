@@ -30,6 +30,7 @@ from demo.servers import GcsServer, S3Server, gcs_server
 from demo.world import generate
 from roomledger import layout, ledger, pipeline
 from roomledger.bells import Bell, Word, bucket_bell, webhook_bell
+from roomledger.hundredms.fields import BadRecord
 from roomledger.model import BatchRefused, Observation
 from roomledger.outcome import Load
 from roomledger.queues import Message, Notice, Queue, QueueError, open_queue
@@ -39,7 +40,6 @@ from roomledger.reacting import Answered, answer, listen
 from roomledger.receiving import Receiver
 from roomledger.settings import QueueSettings, Source
 from roomledger.stores import Access, Store, open_store
-from roomledger.vendor.fields import BadRecord
 from roomledger.warehouse import Warehouse, WarehouseError
 from roomledger.warehouse.duck import DuckWarehouse
 from tests.queues.conftest import aws, numbers, pubsub_place, session, sqs_place
@@ -444,11 +444,11 @@ def test_webhooks_that_were_refused_are_taken_in_when_they_are_understood(
 
     bell = webhook_bell(inbox, [TALK])
     with monkeypatch.context() as patched:
-        patched.setattr("roomledger.vendor.webhooks.event", mistaken)
+        patched.setattr("roomledger.hundredms.webhooks.event", mistaken)
         inbox.put("talk", event("mistaken"), NOON)
         assert once(ready, [bell]).refused == 1
     with monkeypatch.context() as patched:
-        patched.setattr("roomledger.vendor.webhooks.event", unknown_type)
+        patched.setattr("roomledger.hundredms.webhooks.event", unknown_type)
         inbox.put("talk", event("too new"), NOON)
         assert one_round(ready, [TALK], {}, [bell]).refused == 1
     inbox.put("talk", b"[]", NOON)

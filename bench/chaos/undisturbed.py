@@ -13,11 +13,11 @@ from demo.installation import Installation
 from demo.world.workspace import Record
 from roomledger import pipeline
 from roomledger.bells import webhook_bell
+from roomledger.hundredms.tokens import Keys
 from roomledger.queues.inbox import open_inbox
 from roomledger.reacting import listen
 from roomledger.settings import Source, read
 from roomledger.stores import Access, Store, open_store
-from roomledger.vendor.tokens import Keys
 from roomledger.warehouse import Warehouse, migrate, open_warehouse
 from roomledger.webhook.body import without_secrets
 

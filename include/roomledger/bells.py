@@ -11,14 +11,14 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from roomledger import queues
+from roomledger.hundredms import webhooks
+from roomledger.hundredms.fields import BadRecord
+from roomledger.ledger.vendor_events import Heard
 from roomledger.misunderstood import Misunderstood
 from roomledger.queues import Message, Notice, NotUnderstood, Queue
 from roomledger.queues.inbox import open_inbox
 from roomledger.settings import INBOX, QueueSettings, Settings, Source
 from roomledger.stores import Access
-from roomledger.vendor import webhooks
-from roomledger.vendor.fields import BadRecord
-from roomledger.vendor.heard import Heard
 
 
 class Word(NamedTuple):

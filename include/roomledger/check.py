@@ -12,7 +12,7 @@ from roomledger.warehouse import Warehouse, WarehouseError
 from roomledger.warehouse.migrate import require_current
 
 if TYPE_CHECKING:
-    from roomledger.vendor.store import HeldAssets
+    from roomledger.hundredms.storage import HeldAssets
 
 Resolve = Callable[[Source], Access]
 """How the credentials of a source are found."""

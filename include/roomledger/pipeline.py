@@ -37,7 +37,7 @@ from roomledger.stores import Store
 from roomledger.warehouse import Warehouse, WarehouseError
 
 if TYPE_CHECKING:
-    from roomledger.vendor.store import HeldAssets
+    from roomledger.hundredms.storage import HeldAssets
 
 BATCH = 4000
 """Versions that one load claims and commits together."""
@@ -97,7 +97,7 @@ def _ask(
     sources: Sequence[Source],
     on_page: Callable[[int], None],
 ) -> Collected:
-    from roomledger.vendor.workspace import Reading  # httpx and jwt are for workspaces only
+    from roomledger.sync_workspace import Reading  # httpx and jwt are for workspaces only
 
     heard = Reading(
         warehouse=warehouse,

@@ -28,6 +28,7 @@ from sqlalchemy import Connection, text
 
 from roomledger import layout, ledger, pipeline
 from roomledger.bells import Bell, Word
+from roomledger.ledger.vendor_events import hear
 from roomledger.misunderstood import Misunderstood, keep
 from roomledger.model import Observation
 from roomledger.outcome import Load
@@ -35,7 +36,6 @@ from roomledger.queues import Message, Notice, NotUnderstood, QueueError
 from roomledger.receiving import PATIENCE_S, Received, Receiver
 from roomledger.settings import INBOX, Source
 from roomledger.stores import Store, StoreError
-from roomledger.vendor.heard import hear
 from roomledger.warehouse import Warehouse
 
 log = logging.getLogger(__name__)

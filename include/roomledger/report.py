@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from roomledger.vendor.held import VENDOR_KEEPS
+from roomledger.ledger.vendor_assets import VENDOR_KEEPS
 from roomledger.warehouse.schema import DISPOSITIONS, FACTS
 
 Row = Mapping[str, Any]

@@ -23,12 +23,12 @@ from demo.vendor.webhooks import PAUSES_S, Poster, post
 from demo.world import CANARIES, MINIMUM_SESSIONS, Workspace, World, generate
 from demo.world.events import events
 from demo.world.workspace import PLAYBACK_CANARY, SIGNATURE_CANARY, STREAM_KEY_CANARY, TOKEN_CANARY, Record
+from roomledger.hundredms import records
+from roomledger.hundredms.events import Event, NamedAsset
+from roomledger.hundredms.webhooks import event
+from roomledger.ledger.vendor_events import Heard, hear
+from roomledger.ledger.vendor_records import Said, tell
 from roomledger.settings import Source
-from roomledger.vendor import records
-from roomledger.vendor.events import Event, NamedAsset
-from roomledger.vendor.heard import Heard, hear
-from roomledger.vendor.said import Said, tell
-from roomledger.vendor.webhooks import event
 from roomledger.warehouse import Warehouse
 from roomledger.webhook.trust import Trust, is_signed, knows
 from tests.worlds import ask

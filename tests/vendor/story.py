@@ -13,13 +13,13 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from demo.world.workspace import Workspace
+from roomledger.hundredms import webhooks
+from roomledger.hundredms.client import Api
+from roomledger.hundredms.storage import HeldAssets
+from roomledger.hundredms.tokens import Keys
+from roomledger.ledger.vendor_events import Heard
 from roomledger.model import ASSET_TYPES
 from roomledger.settings import Source
-from roomledger.vendor import webhooks
-from roomledger.vendor.api import Api
-from roomledger.vendor.heard import Heard
-from roomledger.vendor.store import HeldAssets
-from roomledger.vendor.tokens import Keys
 from tests.worlds import chat, put, replace, source_of
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)

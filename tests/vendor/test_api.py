@@ -20,10 +20,10 @@ import pytest
 from demo.vendor import Vendor, vendor_server
 from demo.vendor.wire import HOST, Answer, Server, json_answer
 from demo.world.workspace import SIGNATURE_CANARY, Workspace
+from roomledger.hundredms.client import Api, Page
+from roomledger.hundredms.retries import asked_pause
+from roomledger.hundredms.tokens import Keys
 from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
-from roomledger.vendor.api import Api, Page
-from roomledger.vendor.retries import asked_pause
-from roomledger.vendor.tokens import Keys
 
 KEYS = Keys("key-of-acme", "an-invented-secret-of-more-than-32-bytes")
 BEGIN = 1_800_000_000.0
@@ -774,7 +774,7 @@ def test_no_log_at_any_level_tells_a_secret(
     )
     assert any("/elsewhere?[redacted]" in line for line in told)
     assert any(line.startswith("httpcore.http11 ") for line in told)
-    assert any(line.startswith("roomledger.vendor.retries asking again in ") for line in told)
+    assert any(line.startswith("roomledger.hundredms.retries asking again in ") for line in told)
 
 
 def test_the_client_shows_no_secret(api: Api) -> None:

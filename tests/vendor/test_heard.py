@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, text
 
 from roomledger import ledger, pipeline
+from roomledger.hundredms import records, webhooks
+from roomledger.hundredms.fields import canonical, record
 from roomledger.layout import recognise
+from roomledger.ledger.vendor_events import Understood, hear
+from roomledger.ledger.vendor_records import Said, tell
 from roomledger.model import Observation
 from roomledger.settings import Source
-from roomledger.vendor import records, webhooks
-from roomledger.vendor.fields import canonical, record
-from roomledger.vendor.heard import Understood, hear
-from roomledger.vendor.said import Said, tell
 from roomledger.warehouse import Warehouse, schema
 from tests.vendor import story
 from tests.vendor.story import START, at, event

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, select, text
 
-from roomledger.vendor import records
-from roomledger.vendor.records import AssetRecord, BadRecord, Peer, Recording, Room, Session
+from roomledger.hundredms import records
+from roomledger.hundredms.records import AssetRecord, BadRecord, Peer, Recording, Room, Session
 from roomledger.warehouse import Warehouse, schema
 
 LARGEST_KEY = 2704 - 32

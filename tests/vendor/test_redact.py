@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomledger.vendor.redact import redact, redact_text
+from roomledger.hundredms.redact import redact, redact_text
 
 GONE = "[redacted]"
 JWT = "eyJhbGciOiJIUzI1NiJ9.e30.x"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from roomledger import ledger, pipeline
+from roomledger.hundredms import records
 from roomledger.layout import recognise
+from roomledger.ledger.vendor_records import Told, tell
 from roomledger.model import Observation
-from roomledger.vendor import records
-from roomledger.vendor.said import Told, tell
 from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import ask, chat, put, source_of, store_of

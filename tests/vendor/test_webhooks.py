@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table
 
-from roomledger.vendor.events import Event, NamedAsset
-from roomledger.vendor.fields import INT32, INT64, MAX_INDEXED_BYTES, BadRecord
-from roomledger.vendor.redact import redact
-from roomledger.vendor.webhooks import event
+from roomledger.hundredms.events import Event, NamedAsset
+from roomledger.hundredms.fields import INT32, INT64, MAX_INDEXED_BYTES, BadRecord
+from roomledger.hundredms.redact import redact
+from roomledger.hundredms.webhooks import event
 from roomledger.warehouse import schema
 
 CASES = {

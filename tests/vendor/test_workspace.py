@@ -12,8 +12,8 @@ import pytest
 from demo.vendor import Vendor, vendor_server
 from demo.world.workspace import Workspace
 from roomledger import pipeline
+from roomledger import sync_workspace as reading
 from roomledger.stores import StoreError
-from roomledger.vendor import workspace as reading
 from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import ask, change, chat

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomledger.vendor.redact import redact
+from roomledger.hundredms.redact import redact
 from roomledger.webhook.body import without_secrets
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiaG9zdCJ9.c2lnbmF0dXJl"

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from roomledger import queues
+from roomledger.hundredms.tokens import Keys
 from roomledger.settings import QueueSettings, Source
 from roomledger.stores import Access, default_access
-from roomledger.vendor.tokens import Keys
 
 
 def access(source: Source) -> Access:

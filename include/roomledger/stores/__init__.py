@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import boto3  # type: ignore[import-untyped]  # ships no types
     from google.auth.credentials import Credentials
 
-    from roomledger.vendor.tokens import Keys
+    from roomledger.hundredms.tokens import Keys
 
 PAGE_OBJECTS = 1000
 """Observations in one page of a listing, the last page excepted."""
@@ -108,7 +108,7 @@ def open_store(url: str, access: Access) -> Store:
 
             return Gcs(url, access)
         case "100ms":
-            from roomledger.vendor.store import open_workspace
+            from roomledger.hundredms.storage import open_workspace
 
             return open_workspace(url, access)
         case _:
@@ -138,7 +138,7 @@ def default_access(
             emulator = (endpoint or "").startswith("http://")
             return Access(credentials=None if emulator else default_credentials(url), endpoint=endpoint)
         case "100ms":
-            from roomledger.vendor.store import default_keys
+            from roomledger.hundredms.storage import default_keys
 
             return Access(keys=default_keys(url, connection), endpoint=endpoint)
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from roomledger.vendor.redact import redact, redact_text
+from roomledger.hundredms.redact import redact, redact_text
 
 
 def without_secrets(body: bytes) -> bytes:

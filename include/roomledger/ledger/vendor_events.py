@@ -16,9 +16,9 @@ import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
 from roomledger import ledger, sessions
+from roomledger.hundredms.events import Event, NamedAsset
+from roomledger.ledger.recorder_jobs import match_recorders
 from roomledger.settings import Source
-from roomledger.vendor.events import Event, NamedAsset
-from roomledger.vendor.recorders import match_recorders
 from roomledger.warehouse import Warehouse
 from roomledger.warehouse.schema import (
     Json,

@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 import httpx
 
+from roomledger.hundredms.downloads import Address, read_content
+from roomledger.hundredms.http import Failure, Wire
+from roomledger.hundredms.redact import redact_text
+from roomledger.hundredms.retries import Patience, Transient, asked_pause
+from roomledger.hundredms.tokens import Keys, Tokens
 from roomledger.stores import AccessDenied, ObjectGone, StoreError
-from roomledger.vendor.content import Address, read_content
-from roomledger.vendor.redact import redact_text
-from roomledger.vendor.retries import Patience, Transient, asked_pause
-from roomledger.vendor.tokens import Keys, Tokens
-from roomledger.vendor.wire import Failure, Wire
 
 BASE_URL = "https://api.100ms.live/v2"
 TIMEOUT = httpx.Timeout(30, connect=5, pool=None)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import httpx
 
-from roomledger.vendor.redact import redact_text
+from roomledger.hundredms.redact import redact_text
 
 # What a URL asks for, signature included, in whatever way it is signed.
 _QUERY = re.compile(r"\?[^\s\"<>]*")

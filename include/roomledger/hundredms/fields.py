@@ -13,8 +13,8 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
+from roomledger.hundredms.redact import REDACTED, redact
 from roomledger.times import parse_rfc3339
-from roomledger.vendor.redact import REDACTED, redact
 
 MAX_INDEXED_BYTES = 1280
 """Bytes of the longest id or address, in UTF-8: two of them fit into an entry of a PostgreSQL index (2704 bytes), and

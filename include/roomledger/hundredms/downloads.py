@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import httpx
 
+from roomledger.hundredms.http import Failure, Wire, next_piece
+from roomledger.hundredms.retries import Patience, Transient, asked_pause
 from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
-from roomledger.vendor.retries import Patience, Transient, asked_pause
-from roomledger.vendor.wire import Failure, Wire, next_piece
 
 ERROR_BYTES = 4096
 """How much of a storage's error is read."""

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from roomledger.vendor import fields
-from roomledger.vendor.fields import INT32, INT64, Json
-from roomledger.vendor.fields import MAX_INDEXED_BYTES as MAX_INDEXED_BYTES  # who reads records meets these two, too
-from roomledger.vendor.fields import BadRecord as BadRecord
+from roomledger.hundredms import fields
+from roomledger.hundredms.fields import INT32, INT64, Json
+from roomledger.hundredms.fields import MAX_INDEXED_BYTES as MAX_INDEXED_BYTES  # who reads records meets these two, too
+from roomledger.hundredms.fields import BadRecord as BadRecord
 
 _FINAL = ("completed", "failed")
 _TYPES = {"chat-log": "chat", "chat_log": "chat"}

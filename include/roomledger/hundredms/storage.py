@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from roomledger.hundredms.client import BASE_URL, Api
+from roomledger.hundredms.tokens import Keys
+from roomledger.ledger.vendor_assets import VENDOR_KEEPS, asset_of
 from roomledger.model import Observation
 from roomledger.stores import Access, CredentialsMissing, ObjectGone, StoreError
-from roomledger.vendor.api import BASE_URL, Api
-from roomledger.vendor.held import VENDOR_KEEPS, asset_of
-from roomledger.vendor.tokens import Keys
 
 
 class HeldAssets:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from roomledger.vendor import fields
-from roomledger.vendor.events import Event, NamedAsset
-from roomledger.vendor.fields import INT32, INT64, BadRecord, Json
+from roomledger.hundredms import fields
+from roomledger.hundredms.events import Event, NamedAsset
+from roomledger.hundredms.fields import INT32, INT64, BadRecord, Json
 
 _BEGUN, _OVER = ("open", "join", "started"), ("close", "leave", "stopped", "end")
 _FAILED = ("failure", "failed")

@@ -18,15 +18,16 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, bindparam, text
 
+from roomledger.hundredms import records
+from roomledger.hundredms.client import Api
+from roomledger.hundredms.redact import redact
+from roomledger.ledger import cursors, polling
+from roomledger.ledger.cursors import Cursor
+from roomledger.ledger.vendor_assets import note_held
+from roomledger.ledger.vendor_records import Said, tell
 from roomledger.misunderstood import Misunderstood, keep
 from roomledger.settings import Source
 from roomledger.times import parse_rfc3339
-from roomledger.vendor import cursors, questions, records
-from roomledger.vendor.api import Api
-from roomledger.vendor.cursors import Cursor
-from roomledger.vendor.held import note_held
-from roomledger.vendor.redact import redact
-from roomledger.vendor.said import Said, tell
 from roomledger.warehouse import Warehouse
 
 _TOLD = 2000
@@ -75,8 +76,8 @@ class Reading:
             for path in _LISTS:
                 self._read_list(path)
             self._ask_for_jobs()
-            self._ask_for("sessions", questions.due_sessions)
-            self._ask_for("rooms", questions.due_rooms)
+            self._ask_for("sessions", polling.due_sessions)
+            self._ask_for("rooms", polling.due_rooms)
         finally:
             self.heard.requests = self.api.requests - before
             with self.warehouse.begin() as tx:
@@ -140,7 +141,7 @@ class Reading:
     def _ask_for_jobs(self) -> None:
         """Ask for every job that is due; what nobody knows the kind of may be any of the three."""
         with self.warehouse.begin(read_only=True) as tx:
-            due = questions.due_jobs(tx, self.source.name, self.clock())
+            due = polling.due_jobs(tx, self.source.name, self.clock())
         unknown = {job_id for job_id, kind in due if not kind}
         gone: set[str] = set()
         for path, kind in _KINDS.items():
@@ -174,7 +175,7 @@ class Reading:
     def _not_known(self, ids: set[str]) -> None:
         if ids:
             with self.warehouse.begin() as tx:
-                questions.not_known(tx, self.source.name, ids, now=self.clock(), until=self._until)
+                polling.not_known(tx, self.source.name, ids, now=self.clock(), until=self._until)
 
     @property
     def _until(self) -> timedelta:
@@ -208,7 +209,7 @@ class Reading:
         jobs = {one.job_id for one in said if isinstance(one, records.Recording | records.AssetRecord) and one.job_id}
         with self.warehouse.begin() as tx:
             told = tell(tx, self.warehouse, self.source, said, now=now)
-            questions.schedule(tx, self.warehouse, jobs, now=now, until=self._until)
+            polling.schedule(tx, self.warehouse, jobs, now=now, until=self._until)
             also(tx)
         self.heard.news.update(told.news)
         self.heard.new["seen"] += told.woken

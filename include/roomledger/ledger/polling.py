@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
-from roomledger.vendor.records import final_asset, final_job
+from roomledger.hundredms.records import final_asset, final_job
 from roomledger.warehouse import Warehouse
 
 ROOM_AGE = timedelta(days=1)

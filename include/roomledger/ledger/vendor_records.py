@@ -16,9 +16,9 @@ import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
 from roomledger import ledger, sessions
+from roomledger.hundredms.records import AssetRecord, Peer, Recording, Room, Session
+from roomledger.ledger.recorder_jobs import match_recorders
 from roomledger.settings import Source
-from roomledger.vendor.recorders import match_recorders
-from roomledger.vendor.records import AssetRecord, Peer, Recording, Room, Session
 from roomledger.warehouse import Warehouse, schema
 
 _TABLES: Mapping[type[tuple[Any, ...]], Table] = {
