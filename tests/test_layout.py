@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomledger.layout import MAX_UNKNOWN_TEXT, recognise, recognise_content
+from roomledger.formats.object_keys import MAX_UNKNOWN_TEXT, recognise, recognise_content
 from roomledger.model import ASSET_TYPES, UNKNOWN, Asset, Ignored, Observation
 
 MODIFIED = datetime(2025, 3, 7, 12, tzinfo=UTC)

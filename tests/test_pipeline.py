@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demo.world import World, expect, generate
-from roomledger import layout, ledger, pipeline
-from roomledger.formats import PARSERS
+from roomledger import ledger, pipeline
+from roomledger.formats import PARSERS, object_keys
 from roomledger.model import ASSET_TYPES, Asset, BatchRefused, ChatMessage, Observation, Record, Refusal
 from roomledger.settings import Source
 from roomledger.stores import Store, StoreError
@@ -101,7 +101,7 @@ def test_order_repetition_batches_and_engine_do_not_change_the_tables(
             break
         told, seen = seen[:size], seen[size:]
         for source in world_sources:
-            mine = [(one, layout.recognise(one)) for of, one in told if of is source]
+            mine = [(one, object_keys.recognise(one)) for of, one in told if of is source]
             for _ in range(2):
                 with ready.begin() as tx:
                     ledger.note(tx, ready, source, mine, witness="listing", now=pipeline.clock())

@@ -28,8 +28,9 @@ from sqlalchemy import event as engine_event
 from demo.pubsub.server import PubSubServer, pubsub_server
 from demo.servers import GcsServer, S3Server, gcs_server
 from demo.world import generate
-from roomledger import layout, ledger, pipeline
+from roomledger import ledger, pipeline
 from roomledger.bells import Bell, Word, bucket_bell, webhook_bell
+from roomledger.formats import object_keys
 from roomledger.hundredms.fields import BadRecord
 from roomledger.model import BatchRefused, Observation
 from roomledger.outcome import Load
@@ -510,7 +511,7 @@ def test_of_versions_of_one_second_the_one_that_is_there_is_loaded(any_ready: Wa
         then = s3_here.store.look(s3_here.put(chat_key(), chat("there")))
     pipeline.collect(any_ready, *s3_here.where)
     with any_ready.begin() as tx:
-        late = [(first, layout.recognise(first))]
+        late = [(first, object_keys.recognise(first))]
         ledger.note(tx, any_ready, s3_here.source, late, witness="s3_event", now=pipeline.clock())
     assert dispositions(any_ready) == ["superseded", "seen"]
     list(pipeline.load(any_ready, [s3_here.source], {s3_here.source.name: s3_here.store}))
@@ -739,7 +740,7 @@ def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
     for number in range(20):
         inbox.put("any", put(tmp_path / "bucket", chat_key(number), chat("hello")).encode(), NOON)
     [seen] = store.list()
-    noted = [(one, layout.recognise(one)) for one in seen]
+    noted = [(one, object_keys.recognise(one)) for one in seen]
     with ThreadPoolExecutor(1) as pool:
         with warehouse.begin() as tx:
             ledger.note(tx, warehouse, source, noted[:1], witness="listing", now=pipeline.clock())

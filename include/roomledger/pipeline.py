@@ -26,8 +26,9 @@ import pyarrow.compute as pc
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from roomledger import layout, ledger
+from roomledger import ledger
 from roomledger.commit import commit
+from roomledger.formats import object_keys
 from roomledger.model import BatchRefused, Observation
 from roomledger.outcome import Load, Outcome
 from roomledger.reading import read
@@ -127,7 +128,7 @@ def _list(warehouse: Warehouse, source: Source, store: Store, on_page: Callable[
     report = Collected(source.name)
     listed = array("q")
     for observed in _in_pages(store.list()):
-        noted = [(one, source.judged(layout.recognise(one))) for one in observed]
+        noted = [(one, source.judged(object_keys.recognise(one))) for one in observed]
         with warehouse.begin() as tx:
             report.new.update(ledger.note(tx, warehouse, source, noted, witness="listing", now=clock()))
         listed.extend(hash(one.uri) for one in observed)

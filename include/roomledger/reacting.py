@@ -26,8 +26,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from roomledger import layout, ledger, pipeline
+from roomledger import ledger, pipeline
 from roomledger.bells import Bell, Word
+from roomledger.formats import object_keys
 from roomledger.ledger.vendor_events import hear
 from roomledger.misunderstood import Misunderstood, keep
 from roomledger.model import Observation
@@ -257,7 +258,7 @@ def _write(
         # What a message names was there when it was received: what was looked for later and not found has gone.
         for seen, at in ((named, received_at), (there, now)):
             if seen:
-                noted = [(one, source.judged(layout.recognise(one))) for one in seen]
+                noted = [(one, source.judged(object_keys.recognise(one))) for one in seen]
                 answered.new.update(ledger.note(tx, warehouse, source, noted, witness=witness, now=at))
     for (source, witness), those in by_source.items():
         gone = [notice.uri for notice, look in those if not look.seen]

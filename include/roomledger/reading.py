@@ -12,8 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from roomledger import layout
-from roomledger.formats import PARSERS
+from roomledger.formats import PARSERS, object_keys
 from roomledger.formats.media import object_asset
 from roomledger.ledger import MAX_ATTEMPTS, Claim, back_off
 from roomledger.model import (
@@ -69,7 +68,7 @@ class _Digest:
 
 def read(claim: Claim, source: Source, store: Store, spool: Spool, kept: Kept, now: datetime) -> Outcome:
     """Read and parse one version; records and refusals go to the spool, the outcome says what the ledger is to hold."""
-    asset = layout.recognise(claim.seen, claim.named_type)
+    asset = object_keys.recognise(claim.seen, claim.named_type)
     if isinstance(asset, Ignored):
         return Outcome(claim=claim, disposition="ignored", reason=asset.reason)
     if excluded := source.excludes(asset):
@@ -106,7 +105,7 @@ def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], s
     whole: Iterator[bytes] = content
     if asset.asset_type == UNKNOWN or (claim.named_type and asset.output_mode is None):
         head, whole = _peek(content)
-        found = layout.recognise_content(head, asset)
+        found = object_keys.recognise_content(head, asset)
         if isinstance(found, Ignored):
             return _ignored(claim, asset, found.reason)
         if excluded := source.excludes(found):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomledger.formats import PARSERS, chat, content, media, rows, summary, text, transcript
-from roomledger.layout import recognise_content
+from roomledger.formats import PARSERS, chat, media, rows, sniffing, summary, text, transcript
+from roomledger.formats.object_keys import recognise_content
 from roomledger.model import ASSET_TYPES, MEDIA_TYPES, UNKNOWN, Asset, Ignored, ObjectAsset, Unreadable
 
 NOW = datetime(2025, 3, 7, tzinfo=UTC)
@@ -129,4 +129,4 @@ def test_the_record_of_a_text_file_holds_its_form() -> None:
 
 
 def test_the_head_of_a_transcript_is_as_long_as_recognition_asks_for() -> None:
-    assert content.HEAD == text.HEAD == 64 * 1024
+    assert sniffing.HEAD == text.HEAD == 64 * 1024

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, text
 
 from roomledger import ledger, pipeline
+from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records, webhooks
 from roomledger.hundredms.fields import canonical, record
-from roomledger.layout import recognise
 from roomledger.ledger.vendor_events import Understood, hear
 from roomledger.ledger.vendor_records import Said, tell
 from roomledger.model import Observation

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from roomledger import ledger, pipeline
+from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records
-from roomledger.layout import recognise
 from roomledger.ledger.vendor_records import Told, tell
 from roomledger.model import Observation
 from roomledger.warehouse import Warehouse

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from roomledger.formats import document
-from roomledger.formats.content import transcript_mode
 from roomledger.formats.document import BadEntry
+from roomledger.formats.sniffing import transcript_mode
 from roomledger.formats.text import fault, opened, peeked
 from roomledger.formats.turns import parse_srt, parse_txt
 from roomledger.model import Asset, Refusal, Transcript, TranscriptSegment, TranscriptWord, Unreadable

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 
 from roomledger import ledger
-from roomledger.layout import recognise
+from roomledger.formats.object_keys import recognise
 from roomledger.model import TEXT_TYPES, Observation
 from roomledger.settings import Source
 from roomledger.warehouse import Warehouse

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
-from roomledger.formats.content import recognised
+from roomledger.formats.sniffing import recognised
 from roomledger.model import UNKNOWN, Asset, Ignored, Observation
 from roomledger.times import parse_epoch
 
