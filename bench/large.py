@@ -22,7 +22,8 @@ from rich.table import Table
 from sqlalchemy import text
 
 from demo.servers import postgres_server
-from roomledger import pipeline
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.settings import DEFAULT_MEMORY_MB, Settings, Source
 from roomledger.stores import Access, open_store
 from roomledger.warehouse import migrate, open_warehouse
@@ -88,8 +89,8 @@ def load(folder: str, warehouse_url: str) -> None:
     migrate.upgrade(warehouse)
     store = open_store(source.url, Access())
     began = time.monotonic()
-    pipeline.collect(warehouse, source, store)
-    [done] = pipeline.load(warehouse, [source], {"large": store})
+    collect_source(warehouse, source, store)
+    [done] = load_batches(warehouse, [source], {"large": store})
     with warehouse.begin(read_only=True) as tx:
         size = tx.execute(text("SELECT sum(size_bytes) FROM object_ledger")).scalar_one()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

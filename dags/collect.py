@@ -38,7 +38,7 @@ def collect() -> None:
     def list_bucket(name: str) -> dict[str, int]:
         from roomledger.airflow import tasks
 
-        return tasks.collect_source(name)
+        return tasks.collect(name)
 
     list_bucket.expand(name=sources())
 

@@ -37,7 +37,7 @@ def load() -> None:
         from roomledger.airflow import tasks
 
         context = get_current_context()
-        return tasks.load_batches(batches, context["run_id"], accept_refusals=context["params"]["accept_refusals"])
+        return tasks.load(batches, context["run_id"], accept_refusals=context["params"]["accept_refusals"])
 
     load_batches.expand(batches=plan())
 

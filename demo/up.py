@@ -108,7 +108,7 @@ def ring(place: Installation) -> None:
 def _tell_where(trickle: Trickle) -> None:
     place = trickle.place
     config = place.config.relative_to(Path.cwd()) if place.config.is_relative_to(Path.cwd()) else place.config
-    console.print(f"[bold]Airflow[/]      {trickle.running.endpoint}  (no login; the DAGs are react, collect and load)")
+    console.print(f"[bold]Airflow[/]      {trickle.running.endpoint}  (no login; the DAGs are listen, collect and load)")
     console.print(
         f"[bold]Webhooks[/]     {trickle.running.endpoint}/roomledger/webhooks/{place.world.workspaces[0].source}"
     )

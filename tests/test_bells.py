@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from demo.servers import S3Server
-from roomledger.bells import Bell, bucket_bell, open_bell, webhook_bell
+from roomledger.pipeline.subscriptions import Bell, bucket_bell, open_bell, webhook_bell
 from roomledger.queues import Message, Notice, NotUnderstood, QueueError
 from roomledger.queues.inbox import FolderInbox
 from roomledger.settings import QueueSettings, Settings, Source

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from demo.vendor import vendor_server
-from roomledger import ledger, pipeline
+from roomledger import ledger, times
+from roomledger.pipeline.load import load_batches
 from roomledger.warehouse import Warehouse
 from tests.rows import put_object
 from tests.vendor import story
@@ -41,25 +42,25 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Wa
 
     def collect() -> None:
         while time.monotonic() < end:
-            pipeline.collect(ready, source, stores["acme"])
+            collect(ready, source, stores["acme"])
 
     def load() -> None:
         while time.monotonic() < end:
-            list(pipeline.load(ready, [source], stores, batch=20))
+            list(load_batches(ready, [source], stores, batch=20))
 
     def replay() -> None:
         while time.monotonic() < end:
             with ready.begin() as tx:
-                ledger.requeue(tx, ready, everything=True, now=pipeline.clock())
+                ledger.requeue(tx, ready, everything=True, now=times.utc_now())
             time.sleep(0.05)
 
     with ThreadPoolExecutor(7) as pool:
         for done in [pool.submit(work) for work in (upload, collect, collect, load, load, load, replay)]:
             done.result()
     for _ in range(2):
-        pipeline.collect(ready, source, stores["acme"])
+        collect(ready, source, stores["acme"])
         change(ready, "UPDATE object_ledger SET retry_at = NULL")
-        list(pipeline.load(ready, [source], stores))
+        list(load_batches(ready, [source], stores))
     said = ask(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
     assert sorted(said) == sorted(latest.items())
     assert ask(ready, "SELECT count(*) FROM object_ledger WHERE disposition NOT IN ('loaded', 'superseded')") == [(0,)]
@@ -74,7 +75,7 @@ def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callabl
 
     def replay() -> int:
         with warehouse.begin() as tx:
-            return ledger.requeue(tx, warehouse, everything=True, now=pipeline.clock())
+            return ledger.requeue(tx, warehouse, everything=True, now=times.utc_now())
 
     lock = text("SELECT 1 FROM object_ledger WHERE object_id <= :last ORDER BY object_id FOR UPDATE")
     with ThreadPoolExecutor(1) as pool, warehouse.begin() as tx:
@@ -128,12 +129,12 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
 
     def collect(warehouse: Warehouse, which: int) -> None:
         with story.opened(acme, vendor.endpoint) as workspace:
-            pipeline.collect(warehouse, sources[which], (store_of(source), workspace)[which], sources=sources)
+            collect(warehouse, sources[which], (store_of(source), workspace)[which], sources=sources)
 
     def load(warehouse: Warehouse, batch: int) -> None:
         with story.opened(acme, vendor.endpoint) as workspace:
             stores = {source.name: store_of(source), acme.source: workspace}
-            list(pipeline.load(warehouse, sources, stores, batch=batch))
+            list(load_batches(warehouse, sources, stores, batch=batch))
 
     def until_the_end(work: Callable[[Warehouse, int], None], what: int) -> None:
         while time.monotonic() < end:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from demo.world import generate
-from roomledger import pipeline
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
 from roomledger.warehouse import Warehouse
 from tests.worlds import Tables, ask, change, contents, lay_out, source_of, store_of
@@ -49,8 +50,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
 def run_to_the_end(warehouse: Warehouse, sources: list[Source]) -> Tables:
     stores = {source.name: store_of(source) for source in sources}
     for source in sources:
-        pipeline.collect(warehouse, source, stores[source.name])
-    list(pipeline.load(warehouse, sources, stores))
+        collect_source(warehouse, source, stores[source.name])
+    list(load_batches(warehouse, sources, stores))
     return contents(warehouse)
 
 

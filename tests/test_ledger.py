@@ -14,8 +14,8 @@ from roomledger.commit import commit
 from roomledger.ledger import Claim
 from roomledger.model import Asset, ChatMessage, Ignored, Observation, Refusal
 from roomledger.outcome import Load, Outcome
+from roomledger.pipeline.staging import Spool
 from roomledger.settings import Source
-from roomledger.spool import Spool
 from roomledger.warehouse import Warehouse
 
 SOURCE = Source(name="acme", customer="Acme", url="s3://bucket")

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from demo.vendor import Vendor, vendor_server
 from demo.world.workspace import Workspace
-from roomledger import ledger, pipeline
+from roomledger import ledger, times
 from roomledger.hundredms.storage import HeldAssets
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import Tables, ask, contents, empty, source_of, store_of
@@ -54,14 +56,14 @@ class Run:
         sources = (source_of(self.folder, **story.TAKEN), story.source_of_workspace(self.acme, **story.TAKEN))
         stores = {sources[0].name: store_of(sources[0]), sources[1].name: self.asked}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(pipeline, "clock", self.now)
+            patch.setattr(times, "utc_now", self.now)
             match verb:
                 case "bucket" | "api":
                     source = sources[verb == "api"]
-                    pipeline.collect(self.warehouse, source, stores[source.name], sources=sources)
+                    collect_source(self.warehouse, source, stores[source.name], sources=sources)
                 case "load":
                     batch = int(what) or 1000
-                    list(pipeline.load(self.warehouse, sources, stores, batch=batch, most=1 if what else None))
+                    list(load_batches(self.warehouse, sources, stores, batch=batch, most=1 if what else None))
                 case "replay":
                     uri = f"file://{self.folder}/{what}" if what else None
                     with self.warehouse.begin() as tx:

@@ -12,23 +12,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demo.world import World, expect, generate
-from roomledger import ledger, pipeline
+from roomledger import ledger, times
 from roomledger.formats import PARSERS, object_keys
 from roomledger.model import ASSET_TYPES, Asset, BatchRefused, ChatMessage, Observation, Record, Refusal
+from roomledger.pipeline.collect import Collected, collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
 from roomledger.stores import Store, StoreError
 from roomledger.warehouse import Warehouse
 from tests.worlds import ask, change, chat, chat_key, contents, empty, lay_out, put, source_of, store_of
 
 
-def collect(warehouse: Warehouse, source: Source) -> pipeline.Collected:
-    return pipeline.collect(warehouse, source, store_of(source))
+def collect(warehouse: Warehouse, source: Source) -> Collected:
+    return collect_source(warehouse, source, store_of(source))
 
 
 def load(warehouse: Warehouse, *sources: Source, batch: int = 1000, accept_refusals: bool = False) -> int:
     """Load until nothing waits; give the number of loads."""
     stores = {source.name: store_of(source) for source in sources}
-    return len(list(pipeline.load(warehouse, sources, stores, batch=batch, accept_refusals=accept_refusals)))
+    return len(list(load_batches(warehouse, sources, stores, batch=batch, accept_refusals=accept_refusals)))
 
 
 def run(warehouse: Warehouse, source: Source) -> None:
@@ -104,7 +106,7 @@ def test_order_repetition_batches_and_engine_do_not_change_the_tables(
             mine = [(one, object_keys.recognise(one)) for of, one in told if of is source]
             for _ in range(2):
                 with ready.begin() as tx:
-                    ledger.note(tx, ready, source, mine, witness="listing", now=pipeline.clock())
+                    ledger.note(tx, ready, source, mine, witness="listing", now=times.utc_now())
         load(ready, *world_sources, batch=batch, accept_refusals=True)
     for source in world_sources:
         assert not collect(ready, source).new
@@ -219,7 +221,7 @@ def test_a_listing_that_breaks_off_calls_nothing_missing(ready: Warehouse, tmp_p
     put(bucket, chat_key(1), chat("kept"))
     run(ready, source)
     with pytest.raises(StoreError, match="cut off"):
-        pipeline.collect(ready, source, Flaky(store_of(source), list_fails=True))
+        collect_source(ready, source, Flaky(store_of(source), list_fails=True))
     assert dispositions(ready) == ["loaded"]
 
 
@@ -253,8 +255,8 @@ def test_a_read_that_fails_is_tried_again_later_and_leaves_nothing_behind(ready:
     collect(ready, source)
     store = Flaky(store_of(source), failures=2)
     for attempt in range(1, 4):
-        assert len(list(pipeline.load(ready, [source], {"acme": store}))) == 1
-        assert len(list(pipeline.load(ready, [source], {"acme": store}))) == 0
+        assert len(list(load_batches(ready, [source], {"acme": store}))) == 1
+        assert len(list(load_batches(ready, [source], {"acme": store}))) == 0
         assert ask(ready, "SELECT attempts FROM object_ledger") == [(attempt,)]
         assert len(messages(ready)) == (9 if attempt == 3 else 0)
         change(ready, "UPDATE object_ledger SET retry_at = NULL")
@@ -270,7 +272,7 @@ def test_a_load_that_is_interrupted_gives_its_claims_back(ready: Warehouse, tmp_
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(pipeline.load(ready, [source], {"acme": Interrupted(store_of(source))}))
+        list(load_batches(ready, [source], {"acme": Interrupted(store_of(source))}))
     assert ask(ready, "SELECT disposition, attempts FROM object_ledger") == [("seen", 0)]
     load(ready, source)
     assert messages(ready) == ["hello"]
@@ -285,13 +287,13 @@ def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_re
     store = Flaky(store_of(source), failures=100)
     for _ in range(ledger.MAX_ATTEMPTS):
         assert dispositions(ready) == ["seen"]
-        list(pipeline.load(ready, [source], {"acme": store}))
+        list(load_batches(ready, [source], {"acme": store}))
         change(ready, "UPDATE object_ledger SET retry_at = NULL")
     [(disposition, reason)] = ask(ready, "SELECT disposition, reason FROM object_ledger")
     assert (disposition, "the connection was cut off" in reason) == ("refused", True)
     assert ask(ready, "SELECT reason_code, ordinal FROM refusals WHERE resolved_at IS NULL") == [("gave_up", 0)]
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, now=pipeline.clock()) == 1
+        assert ledger.requeue(tx, ready, now=times.utc_now()) == 1
     load(ready, source)
     assert messages(ready) == ["at last"]
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -314,7 +316,7 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
 
     parse = PARSERS["chat"]
     with monkeypatch.context() as patched:
-        patched.setattr("roomledger.reading.PARSERS", {**PARSERS, "chat": with_a_fault})
+        patched.setattr("roomledger.pipeline.extract.PARSERS", {**PARSERS, "chat": with_a_fault})
         load(ready, source)
     assert messages(ready) == ["fine"]
     [(code, raw)] = ask(ready, "SELECT reason_code, raw FROM refusals")
@@ -322,7 +324,7 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
     (bucket / chat_key(2)).unlink()  # the bytes that were kept are enough
     collect(ready, source)
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, reason="parser_failed", now=pipeline.clock()) == 1
+        assert ledger.requeue(tx, ready, reason="parser_failed", now=times.utc_now()) == 1
     load(ready, source)
     assert messages(ready) == ["fine", "sesame"]
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -344,9 +346,9 @@ def test_a_replay_parses_bytes_anew_that_were_unchanged(
         return parse([b"".join(content).replace(b"ten past one", b"10:00:01Z")], asset)
 
     parse = PARSERS["chat"]
-    monkeypatch.setattr("roomledger.reading.PARSERS", {**PARSERS, "chat": mended})
+    monkeypatch.setattr("roomledger.pipeline.extract.PARSERS", {**PARSERS, "chat": mended})
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, now=pipeline.clock()) == 1
+        assert ledger.requeue(tx, ready, now=times.utc_now()) == 1
     load(ready, source)
     assert (messages(ready), dispositions(ready)) == (["one", "two"], ["superseded", "loaded"])
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -416,7 +418,7 @@ def test_the_settings_say_what_is_left_out(ready: Warehouse, tmp_path: Path) -> 
         "excluded_by_source",
     ]
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, reason="excluded_by_source", now=pipeline.clock()) == 2
+        assert ledger.requeue(tx, ready, reason="excluded_by_source", now=times.utc_now()) == 2
     load(ready, source_of(bucket))
     assert ask(ready, "SELECT asset_type FROM recording_assets ORDER BY 1") == [
         ("chat",),
@@ -461,13 +463,13 @@ def check_that_the_tables_end_as_the_bucket_is(
             collect(warehouse, source)
         elif verb == "claim and die" and number:
             with warehouse.begin() as tx:
-                ledger.claim(tx, warehouse, ["acme"], token=f"dead {minute}", limit=number, now=pipeline.clock())
+                ledger.claim(tx, warehouse, ["acme"], token=f"dead {minute}", limit=number, now=times.utc_now())
             change(warehouse, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
         elif verb == "load" and number:
             load(warehouse, source, batch=number)
         elif verb == "replay":
             with warehouse.begin() as tx:
-                ledger.requeue(tx, warehouse, everything=True, now=pipeline.clock())
+                ledger.requeue(tx, warehouse, everything=True, now=times.utc_now())
     for _ in range(2):
         collect(warehouse, source)
         change(warehouse, "UPDATE object_ledger SET retry_at = NULL")

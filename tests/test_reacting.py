@@ -28,17 +28,19 @@ from sqlalchemy import event as engine_event
 from demo.pubsub.server import PubSubServer, pubsub_server
 from demo.servers import GcsServer, S3Server, gcs_server
 from demo.world import generate
-from roomledger import ledger, pipeline
-from roomledger.bells import Bell, Word, bucket_bell, webhook_bell
+from roomledger import ledger, times
 from roomledger.formats import object_keys
 from roomledger.hundredms.fields import BadRecord
 from roomledger.model import BatchRefused, Observation
 from roomledger.outcome import Load
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.listen import Answered, answer, listen_and_load
+from roomledger.pipeline.load import load_batches
+from roomledger.pipeline.receiver import Receiver
+from roomledger.pipeline.subscriptions import Bell, Word, bucket_bell, webhook_bell
 from roomledger.queues import Message, Notice, Queue, QueueError, open_queue
 from roomledger.queues.inbox import FolderInbox, Inbox, open_inbox
 from roomledger.queues.sqs import Sqs
-from roomledger.reacting import Answered, answer, listen
-from roomledger.receiving import Receiver
 from roomledger.settings import QueueSettings, Source
 from roomledger.stores import Access, Store, open_store
 from roomledger.warehouse import Warehouse, WarehouseError
@@ -189,7 +191,7 @@ def work(
 ) -> Iterator[Answered | Load]:
     """Take in what waits in the queues, and load it; without patience for more, unless it is given some."""
     sources, stores = [source for source, _ in where], {source.name: store for source, store in where}
-    return listen(warehouse, [*sources, TALK], stores, bells, quiet_s=quiet_s, most_s=most_s, **more)
+    return listen_and_load(warehouse, [*sources, TALK], stores, bells, quiet_s=quiet_s, most_s=most_s, **more)
 
 
 def once(warehouse: Warehouse, bells: Sequence[Bell], *where: Where) -> Answered:
@@ -241,7 +243,7 @@ def test_an_upload_is_loaded_and_its_message_is_settled(ready: Warehouse, place:
     witness = "s3_event" if place.source.url.startswith("s3:") else "gcs_event"
     assert ask(ready, "SELECT DISTINCT witness, kind FROM observations") == [(witness, "exists")]
     assert place.left() == 0
-    assert not pipeline.collect(ready, *place.where).new, "the listing tells of the same versions"
+    assert not collect_source(ready, *place.where).new, "the listing tells of the same versions"
 
 
 def test_a_webhook_brings_its_event_and_the_object_that_it_names(
@@ -421,8 +423,8 @@ def test_a_webhook_is_taken_in_though_its_object_cannot_be_looked_up(
     assert not inbox.waits(0)
 
     put(tmp_path / "bucket", chat_key(), chat("hello"))
-    pipeline.collect(any_ready, *where)
-    list(pipeline.load(any_ready, [folder], {"acme": where[1]}))
+    collect_source(any_ready, *where)
+    list(load_batches(any_ready, [folder], {"acme": where[1]}))
     assert ask(any_ready, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
 
 
@@ -509,12 +511,12 @@ def test_of_versions_of_one_second_the_one_that_is_there_is_loaded(any_ready: Wa
     while first is None or then is None or first.modified_at != then.modified_at:
         first = s3_here.store.look(s3_here.put(chat_key(), chat("replaced")))
         then = s3_here.store.look(s3_here.put(chat_key(), chat("there")))
-    pipeline.collect(any_ready, *s3_here.where)
+    collect_source(any_ready, *s3_here.where)
     with any_ready.begin() as tx:
         late = [(first, object_keys.recognise(first))]
-        ledger.note(tx, any_ready, s3_here.source, late, witness="s3_event", now=pipeline.clock())
+        ledger.note(tx, any_ready, s3_here.source, late, witness="s3_event", now=times.utc_now())
     assert dispositions(any_ready) == ["superseded", "seen"]
-    list(pipeline.load(any_ready, [s3_here.source], {s3_here.source.name: s3_here.store}))
+    list(load_batches(any_ready, [s3_here.source], {s3_here.source.name: s3_here.store}))
     assert messages(any_ready) == ["there"]
     assert dispositions(any_ready) == ["loaded", "superseded"]
 
@@ -620,7 +622,7 @@ def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Warehouse, tmp
     folder = in_folder(bucket)
     for number in range(12):
         put(bucket, chat_key(number), chat(f"old {number:02}"), minute=number)
-    pipeline.collect(any_ready, *folder)
+    collect_source(any_ready, *folder)
     done = work(any_ready, [webhook_bell(inbox, [TALK])], folder, batch=5)
     assert isinstance(next(done), Load)
     assert messages(any_ready) == [f"old {number:02}" for number in range(7, 12)]
@@ -714,7 +716,7 @@ def test_a_batch_that_is_refused_stops_the_listening_and_loses_nothing(
 def test_without_a_queue_what_waits_is_loaded_and_that_is_all(any_ready: Warehouse, tmp_path: Path) -> None:
     folder = in_folder(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
-    pipeline.collect(any_ready, *folder)
+    collect_source(any_ready, *folder)
     began = time.monotonic()
     assert len(list(work(any_ready, [], folder, quiet_s=60))) == 1
     assert (time.monotonic() - began < 10, messages(any_ready)) == (True, ["hello"])
@@ -726,7 +728,7 @@ def test_a_source_without_a_store_is_left_to_those_who_have_it(
     """Such as a workspace whose API is not asked any more."""
     folder = in_folder(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
-    pipeline.collect(any_ready, *folder)
+    collect_source(any_ready, *folder)
     change(any_ready, "UPDATE object_ledger SET source = 'talk'")
     assert list(work(any_ready, [webhook_bell(inbox, [TALK])], folder)) == []
     assert dispositions(any_ready) == ["seen"]
@@ -743,12 +745,12 @@ def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
     noted = [(one, object_keys.recognise(one)) for one in seen]
     with ThreadPoolExecutor(1) as pool:
         with warehouse.begin() as tx:
-            ledger.note(tx, warehouse, source, noted[:1], witness="listing", now=pipeline.clock())
+            ledger.note(tx, warehouse, source, noted[:1], witness="listing", now=times.utc_now())
             answering = pool.submit(one_round, warehouse, [source], {"acme": store}, [plain_bell(inbox)])
             deadline = time.monotonic() + 20
             while not answering.done() and not ask(warehouse, WAITS) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            ledger.note(tx, warehouse, source, noted[1:], witness="listing", now=pipeline.clock())
+            ledger.note(tx, warehouse, source, noted[1:], witness="listing", now=times.utc_now())
         assert answering.result().messages == 20
     assert dispositions(warehouse) == ["seen"] * 20
 
@@ -785,9 +787,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path
 
 def sweep(warehouse: Warehouse, where: Sequence[Where]) -> None:
     for source, store in where:
-        pipeline.collect(warehouse, source, store)
+        collect_source(warehouse, source, store)
     change(warehouse, "UPDATE object_ledger SET retry_at = NULL")
-    list(pipeline.load(warehouse, [s for s, _ in where], {s.name: store for s, store in where}, accept_refusals=True))
+    list(load_batches(warehouse, [s for s, _ in where], {s.name: store for s, store in where}, accept_refusals=True))
 
 
 def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: World, seed: int, folder: Path) -> None:
@@ -818,7 +820,7 @@ def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: Wo
             first = some.stop
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "clock", lambda: datetime.now(UTC) + passed)
+        patch.setattr(times, "utc_now", lambda: datetime.now(UTC) + passed)
         come(0, in_time := len(notices) * 9 // 10)
         sweep(warehouse, world.where)
         passed += timedelta(days=1)

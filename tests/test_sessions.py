@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from demo.vendor import vendor_server
-from roomledger import pipeline, report
+from roomledger import report
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.warehouse import Warehouse, migrate
 from roomledger.warehouse.duck import DuckWarehouse
 from tests.vendor import story
@@ -86,10 +88,10 @@ def run(warehouse: Warehouse, bucket: story.Source, acme: story.Workspace, endpo
         stores = {bucket.name: store_of(bucket), acme.source: workspace}
         for step in steps.split():
             if step == "load":
-                list(pipeline.load(warehouse, sources, stores))
+                list(load_batches(warehouse, sources, stores))
             else:
                 source = sources[step == "api"]
-                pipeline.collect(warehouse, source, stores[source.name], sources=sources)
+                collect_source(warehouse, source, stores[source.name], sources=sources)
 
 
 def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Warehouse, tmp_path: Path) -> None:

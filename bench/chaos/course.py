@@ -28,7 +28,7 @@ _DUE_S = 30.0
 """What has been due for longer nobody has come for: Airflow's next load would, after a quarter of an hour at most."""
 _QUIET_S = 5.0
 """For so long nothing is to be under way: Airflow needs a moment from one run to the next."""
-DAGS = ("react", "collect", "load")
+DAGS = ("listen", "collect", "load")
 
 Say = Callable[[str], None]
 """Shows what goes on."""

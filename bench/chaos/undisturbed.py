@@ -11,11 +11,12 @@ import boto3
 
 from demo.installation import Installation
 from demo.world.workspace import Record
-from roomledger import pipeline
-from roomledger.bells import webhook_bell
 from roomledger.hundredms.tokens import Keys
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.listen import listen_and_load
+from roomledger.pipeline.load import load_batches
+from roomledger.pipeline.subscriptions import webhook_bell
 from roomledger.queues.inbox import open_inbox
-from roomledger.reacting import listen
 from roomledger.settings import Source, read
 from roomledger.stores import Access, Store, open_store
 from roomledger.warehouse import Warehouse, migrate, open_warehouse
@@ -38,8 +39,8 @@ class Undisturbed:
     def sweep(self) -> None:
         """Look into every source, and load what is there."""
         for source in self._sources:
-            pipeline.collect(self.warehouse, source, self._stores[source.name], sources=self._sources)
-        for _ in pipeline.load(self.warehouse, self._sources, self._stores):
+            collect_source(self.warehouse, source, self._stores[source.name], sources=self._sources)
+        for _ in load_batches(self.warehouse, self._sources, self._stores):
             pass
 
     def hear(self, events: Mapping[str, Sequence[Record]]) -> None:
@@ -49,7 +50,7 @@ class Undisturbed:
                 self._inbox.put(source, without_secrets(json.dumps(event).encode()), datetime.now(UTC))
         bells = [webhook_bell(self._inbox, self._sources)]
         while self._inbox.waits(0):
-            for _ in listen(self.warehouse, self._sources, self._stores, bells, quiet_s=0, most_s=_LONG_S):
+            for _ in listen_and_load(self.warehouse, self._sources, self._stores, bells, quiet_s=0, most_s=_LONG_S):
                 pass
 
 

@@ -22,11 +22,15 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from roomledger import audit, bells, ledger, pipeline, reacting, report, settings
-from roomledger.check import check as check_all
+from roomledger import audit, ledger, report, settings, times
 from roomledger.cloud import command as bell
 from roomledger.model import BatchRefused
 from roomledger.outcome import Load
+from roomledger.pipeline import subscriptions
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.listen import Answered, listen_and_load
+from roomledger.pipeline.load import BATCH, READS, count_pending, load_batches
+from roomledger.pipeline.preflight import check as check_all
 from roomledger.queues import QueueError, default_queue_access
 from roomledger.stores import (
     Access,
@@ -162,7 +166,7 @@ def _collect(run: _Run, stores: dict[str, Store]) -> tuple[list[dict[str, Any]],
                 bars.advance(bar, objects)
 
             try:
-                found = pipeline.collect(
+                found = collect_source(
                     run.warehouse, source, stores[source.name], sources=run.given.sources, on_page=advance
                 )
             except StoreError as error:
@@ -187,8 +191,8 @@ def _raise_first(errors: Sequence[StoreError]) -> None:
 def load(
     config: _Config = _TOML,
     source: _Sources = None,
-    batch: _Batch = pipeline.BATCH,
-    reads: _Reads = pipeline.READS,
+    batch: _Batch = BATCH,
+    reads: _Reads = READS,
     accept_refusals: _AcceptRefusals = False,
     as_json: _AsJson = False,
 ) -> None:
@@ -202,8 +206,8 @@ def _load(run: _Run, stores: dict[str, Store], **options: Any) -> Counter[str]:
     """Load until nothing waits; give the counts."""
     totals = Counter(dict.fromkeys(_COUNTED, 0))
     with progress(quiet=run.as_json) as bars:
-        bar = bars.add_task("loading", total=pipeline.plan(run.warehouse, run.sources))
-        for done in pipeline.load(run.warehouse, run.sources, stores, **options):
+        bar = bars.add_task("loading", total=count_pending(run.warehouse, run.sources))
+        for done in load_batches(run.warehouse, run.sources, stores, **options):
             bars.advance(bar, sum(done.objects.values()))
             totals["loads"] += 1
             totals["objects"] += sum(done.objects.values())
@@ -218,8 +222,8 @@ def _load(run: _Run, stores: dict[str, Store], **options: Any) -> Counter[str]:
 def run(
     config: _Config = _TOML,
     source: _Sources = None,
-    batch: _Batch = pipeline.BATCH,
-    reads: _Reads = pipeline.READS,
+    batch: _Batch = BATCH,
+    reads: _Reads = READS,
     accept_refusals: _AcceptRefusals = False,
     as_json: _AsJson = False,
 ) -> None:
@@ -237,7 +241,7 @@ def run(
                 collected.update({name: row[name] for name in row.keys() - {"source", "listed", "records_refused"}})
                 # Every look meets the same ones again: the most that one look met, not the sum.
                 records_refused |= {row["source"]: row["records_refused"]}
-            waiting = pipeline.plan(opened.warehouse, opened.sources) > 0
+            waiting = count_pending(opened.warehouse, opened.sources) > 0
             if waiting:
                 loaded.update(_load(opened, stores, batch=batch, reads=reads, accept_refusals=accept_refusals))
         collected["records_refused"] = records_refused.total()
@@ -268,11 +272,11 @@ def listen(
                 "look for what is new"
             )
             raise typer.Exit(USERS_MISTAKE)
-        opened = [bells.open_bell(run.given, name, default_queue_access) for name in names]
+        opened = [subscriptions.open_bell(run.given, name, default_queue_access) for name in names]
         is_over = _until_ctrl_c()
         if not as_json:
             say(f"Listening to {', '.join(names)}" + ("" if once else "; Ctrl-C ends it"))
-        rounds = reacting.listen(
+        rounds = listen_and_load(
             run.warehouse,
             run.given.sources,
             run.stores(),
@@ -307,7 +311,7 @@ def _until_ctrl_c() -> Callable[[], bool]:
     return pressed.is_set
 
 
-def _tell_round(done: reacting.Answered | Load, problems: set[str], *, as_json: bool) -> set[str]:
+def _tell_round(done: Answered | Load, problems: set[str], *, as_json: bool) -> set[str]:
     """Print what a round did, and problems that the one before had not; give those that there are now."""
     if isinstance(done, Load):
         did, now = "loaded", problems
@@ -319,7 +323,7 @@ def _tell_round(done: reacting.Answered | Load, problems: set[str], *, as_json: 
         counts = {"messages": done.messages, "events": done.events, "moved": done.moved}
         counts |= {"back" if name == "back" else f"new_{name}": found for name, found in done.new.items()}
         counts |= {"gone": done.gone, "foreign": done.foreign, "refused": done.refused, "left": done.left}
-    at = pipeline.clock()
+    at = times.utc_now()
     if as_json:
         told = {"problems": sorted(now)} if did == "answered" else {}
         print(json.dumps({"at": at.isoformat(), "did": did, **counts, **told}), flush=True)
@@ -335,7 +339,7 @@ def _tell_round(done: reacting.Answered | Load, problems: set[str], *, as_json: 
 def status(config: _Config = _TOML, as_json: _AsJson = False) -> None:
     """Show how far things are: objects, refusals, retries, what only the vendor holds, how fresh the tables are."""
     with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
-        found = report.status(tx, pipeline.clock())
+        found = report.status(tx, times.utc_now())
     if as_json:
         print_json(asdict(found))
         return
@@ -398,7 +402,7 @@ def replay(
         stores = {} if queue_only else run.stores()
         with run.warehouse.begin() as tx:
             count = ledger.requeue(
-                tx, run.warehouse, uri=uri, source=source, reason=reason, everything=everything, now=pipeline.clock()
+                tx, run.warehouse, uri=uri, source=source, reason=reason, everything=everything, now=times.utc_now()
             )
         if uri and not count:
             complain(f"{uri} holds nothing to replay: `roomledger where` tells why")
@@ -437,7 +441,7 @@ def run_audit(
     with _opened(config) as run:
         params: dict[str, Any] = dict(_parameter(given) for given in param or ())
         if name == "completeness":
-            params.setdefault("now", pipeline.clock())
+            params.setdefault("now", times.utc_now())
         try:
             with run.warehouse.begin(read_only=True) as tx:
                 rows = audit.run(tx, name, params)

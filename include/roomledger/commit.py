@@ -15,7 +15,7 @@ from roomledger import ledger, sessions
 from roomledger.formats import PARSER_VERSION
 from roomledger.ledger.order import NEWER, THIS
 from roomledger.outcome import Load, Outcome, settled_rows
-from roomledger.spool import spooled_schema
+from roomledger.pipeline.staging import spooled_schema
 from roomledger.warehouse import Rows, Warehouse
 from roomledger.warehouse.schema import (
     FACTS,

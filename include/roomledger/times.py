@@ -35,3 +35,8 @@ def parse_epoch(digits: str) -> datetime | None:
     if ticks is None or not (digits.isascii() and digits.isdigit()):
         return None
     return _UNIX + timedelta(microseconds=int(digits) * 1_000_000 // ticks)
+
+
+def utc_now() -> datetime:
+    """Give the time now, in UTC."""
+    return datetime.now(UTC)

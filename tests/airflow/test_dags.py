@@ -129,7 +129,7 @@ def test_dags_import_fast_without_errors_and_do_nothing(without_settings: str) -
     assert found["dags"] == {
         "collect": ["sources", "list_bucket"],
         "load": ["plan", "load_batches"],
-        "react": ["answer"],
+        "listen": ["drain_queues"],
     }
     assert found["undocumented"] == []
     assert found["pools"] == ["default_pool", "roomledger_collect", "roomledger_load"]
@@ -174,7 +174,7 @@ tasks.QUIET_S = 0.5
 bag = DagBag(sys.argv[1])
 for config in sys.argv[2:]:
     os.environ["ROOMLEDGER_CONFIG"] = config
-    for dag_id in ("react", "collect", "load"):
+    for dag_id in ("listen", "collect", "load"):
         run = bag.dags[dag_id].test()
         tasks = {(task.task_id, task.map_index): str(task.state) for task in run.get_task_instances()}
         print("STATE", dag_id, run.state, sorted(set(tasks.values())), flush=True)

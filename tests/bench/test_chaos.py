@@ -30,7 +30,7 @@ from demo.tables import Rows, contents
 from demo.trickle import parts
 from demo.vendor.webhooks import Posted
 from demo.world import World, generate
-from roomledger import pipeline
+from roomledger import times
 from roomledger.ledger import LEASE
 from roomledger.queues import Message
 from roomledger.queues.inbox import Inbox, open_inbox
@@ -308,7 +308,7 @@ def test_the_warehouse_is_asked_what_it_keeps_and_by_whose_word(ready: Warehouse
 
 
 def test_a_claim_counts_until_its_lease_has_run_out_and_as_work_only_at_first(ready: Warehouse) -> None:
-    now = pipeline.clock()
+    now = times.utc_now()
     with ready.begin() as tx:
         put_object(tx, "o1")
         put_object(tx, "o2", disposition="seen")
@@ -319,7 +319,7 @@ def test_a_claim_counts_until_its_lease_has_run_out_and_as_work_only_at_first(re
     assert asked.waiting(ready) == Waiting(claimed=1, due=3, later=1)
     assert not asked.is_loading(ready)
     with ready.begin() as tx:
-        put_object(tx, "o7", disposition="claimed", lease_until=pipeline.clock() + LEASE)
+        put_object(tx, "o7", disposition="claimed", lease_until=times.utc_now() + LEASE)
     assert asked.is_loading(ready)
 
 

@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 from bench.cpu import MACHINE, REST
 from bench.freshness import arrivals, measure, write
 from bench.rounds import Arrival, Round, cpu_table, times_table
-from roomledger import pipeline
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.warehouse import Warehouse
 from tests.rows import NOON, at, put, put_object
 from tests.worlds import chat, chat_key, source_of, store_of
@@ -43,8 +44,8 @@ class Doorbell:
     def ring(self, uri: str) -> None:
         if self.rings:
             store = store_of(self._source)
-            pipeline.collect(self._warehouse, self._source, store)
-            list(pipeline.load(self._warehouse, [self._source], {self._source.name: store}))
+            collect_source(self._warehouse, self._source, store)
+            list(load_batches(self._warehouse, [self._source], {self._source.name: store}))
 
 
 def shown(*tables: Table) -> str:

@@ -14,13 +14,15 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, text
 
-from roomledger import ledger, pipeline
+from roomledger import ledger
 from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records, webhooks
 from roomledger.hundredms.fields import canonical, record
 from roomledger.ledger.vendor_events import Understood, hear
 from roomledger.ledger.vendor_records import Said, tell
 from roomledger.model import Observation
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
 from roomledger.warehouse import Warehouse, schema
 from tests.vendor import story
@@ -646,8 +648,8 @@ class Run:
     def load(self) -> None:
         """Look into the bucket and load what is new."""
         bucket = source_of(self.folder)
-        pipeline.collect(self.warehouse, bucket, store_of(bucket))
-        list(pipeline.load(self.warehouse, [bucket], {bucket.name: store_of(bucket)}))
+        collect_source(self.warehouse, bucket, store_of(bucket))
+        list(load_batches(self.warehouse, [bucket], {bucket.name: store_of(bucket)}))
 
     def hear(self, *bodies: Body) -> Understood:
         """Webhooks came."""

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from roomledger import ledger, pipeline
+from roomledger import ledger
 from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records
 from roomledger.ledger.vendor_records import Told, tell
 from roomledger.model import Observation
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import ask, chat, put, source_of, store_of
@@ -68,8 +70,8 @@ def loaded(ready: Warehouse, folder: Path) -> Warehouse:
     source = source_of(folder)
     named(ready, folder, "x/one.bin")
     stores = {source.name: store_of(source)}
-    pipeline.collect(ready, source, stores[source.name])
-    list(pipeline.load(ready, [source], stores))
+    collect_source(ready, source, stores[source.name])
+    list(load_batches(ready, [source], stores))
     return ready
 
 
@@ -77,7 +79,7 @@ def test_the_vendor_may_call_it_something_else_later(loaded: Warehouse, folder: 
     source = source_of(folder)
     assert ask(loaded, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
     assert named(loaded, folder, "x/one.bin", "track").woken == 1
-    list(pipeline.load(loaded, [source], {source.name: store_of(source)}))
+    list(load_batches(loaded, [source], {source.name: store_of(source)}))
     assert dispositions(loaded) == [("loaded", "track")]
     assert ask(loaded, "SELECT count(*) FROM chat_messages") == [(0,)]
     assert ask(loaded, "SELECT asset_type, session_id FROM object_assets") == [("track", "s1")]
@@ -87,9 +89,9 @@ def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Wareho
     source = source_of(folder, asset_types=("transcript",))
     stores = {source.name: store_of(source)}
     put(folder, "x/one.bin", chat("hello"))
-    assert dict(pipeline.collect(ready, source, stores[source.name]).new) == {"ignored": 1}
+    assert dict(collect_source(ready, source, stores[source.name]).new) == {"ignored": 1}
     assert named(ready, folder, "x/one.bin").woken == 1
-    [done] = pipeline.load(ready, [source], stores)
+    [done] = load_batches(ready, [source], stores)
     assert dict(done.objects) == {"ignored": 1}
     assert dispositions(ready) == [("ignored", "chat")]
     assert named(ready, folder, "x/one.bin").woken == 0
@@ -100,8 +102,8 @@ def test_the_vendor_may_call_something_wanted_what_the_settings_left_out(ready: 
     stores = {source.name: store_of(source)}
     key = "chat/room1/20260302/Rec-room1-1772445600000.csv"
     put(folder, key, chat("hello"))
-    assert dict(pipeline.collect(ready, source, stores[source.name]).new) == {"ignored": 1}
+    assert dict(collect_source(ready, source, stores[source.name]).new) == {"ignored": 1}
     assert named(ready, folder, key, "track").woken == 1
-    [done] = pipeline.load(ready, [source], stores)
+    [done] = load_batches(ready, [source], stores)
     assert dict(done.objects) == {"loaded": 1}
     assert dispositions(ready) == [("loaded", "track")]

@@ -11,8 +11,10 @@ import pytest
 
 from demo.vendor import Vendor, vendor_server
 from demo.world.workspace import Workspace
-from roomledger import pipeline
-from roomledger import sync_workspace as reading
+from roomledger import times
+from roomledger.pipeline import sync_workspace as reading
+from roomledger.pipeline.collect import Collected, collect_source
+from roomledger.pipeline.load import load_batches
 from roomledger.stores import StoreError
 from roomledger.warehouse import Warehouse
 from tests.vendor import story
@@ -57,12 +59,12 @@ def vendor() -> Iterator[Vendor]:
         yield server
 
 
-def hear(warehouse: Warehouse, vendor: Vendor, acme: Workspace) -> pipeline.Collected:
+def hear(warehouse: Warehouse, vendor: Vendor, acme: Workspace) -> Collected:
     """Ask the vendor once; all that is named lies in the customer's own bucket."""
     vendor.workspaces = [acme]
     bucket = story.Source(name="acme", customer="Acme", url="s3://acme")
     with story.opened(acme, vendor.endpoint) as opened:
-        return pipeline.collect(warehouse, story.source_of_workspace(acme), opened, sources=[bucket])
+        return collect_source(warehouse, story.source_of_workspace(acme), opened, sources=[bucket])
 
 
 def counted(warehouse: Warehouse) -> dict[str, int]:
@@ -106,7 +108,7 @@ def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
     job["status"] = "completed"
     acme.assets.append(story.asset("late", job, "transcript", "s3://acme/t.txt", 5, created_at=stamp(1), status="x"))
     days = [NOW + timedelta(days=3)]
-    monkeypatch.setattr(pipeline, "clock", lambda: days[0])
+    monkeypatch.setattr(times, "utc_now", lambda: days[0])
     assert hear(warehouse, vendor, acme).told == 2  # by its id: the lists are read no further back than two days
     assert ask(warehouse, check) == [("completed", False)]
     acme.assets[-1]["status"] = "completed"
@@ -208,7 +210,7 @@ def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
     forgotten = (acme.rooms[0], acme.sessions.pop(-2), acme.recordings.pop(-2))
     acme.rooms.clear()
     days = [NOW + timedelta(days=2)]
-    monkeypatch.setattr(pipeline, "clock", lambda: days[0])
+    monkeypatch.setattr(times, "utc_now", lambda: days[0])
 
     def asked() -> list[str]:
         before = len(vendor.requests)
@@ -234,8 +236,8 @@ def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(warehous
     hear(warehouse, vendor, acme)
     assert ask(warehouse, "SELECT count(*) FROM object_ledger") == [(0,)]
     with story.opened(acme, vendor.endpoint) as opened:
-        found = pipeline.collect(warehouse, story.source_of_workspace(acme), opened, sources=[])
-        again = pipeline.collect(warehouse, story.source_of_workspace(acme), opened, sources=[])
+        found = collect_source(warehouse, story.source_of_workspace(acme), opened, sources=[])
+        again = collect_source(warehouse, story.source_of_workspace(acme), opened, sources=[])
     assert (found.told, found.new["seen"], again.new.total()) == (0, 3, 0)
     assert ask(warehouse, "SELECT DISTINCT asset_type, disposition FROM object_ledger") == [("chat", "seen")]
 
@@ -248,11 +250,11 @@ def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps
     add_job(acme, 1, days_ago)
     vendor.workspaces = [acme]
     with story.opened(acme, vendor.endpoint) as opened:
-        pipeline.collect(warehouse, source, opened, sources=[])
-        list(pipeline.load(warehouse, [source], {source.name: opened}))
+        collect_source(warehouse, source, opened, sources=[])
+        list(load_batches(warehouse, [source], {source.name: opened}))
         acme.contents["a00001-chat"] = chat("late")
         change(warehouse, "UPDATE object_ledger SET retry_at = NULL")  # what half a minute would do
-        list(pipeline.load(warehouse, [source], {source.name: opened}))
+        list(load_batches(warehouse, [source], {source.name: opened}))
     assert ask(warehouse, "SELECT asset_type, disposition FROM object_ledger") == [("chat", becomes)]
 
 

@@ -27,7 +27,7 @@ LEDGER = Asset("roomledger_ledger", group="roomledger")
 
 
 def queues() -> Asset:
-    """The asset that rings when something waits in a queue of the settings, or in the inbox: react answers.
+    """The asset that rings when something waits in a queue of the settings, or in the inbox: the DAG listen drains it.
 
     One watcher for each queue, however many sources it serves; none while the settings cannot be read.
     """

@@ -9,10 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from roomledger import bells, pipeline, settings
+from roomledger import settings
 from roomledger.airflow.connections import access, queue_access
+from roomledger.pipeline import subscriptions
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.listen import Answered, listen_and_load
+from roomledger.pipeline.load import BATCH, count_pending, load_batches
 from roomledger.queues import Queue, QueueError
-from roomledger.reacting import Answered, listen
 from roomledger.settings import Source
 from roomledger.stores import Store, open_store
 from roomledger.warehouse import Warehouse, open_warehouse
@@ -32,12 +35,12 @@ def source_names() -> list[str]:
     return [source.name for source in settings.from_environment().sources if source.api]
 
 
-def collect_source(name: str) -> dict[str, int]:
+def collect(name: str) -> dict[str, int]:
     """Bring the warehouse up to date with one source's bucket or workspace; give the counts."""
     warehouse, sources = _open([name])
     [source] = sources
     store = open_store(source.url, access(source))
-    found = pipeline.collect(warehouse, source, store, sources=settings.from_environment().sources)
+    found = collect_source(warehouse, source, store, sources=settings.from_environment().sources)
     counts = {"listed": found.listed, **found.new, "gone": found.gone, "moved": found.moved}
     log.info("collected %s: %s", name, counts)
     return counts
@@ -46,16 +49,16 @@ def collect_source(name: str) -> dict[str, int]:
 def plan_loads() -> list[int]:
     """Plan the work that waits now: how many batches each load task is to take; an empty list when nothing waits."""
     warehouse, sources = _open()
-    batches = -(-pipeline.plan(warehouse, sources) // pipeline.BATCH)
+    batches = -(-count_pending(warehouse, sources) // BATCH)
     tasks = min(batches, TASKS)
     return [batches // tasks + (number < batches % tasks) for number in range(tasks)]
 
 
-def load_batches(batches: int, run_id: str, *, accept_refusals: bool) -> dict[str, int]:
+def load(batches: int, run_id: str, *, accept_refusals: bool) -> dict[str, int]:
     """Load this many batches, or fewer when less waits by now; give the counts."""
     warehouse, sources = _open()
     counts = {"objects": 0, "rows_loaded": 0, "rows_refused": 0, "rows_duplicate": 0}
-    loads = pipeline.load(
+    loads = load_batches(
         warehouse,
         sources,
         _stores(sources),
@@ -72,7 +75,7 @@ def load_batches(batches: int, run_id: str, *, accept_refusals: bool) -> dict[st
     return counts
 
 
-def react(run_id: str) -> dict[str, int]:
+def listen(run_id: str) -> dict[str, int]:
     """Answer the queues and load what is new, until they are quiet; give the counts.
 
     Raises QueueError when at the end a queue, or an object that it names, could not be read: its messages wait there.
@@ -80,10 +83,10 @@ def react(run_id: str) -> dict[str, int]:
     given = settings.from_environment()
     warehouse, _ = _open()
     sources = given.sources
-    opened = [bells.open_bell(given, name, queue_access) for name in settings.queue_names(given)]
+    opened = [subscriptions.open_bell(given, name, queue_access) for name in settings.queue_names(given)]
     counts: Counter[str] = Counter()
     problems: set[str] = set()
-    done = listen(
+    done = listen_and_load(
         warehouse,
         sources,
         _stores(sources),
@@ -122,7 +125,7 @@ def _told_to_end() -> Callable[[], bool]:
 
 def open_queue(name: str) -> Queue:
     """Get the queue, or inbox, of this name ready, with its Airflow connection."""
-    return bells.open_bell(settings.from_environment(), name, queue_access).queue
+    return subscriptions.open_bell(settings.from_environment(), name, queue_access).queue
 
 
 def _open(names: Sequence[str] = ()) -> tuple[Warehouse, tuple[Source, ...]]:

@@ -9,8 +9,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import NamedTuple
 
-from roomledger import pipeline
-from roomledger.bells import Bell
+from roomledger import times
+from roomledger.pipeline.subscriptions import Bell
 from roomledger.queues import Message, QueueError
 
 PATIENCE_S = 1.0
@@ -94,5 +94,5 @@ def _receive(bell: Bell, patience_s: float) -> Received:
         messages = bell.queue.receive(patience_s)
     except QueueError as error:
         time.sleep(PATIENCE_S)
-        return Received(bell, [], pipeline.clock(), str(error))
-    return Received(bell, messages, pipeline.clock())
+        return Received(bell, [], times.utc_now(), str(error))
+    return Received(bell, messages, times.utc_now())

@@ -1,4 +1,4 @@
-"""React: take what waits in the queues and the inbox into the ledger, and load what is new, within seconds."""
+"""Listen: take what waits in the queues and the inbox into the ledger, and load what is new, within seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from roomledger.airflow.schedule import now_and_then, queues
 
 
 @dag(
-    dag_display_name="Roomledger: react",
+    dag_display_name="Roomledger: listen",
     schedule=now_and_then(queues()),
     catchup=False,
     max_active_runs=1,
@@ -21,16 +21,16 @@ so that under steady load an object is queryable seconds after it was written. R
 needs no schedule to be right: what a lost notice would have said, `collect` finds.
 """,
 )
-def react() -> None:
+def listen() -> None:
     """Answer the queues; the task's log and return value hold the counts."""
 
-    @task(task_display_name="answer the queues")
-    def answer() -> dict[str, int]:
+    @task(task_display_name="drain the queues")
+    def drain_queues() -> dict[str, int]:
         from roomledger.airflow import tasks
 
-        return tasks.react(get_current_context()["run_id"])
+        return tasks.listen(get_current_context()["run_id"])
 
-    answer()
+    drain_queues()
 
 
-react()
+listen()

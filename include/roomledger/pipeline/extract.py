@@ -28,8 +28,8 @@ from roomledger.model import (
     Unreadable,
 )
 from roomledger.outcome import Outcome
+from roomledger.pipeline.staging import Spool
 from roomledger.settings import Source
-from roomledger.spool import Spool
 from roomledger.stores import ObjectChanged, ObjectGone, Store, StoreError
 
 RAW_LIMIT = 16 << 20

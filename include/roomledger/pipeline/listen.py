@@ -26,15 +26,16 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from roomledger import ledger, pipeline
-from roomledger.bells import Bell, Word
+from roomledger import ledger, times
 from roomledger.formats import object_keys
 from roomledger.ledger.vendor_events import hear
 from roomledger.misunderstood import Misunderstood, keep
 from roomledger.model import Observation
 from roomledger.outcome import Load
+from roomledger.pipeline.load import BATCH, load_batch
+from roomledger.pipeline.receiver import PATIENCE_S, Received, Receiver
+from roomledger.pipeline.subscriptions import Bell, Word
 from roomledger.queues import Message, Notice, NotUnderstood, QueueError
-from roomledger.receiving import PATIENCE_S, Received, Receiver
 from roomledger.settings import INBOX, Source
 from roomledger.stores import Store, StoreError
 from roomledger.warehouse import Warehouse
@@ -92,7 +93,7 @@ class _Look(NamedTuple):
     problem: str | None = None
 
 
-def listen(
+def listen_and_load(
     warehouse: Warehouse,
     sources: Sequence[Source],
     stores: Mapping[str, Store],
@@ -100,7 +101,7 @@ def listen(
     *,
     quiet_s: float,
     most_s: float,
-    batch: int = pipeline.BATCH,
+    batch: int = BATCH,
     started_by: str = "command line",
     is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator[Answered | Load]:
@@ -133,9 +134,7 @@ def listen(
             if answered.messages:
                 last = time.monotonic()
             if is_waiting or answered.waking:
-                load = pipeline.load_batch(
-                    warehouse, readable, stores, batch=batch, started_by=started_by, newest_first=True
-                )
+                load = load_batch(warehouse, readable, stores, batch=batch, started_by=started_by, newest_first=True)
                 is_waiting = load is not None and sum(load.objects.values()) >= batch
                 if load:
                     yield load
@@ -152,7 +151,7 @@ def answer(
         read = [
             _Read(one.bell, message, _understand(one.bell, message)) for one in received for message in one.messages
         ]
-        looked_at = pipeline.clock()
+        looked_at = times.utc_now()
         looks = _look(read, sources, stores)
         done = [one for one in read if not _is_left(one.word, looks)]
         answered.left = len(read) - len(done)
@@ -177,7 +176,7 @@ def _read_kept(warehouse: Warehouse, bell: Bell) -> None:
         if isinstance(word, Word):
             good.append((object_id, word))
     if good:
-        now = pipeline.clock()
+        now = times.utc_now()
         with warehouse.begin() as tx:
             hear(tx, warehouse, [word.heard for _, word in good if word.heard], now=now)
             tx.execute(text(_RESOLVE), [{"object_id": object_id, "now": now} for object_id, _ in good])
@@ -240,7 +239,7 @@ def _write(
 ) -> None:
     # Others write the same rows down in another order, and would wait for these as these for theirs.
     warehouse.hold_evidence(tx, change=True)
-    now = pipeline.clock()
+    now = times.utc_now()
     refused = [one.word for one in done if isinstance(one.word, Misunderstood)]
     keep(tx, refused, now=now)
     answered.refused = len(refused)
