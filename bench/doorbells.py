@@ -22,7 +22,7 @@ from demo.world import Bucket, World, WorldObject
 from demo.world.expected import expect
 from demo.world.model import loaded
 from demo.world.workspace import Workspace
-from roomledger.warehouse import Warehouse
+from roomledger.ledger.database import Warehouse
 
 ROOM = "66be3a4e91c2d3e4f5060718"
 CHAT = (

@@ -26,7 +26,7 @@ from bench import cpu
 from bench.doorbells import running
 from bench.rounds import Arrival, Doorbell, Round, cpu_table, draw, times_table
 from demo.servers import postgres_server
-from roomledger.warehouse import Warehouse
+from roomledger.ledger.database import Warehouse
 
 FOLDER = Path(__file__).parent.parent / ".work" / "freshness"
 PER_SECOND = 2.0

@@ -22,11 +22,12 @@ from rich.table import Table
 from sqlalchemy import text
 
 from demo.servers import postgres_server
+from roomledger.ledger import migrate
+from roomledger.ledger.database import open_warehouse
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import DEFAULT_MEMORY_MB, Settings, Source
 from roomledger.stores import Access, open_store
-from roomledger.warehouse import migrate, open_warehouse
 
 CHAT_BYTES = 1_000_000_000
 WORDS = 100_000

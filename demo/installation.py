@@ -13,8 +13,9 @@ from demo.pubsub.server import PubSubServer, pubsub_server
 from demo.servers import GcsServer, S3Server, gcs_server, s3_server
 from demo.vendor import Vendor, vendor_server
 from demo.world import World
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse, open_warehouse
 from roomledger.settings import read
-from roomledger.warehouse import Warehouse, migrate, open_warehouse
 
 SECRET_HEADER = "X-Demo-Secret"
 SECRET = "invented-secret-of-the-demo"

@@ -25,7 +25,7 @@ from demo.servers import GcsServer, S3Server
 from demo.upload import fill
 from demo.world import Expected, World, generate
 from demo.world.model import TABLES
-from roomledger.warehouse import Warehouse
+from roomledger.ledger.database import Warehouse
 
 FOLDER = Path(__file__).parent.parent / ".work" / "demo"
 _PATIENCE_S = 240

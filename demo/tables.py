@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, select, text
 
-from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import FACTS, HEARD, SAID, SUMMED_UP, object_ledger, refusals, vendor_cursors
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.tables.ledger import object_ledger, refusals
+from roomledger.ledger.tables.vendor_events import HEARD, SUMMED_UP
+from roomledger.ledger.tables.vendor_records import SAID, vendor_cursors
+from roomledger.warehouse.tables import FACTS
 from roomledger.warehouse.views import peers, recording_assets, recordings, sessions
 
 _VIEWS = (sessions, peers, recordings, recording_assets)

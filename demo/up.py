@@ -27,7 +27,7 @@ from demo.trickle import Part, emptied, parts, tell
 from demo.upload import Put, uploads
 from demo.vendor.webhooks import post
 from demo.world import World, generate
-from roomledger.warehouse import Warehouse
+from roomledger.ledger.database import Warehouse
 
 FOLDER = Path(__file__).parent.parent / ".work" / "up"
 POOLS = {"roomledger_collect": 4, "roomledger_load": 2}
@@ -108,7 +108,7 @@ def ring(place: Installation) -> None:
 def _tell_where(trickle: Trickle) -> None:
     place = trickle.place
     config = place.config.relative_to(Path.cwd()) if place.config.is_relative_to(Path.cwd()) else place.config
-    console.print(f"[bold]Airflow[/]      {trickle.running.endpoint}  (no login; the DAGs are listen, collect and load)")
+    console.print(f"[bold]Airflow[/]      {trickle.running.endpoint}  (no login; DAGs: listen, collect, load)")
     console.print(
         f"[bold]Webhooks[/]     {trickle.running.endpoint}/roomledger/webhooks/{place.world.workspaces[0].source}"
     )

@@ -14,9 +14,10 @@ import pytest
 from sqlalchemy import Connection, make_url
 
 from demo import servers
-from roomledger.warehouse import Warehouse, migrate
-from roomledger.warehouse.duck import DuckWarehouse
-from roomledger.warehouse.postgres import PostgresWarehouse
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.duckdb import DuckWarehouse
+from roomledger.ledger.postgres import PostgresWarehouse
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, text
 
-from roomledger.warehouse.schema import metadata
+from roomledger.ledger.tables.columns import metadata
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _GIVEN: dict[str, Any] = {

@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from roomledger import audit
-from roomledger.warehouse.schema import FACTS
+from roomledger.queries import audit
+from roomledger.warehouse.tables import FACTS
 from tests.rows import NOON, at, put, put_object
 
 MARCH = {"since": "2026-03-01", "until": "2026-04-01"}

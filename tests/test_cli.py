@@ -20,8 +20,9 @@ from demo.servers import S3Server
 from demo.vendor import vendor_server
 from roomledger import settings
 from roomledger.cli import app
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse, open_warehouse
 from roomledger.queues.inbox import open_inbox
-from roomledger.warehouse import Warehouse, migrate, open_warehouse
 from tests import rows
 from tests.vendor import story
 from tests.worlds import chat, chat_key, put

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from roomledger import audit
+from roomledger.queries import audit
 from tests.rows import NOON, at, put, put_object
 
 LATE, MISSING = NOON + timedelta(days=1), NOON + timedelta(days=15)

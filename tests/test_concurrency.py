@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import text
 
 from demo.vendor import vendor_server
-from roomledger import ledger, times
+from roomledger import times
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.replays import request_replay
 from roomledger.pipeline.load import load_batches
-from roomledger.warehouse import Warehouse
 from tests.rows import put_object
 from tests.vendor import story
 from tests.worlds import ask, change, chat, chat_key, contents, replace, source_of, store_of
@@ -51,7 +52,7 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Wa
     def replay() -> None:
         while time.monotonic() < end:
             with ready.begin() as tx:
-                ledger.requeue(tx, ready, everything=True, now=times.utc_now())
+                request_replay(tx, ready, everything=True, now=times.utc_now())
             time.sleep(0.05)
 
     with ThreadPoolExecutor(7) as pool:
@@ -75,7 +76,7 @@ def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callabl
 
     def replay() -> int:
         with warehouse.begin() as tx:
-            return ledger.requeue(tx, warehouse, everything=True, now=times.utc_now())
+            return request_replay(tx, warehouse, everything=True, now=times.utc_now())
 
     lock = text("SELECT 1 FROM object_ledger WHERE object_id <= :last ORDER BY object_id FOR UPDATE")
     with ThreadPoolExecutor(1) as pool, warehouse.begin() as tx:

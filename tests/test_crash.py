@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from demo.world import generate
+from roomledger.ledger.database import Warehouse
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
-from roomledger.warehouse import Warehouse
 from tests.worlds import Tables, ask, change, contents, lay_out, source_of, store_of
 
 DYING = """

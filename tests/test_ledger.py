@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from roomledger import ledger
-from roomledger.commit import commit
-from roomledger.ledger import Claim
+from roomledger.ledger.claims import MAX_ATTEMPTS, Claim, claim_batch, release_claims, renew_lease, retry_delay
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.observations import mark_missing, record_observations
+from roomledger.ledger.outcome import Load, Outcome
+from roomledger.ledger.replays import request_replay
+from roomledger.ledger.settlement import commit
 from roomledger.model import Asset, ChatMessage, Ignored, Observation, Refusal
-from roomledger.outcome import Load, Outcome
 from roomledger.pipeline.staging import Spool
 from roomledger.settings import Source
-from roomledger.warehouse import Warehouse
 
 SOURCE = Source(name="acme", customer="Acme", url="s3://bucket")
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -38,12 +39,12 @@ def asset(seen: Observation) -> Asset:
 def note(warehouse: Warehouse, *seen: Observation, now: float = 0, ignore: str | None = None) -> dict[str, int]:
     what = [(one, Ignored(ignore) if ignore else asset(one)) for one in seen]
     with warehouse.begin() as tx:
-        return ledger.note(tx, warehouse, SOURCE, what, witness="listing", now=at(now))
+        return record_observations(tx, warehouse, SOURCE, what, witness="listing", now=at(now))
 
 
 def claim(warehouse: Warehouse, token: str = "one", now: float = 1, limit: int = 100) -> list[Claim]:
     with warehouse.begin() as tx:
-        return ledger.claim(tx, warehouse, ["acme"], token=token, limit=limit, now=at(now))
+        return claim_batch(tx, warehouse, ["acme"], token=token, limit=limit, now=at(now))
 
 
 def message(ordinal: int, said: str, message_id: str | None = None) -> ChatMessage:
@@ -122,7 +123,7 @@ def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Ware
     [lost] = claim(ready, "one", now=1)
     assert claim(ready, "two", now=5) == []
     with ready.begin() as tx:
-        assert ledger.renew(tx, ready, "one", at(5)) == 1
+        assert renew_lease(tx, ready, "one", at(5)) == 1
     assert claim(ready, "two", now=8) == []
     [found] = claim(ready, "two", now=11)
     assert (found.object_id, found.attempts) == (lost.object_id, 2)
@@ -136,7 +137,7 @@ def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Ware
 
 def test_a_version_that_ends_every_process_is_given_up_with_a_refusal(ready: Warehouse) -> None:
     note(ready, version("a"))
-    for attempt in range(ledger.MAX_ATTEMPTS):
+    for attempt in range(MAX_ATTEMPTS):
         assert len(claim(ready, f"try {attempt}", now=10 * attempt)) == 1
     assert claim(ready, "last", now=1000) == []
     assert ask(ready, "SELECT disposition, attempts FROM object_ledger") == [("refused", 8)]
@@ -164,7 +165,7 @@ def test_release_gives_back_without_counting_the_attempt(ready: Warehouse) -> No
     note(ready, version("a"))
     claim(ready)
     with ready.begin() as tx:
-        assert ledger.release(tx, ready, "one", "new: given back") == 1
+        assert release_claims(tx, ready, "one", "new: given back") == 1
     [again] = claim(ready, "two")
     assert again.attempts == 1
 
@@ -289,7 +290,7 @@ def test_of_versions_of_one_moment_the_one_that_is_there_is_read(ready: Warehous
     settle(ready, [loaded(waiting["there"], rows)], {waiting["there"].object_id: rows}, "four", 6)
     assert messages(ready) == ["hello"]
     with ready.begin() as tx:
-        ledger.release(tx, ready, "four", "new: waits")
+        release_claims(tx, ready, "four", "new: waits")
     assert dispositions(ready) == {
         "there": "loaded", "replaced": "superseded", "replaced before": "superseded", "other": "seen"
     }  # fmt: skip
@@ -336,7 +337,7 @@ def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Warehouse) -> N
     )
     for _ in range(2):
         with ready.begin() as tx:
-            ledger.mark_gone(tx, ready, "acme", [KEY, f"{KEY}2"], before=at(3), witness="listing", now=at(3))
+            mark_missing(tx, ready, "acme", [KEY, f"{KEY}2"], before=at(3), witness="listing", now=at(3))
     assert dispositions(ready) == {"a": "missing", "n": "missing"}
     assert messages(ready) == ["kept"]
     assert note(ready, version("a"), version("n", 1, f"{KEY}2"), now=4) == {"back": 2}
@@ -353,7 +354,7 @@ def test_what_was_put_anew_since_somebody_looked_is_not_gone(ready: Warehouse) -
     load(ready, "old", "one", 1)
     note(ready, version("b", 3), now=3)
     with ready.begin() as tx:
-        assert ledger.mark_gone(tx, ready, "acme", [KEY], before=at(2), witness="listing", now=at(4)) == 0
+        assert mark_missing(tx, ready, "acme", [KEY], before=at(2), witness="listing", now=at(4)) == 0
     assert dispositions(ready) == {"a": "loaded", "b": "seen"}
 
 
@@ -361,7 +362,7 @@ def test_a_deleted_object_that_is_put_anew_replaces_the_rows_that_stayed(ready: 
     note(ready, version("a"))
     load(ready, "old", "one", 1)
     with ready.begin() as tx:
-        ledger.mark_gone(tx, ready, "acme", [KEY], before=at(2), witness="listing", now=at(2))
+        mark_missing(tx, ready, "acme", [KEY], before=at(2), witness="listing", now=at(2))
     note(ready, version("b", 3), now=3)
     load(ready, "new", "two", 4)
     assert messages(ready) == ["new"]
@@ -384,7 +385,7 @@ def test_a_message_told_twice_in_a_file_is_stored_once_and_counted(ready: Wareho
 
 
 def test_a_failed_read_waits_longer_each_time(ready: Warehouse) -> None:
-    assert [ledger.back_off(n).total_seconds() for n in (1, 2, 3, 8, 80)] == [30, 60, 120, 3600, 3600]
+    assert [retry_delay(n).total_seconds() for n in (1, 2, 3, 8, 80)] == [30, 60, 120, 3600, 3600]
     note(ready, version("a"))
     [one] = claim(ready)
     later = Outcome(claim=one, disposition="seen", reason="retry: cut off", retry_at=at(10))
@@ -407,7 +408,7 @@ def test_replay_resolves_what_is_good_now_and_keeps_what_is_not(ready: Warehouse
         {first.object_id: [message(1, "one"), *bad], second.object_id: [Refusal(0, "bad_json", "cut", b"{")]},
     )
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, now=at(3)) == 2
+        assert request_replay(tx, ready, now=at(3)) == 2
     [first, second] = claim(ready, "two", 4)
     assert first.replay
     assert second.replay
@@ -432,8 +433,8 @@ def test_rows_stay_when_a_replay_fails(ready: Warehouse) -> None:
     note(ready, version("a"))
     load(ready, "good", "one", 1)
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, now=at(2)) == 0
-        assert ledger.requeue(tx, ready, uri=KEY, now=at(2)) == 1
+        assert request_replay(tx, ready, now=at(2)) == 0
+        assert request_replay(tx, ready, uri=KEY, now=at(2)) == 1
     [again] = claim(ready, "two", 3)
     settle(ready, [refused(again)], {again.object_id: [Refusal(0, "bad_json", "cut", b"{")]}, "two", 4)
     assert messages(ready) == ["good"]
@@ -480,7 +481,7 @@ def test_requeue_takes_what_it_is_told(ready: Warehouse) -> None:
 
     def taken(**which: Any) -> int:
         with ready.begin() as tx:
-            count = ledger.requeue(tx, ready, now=at(3), **which)
+            count = request_replay(tx, ready, now=at(3), **which)
             tx.rollback()
         return count
 

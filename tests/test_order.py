@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from demo.vendor import Vendor, vendor_server
 from demo.world.workspace import Workspace
-from roomledger import ledger, times
+from roomledger import times
 from roomledger.hundredms.storage import HeldAssets
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.replays import request_replay
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
-from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import Tables, ask, contents, empty, source_of, store_of
 
@@ -67,7 +68,7 @@ class Run:
                 case "replay":
                     uri = f"file://{self.folder}/{what}" if what else None
                     with self.warehouse.begin() as tx:
-                        ledger.requeue(tx, self.warehouse, uri=uri, everything=not what, now=self.now())
+                        request_replay(tx, self.warehouse, uri=uri, everything=not what, now=self.now())
 
     def sweep(self) -> Tables:
         """Look at everything and load it, when all of it is true; give what the tables hold then."""

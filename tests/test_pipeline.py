@@ -12,14 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demo.world import World, expect, generate
-from roomledger import ledger, times
+from roomledger import times
 from roomledger.formats import PARSERS, object_keys
+from roomledger.ledger.claims import MAX_ATTEMPTS, claim_batch
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.observations import record_observations
+from roomledger.ledger.replays import request_replay
 from roomledger.model import ASSET_TYPES, Asset, BatchRefused, ChatMessage, Observation, Record, Refusal
 from roomledger.pipeline.collect import Collected, collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
 from roomledger.stores import Store, StoreError
-from roomledger.warehouse import Warehouse
 from tests.worlds import ask, change, chat, chat_key, contents, empty, lay_out, put, source_of, store_of
 
 
@@ -106,7 +109,7 @@ def test_order_repetition_batches_and_engine_do_not_change_the_tables(
             mine = [(one, object_keys.recognise(one)) for of, one in told if of is source]
             for _ in range(2):
                 with ready.begin() as tx:
-                    ledger.note(tx, ready, source, mine, witness="listing", now=times.utc_now())
+                    record_observations(tx, ready, source, mine, witness="listing", now=times.utc_now())
         load(ready, *world_sources, batch=batch, accept_refusals=True)
     for source in world_sources:
         assert not collect(ready, source).new
@@ -285,7 +288,7 @@ def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_re
     put(tmp_path / "bucket", chat_key(), chat("at last"))
     collect(ready, source)
     store = Flaky(store_of(source), failures=100)
-    for _ in range(ledger.MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         assert dispositions(ready) == ["seen"]
         list(load_batches(ready, [source], {"acme": store}))
         change(ready, "UPDATE object_ledger SET retry_at = NULL")
@@ -293,7 +296,7 @@ def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_re
     assert (disposition, "the connection was cut off" in reason) == ("refused", True)
     assert ask(ready, "SELECT reason_code, ordinal FROM refusals WHERE resolved_at IS NULL") == [("gave_up", 0)]
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, now=times.utc_now()) == 1
+        assert request_replay(tx, ready, now=times.utc_now()) == 1
     load(ready, source)
     assert messages(ready) == ["at last"]
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -324,7 +327,7 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
     (bucket / chat_key(2)).unlink()  # the bytes that were kept are enough
     collect(ready, source)
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, reason="parser_failed", now=times.utc_now()) == 1
+        assert request_replay(tx, ready, reason="parser_failed", now=times.utc_now()) == 1
     load(ready, source)
     assert messages(ready) == ["fine", "sesame"]
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -348,7 +351,7 @@ def test_a_replay_parses_bytes_anew_that_were_unchanged(
     parse = PARSERS["chat"]
     monkeypatch.setattr("roomledger.pipeline.extract.PARSERS", {**PARSERS, "chat": mended})
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, now=times.utc_now()) == 1
+        assert request_replay(tx, ready, now=times.utc_now()) == 1
     load(ready, source)
     assert (messages(ready), dispositions(ready)) == (["one", "two"], ["superseded", "loaded"])
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
@@ -418,7 +421,7 @@ def test_the_settings_say_what_is_left_out(ready: Warehouse, tmp_path: Path) -> 
         "excluded_by_source",
     ]
     with ready.begin() as tx:
-        assert ledger.requeue(tx, ready, reason="excluded_by_source", now=times.utc_now()) == 2
+        assert request_replay(tx, ready, reason="excluded_by_source", now=times.utc_now()) == 2
     load(ready, source_of(bucket))
     assert ask(ready, "SELECT asset_type FROM recording_assets ORDER BY 1") == [
         ("chat",),
@@ -463,13 +466,13 @@ def check_that_the_tables_end_as_the_bucket_is(
             collect(warehouse, source)
         elif verb == "claim and die" and number:
             with warehouse.begin() as tx:
-                ledger.claim(tx, warehouse, ["acme"], token=f"dead {minute}", limit=number, now=times.utc_now())
+                claim_batch(tx, warehouse, ["acme"], token=f"dead {minute}", limit=number, now=times.utc_now())
             change(warehouse, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
         elif verb == "load" and number:
             load(warehouse, source, batch=number)
         elif verb == "replay":
             with warehouse.begin() as tx:
-                ledger.requeue(tx, warehouse, everything=True, now=times.utc_now())
+                request_replay(tx, warehouse, everything=True, now=times.utc_now())
     for _ in range(2):
         collect(warehouse, source)
         change(warehouse, "UPDATE object_ledger SET retry_at = NULL")

@@ -28,11 +28,14 @@ from sqlalchemy import event as engine_event
 from demo.pubsub.server import PubSubServer, pubsub_server
 from demo.servers import GcsServer, S3Server, gcs_server
 from demo.world import generate
-from roomledger import ledger, times
+from roomledger import times
 from roomledger.formats import object_keys
 from roomledger.hundredms.fields import BadRecord
+from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.duckdb import DuckWarehouse
+from roomledger.ledger.observations import record_observations
+from roomledger.ledger.outcome import Load
 from roomledger.model import BatchRefused, Observation
-from roomledger.outcome import Load
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import Answered, answer, listen_and_load
 from roomledger.pipeline.load import load_batches
@@ -43,8 +46,6 @@ from roomledger.queues.inbox import FolderInbox, Inbox, open_inbox
 from roomledger.queues.sqs import Sqs
 from roomledger.settings import QueueSettings, Source
 from roomledger.stores import Access, Store, open_store
-from roomledger.warehouse import Warehouse, WarehouseError
-from roomledger.warehouse.duck import DuckWarehouse
 from tests.queues.conftest import aws, numbers, pubsub_place, session, sqs_place
 from tests.worlds import Tables, ask, change, chat, chat_key, contents, lay_out, put, source_of, store_of
 
@@ -514,7 +515,7 @@ def test_of_versions_of_one_second_the_one_that_is_there_is_loaded(any_ready: Wa
     collect_source(any_ready, *s3_here.where)
     with any_ready.begin() as tx:
         late = [(first, object_keys.recognise(first))]
-        ledger.note(tx, any_ready, s3_here.source, late, witness="s3_event", now=times.utc_now())
+        record_observations(tx, any_ready, s3_here.source, late, witness="s3_event", now=times.utc_now())
     assert dispositions(any_ready) == ["superseded", "seen"]
     list(load_batches(any_ready, [s3_here.source], {s3_here.source.name: s3_here.store}))
     assert messages(any_ready) == ["there"]
@@ -745,12 +746,12 @@ def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
     noted = [(one, object_keys.recognise(one)) for one in seen]
     with ThreadPoolExecutor(1) as pool:
         with warehouse.begin() as tx:
-            ledger.note(tx, warehouse, source, noted[:1], witness="listing", now=times.utc_now())
+            record_observations(tx, warehouse, source, noted[:1], witness="listing", now=times.utc_now())
             answering = pool.submit(one_round, warehouse, [source], {"acme": store}, [plain_bell(inbox)])
             deadline = time.monotonic() + 20
             while not answering.done() and not ask(warehouse, WAITS) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            ledger.note(tx, warehouse, source, noted[1:], witness="listing", now=times.utc_now())
+            record_observations(tx, warehouse, source, noted[1:], witness="listing", now=times.utc_now())
         assert answering.result().messages == 20
     assert dispositions(warehouse) == ["seen"] * 20
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from roomledger import report
+from roomledger.queries.status import read_status
 from tests.rows import NOON, at, put, put_object
 
 
@@ -16,19 +16,19 @@ def test_of_what_only_the_vendor_holds_the_soonest_are_shown_and_all_counted(tx:
         put(
             tx, "asset_records", asset_id=f"a{number:02}", uri=f"s3://held/{number}", created_at=at(-number * 86400 / 2)
         )
-    found = report.status(tx, NOON)
+    found = read_status(tx, NOON)
     assert [row["asset_id"] for row in found.unsafe] == [f"a{number:02}" for number in range(24, 4, -1)]
     assert {*found.unsafe[0]} == {"source", "asset_type", "asset_id", "status", "uri", "created_at", "days_left"}
     assert (found.unsafe_total, float(found.unsafe[0]["days_left"])) == (25, 3.0)
-    later = report.status(tx, NOON + timedelta(days=10))
+    later = read_status(tx, NOON + timedelta(days=10))
     assert (len(later.unsafe), later.unsafe_total) == (10, 10)
-    assert report.status(tx, NOON + timedelta(days=16)).unsafe_total == 0
+    assert read_status(tx, NOON + timedelta(days=16)).unsafe_total == 0
 
 
 def test_of_what_is_tried_again_the_soonest_are_shown_and_all_counted(tx: Connection) -> None:
     for number in range(22):
         put_object(tx, f"o{number:02}", disposition="seen", reason="odd", retry_at=at(-number))
-    found = report.status(tx, NOON)
+    found = read_status(tx, NOON)
     assert [row["uri"] for row in found.retries] == [f"s3://acme/o{number:02}" for number in range(21, 1, -1)]
     assert found.retries_total == 22
 
@@ -49,7 +49,7 @@ def test_of_what_became_queryable_each_step_is_told_by_source_and_witness(tx: Co
     _loaded(tx, "listed", seen=700, claimed=705.125, queryable=706, first_seen_by="listing")
     _loaded(tx, "other", seen=-0.5, claimed=1, queryable=1.1239, source="another")
     put_object(tx, "waits", disposition="seen")
-    found = report.status(tx, NOON + timedelta(hours=1)).freshness
+    found = read_status(tx, NOON + timedelta(hours=1)).freshness
     assert [row["step"] for row in found] == STEPS * 3
     assert [tuple(row.values()) for row in found] == [
         ("another", "s3_event", STEPS[0], 1, -0.5, -0.5, -0.5),
@@ -71,11 +71,11 @@ def test_of_what_became_queryable_each_step_is_told_by_source_and_witness(tx: Co
 def test_percentiles_between_two_objects_are_interpolated(tx: Connection) -> None:
     for number, seconds in enumerate((1, 2, 4, 8)):
         _loaded(tx, f"o{number}", seen=0, claimed=0, queryable=seconds)
-    last = report.status(tx, NOON).freshness[-1]
+    last = read_status(tx, NOON).freshness[-1]
     assert (last["p50_s"], last["p95_s"], last["max_s"]) == (3, 7.4, 8)
 
 
 def test_freshness_is_that_of_the_last_24_hours(tx: Connection) -> None:
     _loaded(tx, "o", seen=1, claimed=2, queryable=3)
-    assert len(report.status(tx, at(3) + timedelta(hours=23, minutes=59)).freshness) == 4
-    assert report.status(tx, at(3) + timedelta(hours=24)).freshness == []
+    assert len(read_status(tx, at(3) + timedelta(hours=23, minutes=59)).freshness) == 4
+    assert read_status(tx, at(3) + timedelta(hours=24)).freshness == []

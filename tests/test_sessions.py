@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from demo.vendor import vendor_server
-from roomledger import report
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.duckdb import DuckWarehouse
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
-from roomledger.warehouse import Warehouse, migrate
-from roomledger.warehouse.duck import DuckWarehouse
+from roomledger.queries.status import read_status
 from tests.vendor import story
 from tests.worlds import ask, store_of
 
@@ -103,7 +104,7 @@ def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Warehou
 
     def unsafe() -> list[tuple[str, float]]:
         with ready.begin(read_only=True) as tx:
-            return [(row["asset_id"], float(row["days_left"])) for row in report.status(tx, now).unsafe]
+            return [(row["asset_id"], float(row["days_left"])) for row in read_status(tx, now).unsafe]
 
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "api")

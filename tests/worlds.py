@@ -11,10 +11,10 @@ from sqlalchemy import text
 
 from demo import tables
 from demo.world import WorldObject
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.tables.columns import metadata
 from roomledger.settings import Source
 from roomledger.stores import Access, Store, open_store
-from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import metadata
 
 CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,MessageID\n"
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from roomledger.ledger import LEASE
-from roomledger.warehouse import Warehouse
+from roomledger.ledger.claims import LEASE
+from roomledger.ledger.database import Warehouse
 
 _JUST_NOW = timedelta(seconds=2)
 

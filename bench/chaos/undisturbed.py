@@ -12,6 +12,8 @@ import boto3
 from demo.installation import Installation
 from demo.world.workspace import Record
 from roomledger.hundredms.tokens import Keys
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse, open_warehouse
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import listen_and_load
 from roomledger.pipeline.load import load_batches
@@ -19,7 +21,6 @@ from roomledger.pipeline.subscriptions import webhook_bell
 from roomledger.queues.inbox import open_inbox
 from roomledger.settings import Source, read
 from roomledger.stores import Access, Store, open_store
-from roomledger.warehouse import Warehouse, migrate, open_warehouse
 from roomledger.webhook.body import without_secrets
 
 _LONG_S = 300.0

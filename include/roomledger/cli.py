@@ -22,15 +22,22 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy.exc import DBAPIError
 
-from roomledger import audit, ledger, report, settings, times
+from roomledger import settings, times
+from roomledger.cli_output import complain, print_json, progress, say, show
 from roomledger.cloud import command as bell
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse, WarehouseError, open_warehouse
+from roomledger.ledger.outcome import Load
+from roomledger.ledger.replays import request_replay
 from roomledger.model import BatchRefused
-from roomledger.outcome import Load
 from roomledger.pipeline import subscriptions
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import Answered, listen_and_load
 from roomledger.pipeline.load import BATCH, READS, count_pending, load_batches
 from roomledger.pipeline.preflight import check as check_all
+from roomledger.queries import audit
+from roomledger.queries.lineage import trace_object
+from roomledger.queries.status import read_status
 from roomledger.queues import QueueError, default_queue_access
 from roomledger.stores import (
     Access,
@@ -42,8 +49,6 @@ from roomledger.stores import (
     default_access,
     open_store,
 )
-from roomledger.terminal import complain, print_json, progress, say, show
-from roomledger.warehouse import Warehouse, WarehouseError, migrate, open_warehouse
 
 USERS_MISTAKE, FAILURE, INCOMPLETE = 2, 1, 3
 
@@ -339,7 +344,7 @@ def _tell_round(done: Answered | Load, problems: set[str], *, as_json: bool) -> 
 def status(config: _Config = _TOML, as_json: _AsJson = False) -> None:
     """Show how far things are: objects, refusals, retries, what only the vendor holds, how fresh the tables are."""
     with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
-        found = report.status(tx, times.utc_now())
+        found = read_status(tx, times.utc_now())
     if as_json:
         print_json(asdict(found))
         return
@@ -365,7 +370,7 @@ def where(
 ) -> None:
     """Tell what became of one object, and why: its versions, who saw it, its rows and refusals."""
     with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
-        found = report.where(tx, uri)
+        found = trace_object(tx, uri)
     if as_json:
         print_json(asdict(found))
     elif found.versions:
@@ -401,7 +406,7 @@ def replay(
     with _opened(config, [source] if source else None, as_json) as run:
         stores = {} if queue_only else run.stores()
         with run.warehouse.begin() as tx:
-            count = ledger.requeue(
+            count = request_replay(
                 tx, run.warehouse, uri=uri, source=source, reason=reason, everything=everything, now=times.utc_now()
             )
         if uri and not count:

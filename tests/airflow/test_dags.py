@@ -19,9 +19,9 @@ from demo.upload import fill
 from demo.vendor import Vendor, vendor_server
 from demo.world import CANARIES, World, generate
 from demo.world.events import events
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.tables.columns import metadata
 from roomledger.queues.inbox import open_inbox
-from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import metadata
 from roomledger.webhook.body import without_secrets
 from tests.worlds import ask
 

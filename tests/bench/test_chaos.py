@@ -31,10 +31,10 @@ from demo.trickle import parts
 from demo.vendor.webhooks import Posted
 from demo.world import World, generate
 from roomledger import times
-from roomledger.ledger import LEASE
+from roomledger.ledger.claims import LEASE
+from roomledger.ledger.database import Warehouse
 from roomledger.queues import Message
 from roomledger.queues.inbox import Inbox, open_inbox
-from roomledger.warehouse import Warehouse
 from tests.rows import NOON, at, put, put_object
 from tests.worlds import change
 

@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 from bench.cpu import MACHINE, REST
 from bench.freshness import arrivals, measure, write
 from bench.rounds import Arrival, Round, cpu_table, times_table
+from roomledger.ledger.database import Warehouse
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
-from roomledger.warehouse import Warehouse
 from tests.rows import NOON, at, put, put_object
 from tests.worlds import chat, chat_key, source_of, store_of
 from tests.worlds import put as put_file

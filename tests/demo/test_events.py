@@ -26,10 +26,10 @@ from demo.world.workspace import PLAYBACK_CANARY, SIGNATURE_CANARY, STREAM_KEY_C
 from roomledger.hundredms import records
 from roomledger.hundredms.events import Event, NamedAsset
 from roomledger.hundredms.webhooks import event
+from roomledger.ledger.database import Warehouse
 from roomledger.ledger.vendor_events import Heard, hear
 from roomledger.ledger.vendor_records import Said, tell
 from roomledger.settings import Source
-from roomledger.warehouse import Warehouse
 from roomledger.webhook.trust import Trust, is_signed, knows
 from tests.worlds import ask
 

@@ -14,17 +14,19 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, text
 
-from roomledger import ledger
 from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records, webhooks
 from roomledger.hundredms.fields import canonical, record
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.observations import record_observations
+from roomledger.ledger.tables.columns import Json
+from roomledger.ledger.tables.vendor_events import SUMMED_UP, event_assets, vendor_events
 from roomledger.ledger.vendor_events import Understood, hear
 from roomledger.ledger.vendor_records import Said, tell
 from roomledger.model import Observation
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
-from roomledger.warehouse import Warehouse, schema
 from tests.vendor import story
 from tests.vendor.story import START, at, event
 from tests.vendor.test_webhooks import CASES, DOCUMENTED, body
@@ -59,7 +61,7 @@ class Teller:
         bucket = Source(name="acme", customer="Acme", url="s3://acme")
         seen = [Observation(uri, "1", START, 9) for uri in uris]
         noted = [(one, bucket.judged(recognise(one))) for one in seen]
-        ledger.note(self.tx, self.warehouse, bucket, noted, witness="listing", now=NOW)
+        record_observations(self.tx, self.warehouse, bucket, noted, witness="listing", now=NOW)
 
     def ask(self, query: str, **given: Any) -> Rows:
         """The rows of a query; times are minutes of the story."""
@@ -111,8 +113,8 @@ def test_every_event_is_kept_as_it_was_read(acme: Teller) -> None:
     assert acme.hear(*bodies) == Understood(events=len(CASES))
     common = {"customer": "Acme", "source": "acme-100ms", "taken_in_at": NOW}
     received = {"received_at": START + timedelta(days=1)}
-    assert _kept(acme, schema.vendor_events) == [row._asdict() | common | received for row, _ in read]
-    assert _kept(acme, schema.event_assets) == [
+    assert _kept(acme, vendor_events) == [row._asdict() | common | received for row, _ in read]
+    assert _kept(acme, event_assets) == [
         named._asdict()
         | common
         | {"recorder_id": row.beam_id or row.recording_id or row.event_id, "occurred_at": row.occurred_at}
@@ -123,7 +125,7 @@ def test_every_event_is_kept_as_it_was_read(acme: Teller) -> None:
 
 def _kept(acme: Teller, table: Table) -> list[dict[str, Any]]:
     """The rows of a table in the order of its key, with JSON as text."""
-    as_text = [column.name for column in table.columns if column.type is schema.Json]
+    as_text = [column.name for column in table.columns if column.type is Json]
     rows = [dict(row) for row in acme.tx.execute(table.select()).mappings()]
     rows = [row | {name: canonical(row[name]) for name in as_text if row[name] is not None} for row in rows]
     return sorted(rows, key=lambda row: (row["event_id"], row.get("ordinal")))
@@ -462,7 +464,7 @@ def test_events_of_unknown_types_are_kept_and_counted(acme: Teller) -> None:
     )
     assert acme.hear(*(event(type_, 1, **said) for type_ in types)) == Understood(events=len(types))
     assert acme.ask("SELECT outcome, count(*) FROM vendor_events GROUP BY outcome") == [(None, len(types))]
-    for table in (schema.event_assets, *schema.SUMMED_UP):
+    for table in (event_assets, *SUMMED_UP):
         assert acme.ask(f"SELECT count(*) FROM {table.name}") == [(0,)], table.name
 
 
@@ -474,9 +476,7 @@ def test_an_event_is_kept_as_it_came_by_itself(acme: Teller, order: list[str]) -
     assert [acme.hear(*told[step], now=NOW + timedelta(minutes=n)).events for n, step in enumerate(order)] == [
         1, *[0] * (len(order) - 1)
     ]  # fmt: skip
-    assert [(row["record"], row["taken_in_at"]) for row in _kept(acme, schema.vendor_events)] == [
-        (canonical(itself), NOW)
-    ]
+    assert [(row["record"], row["taken_in_at"]) for row in _kept(acme, vendor_events)] == [(canonical(itself), NOW)]
     sha256 = record(itself)[1]
     assert acme.ask("SELECT is_replay, record_sha256 FROM vendor_events") == [(False, sha256)]
     assert acme.ask("SELECT count(*) FROM event_assets") == [(2,)]

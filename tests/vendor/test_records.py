@@ -17,18 +17,26 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, select, tex
 
 from roomledger.hundredms import records
 from roomledger.hundredms.records import AssetRecord, BadRecord, Peer, Recording, Room, Session
-from roomledger.warehouse import Warehouse, schema
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.tables.columns import Json, arrow_schema
+from roomledger.ledger.tables.vendor_records import (
+    asset_records,
+    job_records,
+    peer_records,
+    rooms,
+    session_records,
+)
 
 LARGEST_KEY = 2704 - 32
 """Bytes that an entry of a PostgreSQL index takes, less what it needs for itself."""
 NOW = datetime(2025, 3, 8, tzinfo=UTC)
 STORED = {"customer": "acme", "source": "api", "first_seen_at": NOW, "first_seen_by": "api", "read_at": NOW}
 TABLES: dict[type[Any], Table] = {
-    Room: schema.rooms,
-    Session: schema.session_records,
-    Peer: schema.peer_records,
-    Recording: schema.job_records,
-    AssetRecord: schema.asset_records,
+    Room: rooms,
+    Session: session_records,
+    Peer: peer_records,
+    Recording: job_records,
+    AssetRecord: asset_records,
 }
 Rows = list[Any]
 READERS: dict[str, Callable[[Any], Rows]] = {
@@ -190,9 +198,9 @@ def test_both_engines_hold_the_rows(warehouse: Warehouse) -> None:
     with warehouse.begin() as tx:
         for table, stored in rows.items():
             table.create(tx)
-            staged = pa.Table.from_pylist([*stored.values()], schema=schema.arrow_schema(table))
+            staged = pa.Table.from_pylist([*stored.values()], schema=arrow_schema(table))
             warehouse.stage(tx, f"said_{table.name}", staged)
-            cells = ", ".join(f"CAST({c.name} AS JSON)" if c.type is schema.Json else c.name for c in table.columns)
+            cells = ", ".join(f"CAST({c.name} AS JSON)" if c.type is Json else c.name for c in table.columns)
             tx.execute(text(f"INSERT INTO {table.name} SELECT {cells} FROM said_{table.name}"))
             kept = tx.execute(select(table)).mappings().all()
             found = {tuple(row[column.name] for column in table.primary_key.columns): row for row in kept}
@@ -218,7 +226,7 @@ def check(rows: Rows) -> None:
                 assert 0 <= value < 1 << (63 if isinstance(column.type, BigInteger) else 31), column.name
             if isinstance(value, datetime):
                 assert value.utcoffset() == timedelta(0)
-        pa.Table.from_pylist([stored], schema=schema.arrow_schema(table)).validate(full=True)
+        pa.Table.from_pylist([stored], schema=arrow_schema(table)).validate(full=True)
         for name in ("record", "metadata", "thumbnails", "planned_types"):
             if stored.get(name) is not None:
                 held = json.loads(stored[name], parse_constant=pytest.fail)
@@ -232,7 +240,7 @@ def check(rows: Rows) -> None:
 
 
 def _python(type_: Any) -> type[Any]:
-    arrow = schema.arrow_schema(Table("t", MetaData(), Column("c", type_))).field("c").type
+    arrow = arrow_schema(Table("t", MetaData(), Column("c", type_))).field("c").type
     if pa.types.is_timestamp(arrow):
         return datetime
     return {pa.string(): str, pa.bool_(): bool, pa.int64(): int, pa.float64(): float}[arrow]

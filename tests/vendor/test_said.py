@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from roomledger import ledger
 from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.observations import record_observations
 from roomledger.ledger.vendor_records import Told, tell
 from roomledger.model import Observation
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
-from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import ask, chat, put, source_of, store_of
 
@@ -41,7 +41,7 @@ def noted(warehouse: Warehouse, folder: Path, key: str, *minutes: int) -> dict[s
     seen = [Observation(f"file://{folder / key}", str(moment), moment, 9) for moment in moments]
     with warehouse.begin() as tx:
         found = [(one, recognise(one)) for one in seen]
-        return dict(ledger.note(tx, warehouse, source, found, witness="listing", now=NOW))
+        return dict(record_observations(tx, warehouse, source, found, witness="listing", now=NOW))
 
 
 def dispositions(warehouse: Warehouse) -> list[tuple[str, str | None]]:

@@ -20,7 +20,8 @@ from roomledger.hundredms.events import Event, NamedAsset
 from roomledger.hundredms.fields import INT32, INT64, MAX_INDEXED_BYTES, BadRecord
 from roomledger.hundredms.redact import redact
 from roomledger.hundredms.webhooks import event
-from roomledger.warehouse import schema
+from roomledger.ledger.tables.columns import arrow_schema
+from roomledger.ledger.tables.vendor_events import event_assets, vendor_events
 
 CASES = {
     f"{file.stem}: {name}": case
@@ -76,8 +77,8 @@ def plain(row: Event | NamedAsset) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("row_type", "table", "added"),
     [
-        (Event, schema.vendor_events, {"customer", "source", "received_at", "taken_in_at"}),
-        (NamedAsset, schema.event_assets, {"customer", "source", "recorder_id", "occurred_at", "taken_in_at"}),
+        (Event, vendor_events, {"customer", "source", "received_at", "taken_in_at"}),
+        (NamedAsset, event_assets, {"customer", "source", "recorder_id", "occurred_at", "taken_in_at"}),
     ],
 )
 def test_fields_are_the_columns_of_the_table(row_type: type[Any], table: Table, added: set[str]) -> None:
@@ -97,8 +98,8 @@ def test_rows(name: str) -> None:
     shared = {column: expected[column] for column in (*OF_EVENT, *OF_RECORDER) if column in expected}
     rows = event(body(case))
     check(rows)
-    for row, table in ((rows[0], schema.vendor_events), *((asset, schema.event_assets) for asset in rows[1])):
-        pa.Table.from_pylist([row._asdict()], schema=schema.arrow_schema(table)).select(row._fields).validate(full=True)
+    for row, table in ((rows[0], vendor_events), *((asset, event_assets) for asset in rows[1])):
+        pa.Table.from_pylist([row._asdict()], schema=arrow_schema(table)).select(row._fields).validate(full=True)
     assert plain(rows[0]) == expected
     assert [plain(asset) for asset in rows[1]] == [
         {**shared, "ordinal": ordinal, **asset} for ordinal, asset in enumerate(case.get("assets", []), 1)

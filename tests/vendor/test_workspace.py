@@ -12,11 +12,11 @@ import pytest
 from demo.vendor import Vendor, vendor_server
 from demo.world.workspace import Workspace
 from roomledger import times
+from roomledger.ledger.database import Warehouse
 from roomledger.pipeline import sync_workspace as reading
 from roomledger.pipeline.collect import Collected, collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.stores import StoreError
-from roomledger.warehouse import Warehouse
 from tests.vendor import story
 from tests.worlds import ask, change, chat
 

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from roomledger.warehouse import Warehouse, WarehouseError
-from roomledger.warehouse.duck import DuckWarehouse
-from roomledger.warehouse.postgres import PostgresWarehouse
+from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.duckdb import DuckWarehouse
+from roomledger.ledger.postgres import PostgresWarehouse
 
 ROWS = pa.table(
     {

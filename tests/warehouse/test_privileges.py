@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from roomledger.warehouse import Warehouse, migrate
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse
 from roomledger.warehouse.views import VIEWS
 from tests.rows import rows
 

@@ -11,8 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
-from roomledger.warehouse import Warehouse, WarehouseError, dictionary, migrate
-from roomledger.warehouse.schema import FACTS, OBJECT_COLUMNS, RECORD_TABLES, metadata
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.tables.columns import metadata
+from roomledger.warehouse import dictionary
+from roomledger.warehouse.tables import FACTS, OBJECT_COLUMNS, RECORD_TABLES
 
 COMMON = "customer source room_id session_id session_evidence object_id ordinal load_id"
 PUBLIC = {

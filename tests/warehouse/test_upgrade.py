@@ -8,7 +8,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from roomledger.warehouse import Warehouse, migrate
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse
 from tests.worlds import ask
 
 TIME = "2026-03-02 10:00:00+00"
@@ -27,7 +28,7 @@ def insert(warehouse: Warehouse, table: str, **cells: Any) -> None:
 def test_a_warehouse_of_the_first_version_keeps_its_rows(warehouse: Warehouse) -> None:
     with warehouse.begin() as tx:
         config = Config(attributes={"connection": tx})
-        config.set_main_option("script_location", "roomledger.warehouse:migrations")
+        config.set_main_option("script_location", "roomledger.ledger:migrations")
         config.set_main_option("path_separator", "os")
         command.upgrade(config, "0001")
     whose = {"customer": "Acme", "source": "acme", "room_id": "room1"}

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.dialects import postgresql
 
-from roomledger.warehouse import Warehouse, WarehouseError, migrate
+from roomledger.ledger import migrate
+from roomledger.ledger.database import Warehouse, WarehouseError
 from roomledger.warehouse.views import VIEWS, statements
 from tests.rows import NOON, at, put, put_object, rows
 

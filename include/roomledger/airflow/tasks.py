@@ -11,6 +11,8 @@ from typing import Any
 
 from roomledger import settings
 from roomledger.airflow.connections import access, queue_access
+from roomledger.ledger.database import Warehouse, open_warehouse
+from roomledger.ledger.migrate import require_current
 from roomledger.pipeline import subscriptions
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import Answered, listen_and_load
@@ -18,8 +20,6 @@ from roomledger.pipeline.load import BATCH, count_pending, load_batches
 from roomledger.queues import Queue, QueueError
 from roomledger.settings import Source
 from roomledger.stores import Store, open_store
-from roomledger.warehouse import Warehouse, open_warehouse
-from roomledger.warehouse.migrate import require_current
 
 QUIET_S, MOST_S = 10.0, 300.0
 """For how long a run listens on when nothing comes, and in all."""

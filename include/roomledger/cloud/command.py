@@ -15,11 +15,11 @@ from typing import Annotated
 import typer
 
 from roomledger import settings
+from roomledger.cli_output import complain, print_json, say
 from roomledger.cloud import BellError, CannotRing, Step, aws, google, terraform
 from roomledger.cloud.aws import Via
 from roomledger.cloud.choice import Choice, choose
 from roomledger.stores import StoreError
-from roomledger.terminal import complain, print_json, say
 
 USERS_MISTAKE, FAILURE = 2, 1
 

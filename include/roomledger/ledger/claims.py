@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Text, bindparam, text
 
-from roomledger.ledger.order import locked
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.versions import locked
 from roomledger.model import Observation
-from roomledger.warehouse import Warehouse
 
 LEASE = timedelta(minutes=5)
 MAX_ATTEMPTS = 8
@@ -35,12 +35,12 @@ class Claim:
     replaces_tag: str | None
 
 
-def back_off(attempts: int) -> timedelta:
+def retry_delay(attempts: int) -> timedelta:
     """How long to wait after this many failed attempts: 30 s, doubling, at most an hour."""
     return timedelta(seconds=min(30 * 2 ** max(attempts - 1, 0), 3600))
 
 
-def claim(
+def claim_batch(
     tx: Connection,
     warehouse: Warehouse,
     sources: Sequence[str],
@@ -131,13 +131,13 @@ def _claim(row: RowMapping, replaced: Any) -> Claim:
     )
 
 
-def renew(tx: Connection, warehouse: Warehouse, token: str, now: datetime) -> int:
+def renew_lease(tx: Connection, warehouse: Warehouse, token: str, now: datetime) -> int:
     """Prolong the lease of all that this token still holds; give the count."""
     query = f"UPDATE object_ledger SET lease_until = :lease WHERE {locked(_HELD, warehouse.lock)} RETURNING 1"
     return len(tx.execute(text(query), {"lease": now + LEASE, "token": token}).all())
 
 
-def release(tx: Connection, warehouse: Warehouse, token: str, reason: str) -> int:
+def release_claims(tx: Connection, warehouse: Warehouse, token: str, reason: str) -> int:
     """Give back all that this token still holds, as if it had not been claimed; give the count."""
     query = f"""
         UPDATE object_ledger
@@ -150,7 +150,7 @@ def release(tx: Connection, warehouse: Warehouse, token: str, reason: str) -> in
 _HELD = "claimed_by = :token AND disposition = 'claimed'"
 
 
-def waiting(tx: Connection, sources: Sequence[str], now: datetime) -> int:
+def count_claimable(tx: Connection, sources: Sequence[str], now: datetime) -> int:
     """Count the versions that can be claimed now."""
     query = f"""
         SELECT count(*) FROM object_ledger

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, text
 
 from roomledger.hundredms.records import final_asset, final_job
-from roomledger.warehouse import Warehouse
+from roomledger.ledger.database import Warehouse
 
 ROOM_AGE = timedelta(days=1)
 """A room may be renamed: it is asked for again with a new session, but not more often than this."""

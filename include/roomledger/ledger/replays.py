@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.order import NEWER, THIS, give_way, locked
-from roomledger.warehouse import Warehouse
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.versions import NEWER, THIS, give_way, locked
 
 
-def requeue(
+def request_replay(
     tx: Connection,
     warehouse: Warehouse,
     *,
@@ -58,7 +58,7 @@ RETURNING 1
 """
 
 
-def wake(
+def requeue_retyped(
     tx: Connection,
     warehouse: Warehouse,
     objects: str,

@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
-from roomledger import ledger
 from roomledger.formats.object_keys import recognise
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.observations import record_observations
 from roomledger.model import TEXT_TYPES, Observation
 from roomledger.settings import Source
-from roomledger.warehouse import Warehouse
 
 VENDOR_KEEPS = timedelta(days=15)
 """How long the vendor holds an asset without customer storage before it deletes it (vendor documentation)."""
@@ -35,7 +35,7 @@ def note_held(
     query = text(_HELD.format(elsewhere=elsewhere)).bindparams(bindparam("types", expanding=True))
     held = tx.execute(query, given | {"source": source.name, "types": sorted(TEXT_TYPES)}).all()
     noted = [(seen := _observed(row), source.judged(recognise(seen, row.asset_type))) for row in held]
-    return ledger.note(tx, warehouse, source, noted, witness="api", now=now) if noted else {}
+    return record_observations(tx, warehouse, source, noted, witness="api", now=now) if noted else {}
 
 
 # The version is the asset, which the vendor writes once, and its size.

@@ -15,20 +15,20 @@ from typing import NamedTuple
 import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
-from roomledger import ledger, sessions
 from roomledger.hundredms.events import Event, NamedAsset
+from roomledger.ledger import session_evidence
+from roomledger.ledger.database import Warehouse
 from roomledger.ledger.recorder_jobs import match_recorders
-from roomledger.settings import Source
-from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import (
-    Json,
-    arrow_schema,
+from roomledger.ledger.replays import requeue_retyped
+from roomledger.ledger.tables.columns import Json, arrow_schema
+from roomledger.ledger.tables.vendor_events import (
     event_assets,
     event_peers,
     event_recordings,
     event_sessions,
     vendor_events,
 )
+from roomledger.settings import Source
 
 
 class Heard(NamedTuple):
@@ -79,9 +79,9 @@ def hear(tx: Connection, warehouse: Warehouse, heard: Iterable[Heard], *, now: d
     for table, summed_up in _SUMS.items():
         tx.execute(text(_upsert(table, summed_up)))
     match_recorders(tx, "SELECT COALESCE(beam_id, recording_id, event_id) FROM news_events")
-    sessions.place(tx, warehouse, _CONCERNED)
-    found.moved = sessions.move(tx, witness="webhook", now=now)
-    found.woken = len(ledger.wake(tx, warehouse, _CONCERNED, now=now))
+    session_evidence.place(tx, warehouse, _CONCERNED)
+    found.moved = session_evidence.move(tx, witness="webhook", now=now)
+    found.woken = len(requeue_retyped(tx, warehouse, _CONCERNED, now=now))
     return found
 
 

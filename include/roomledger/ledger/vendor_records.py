@@ -15,21 +15,31 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
-from roomledger import ledger, sessions
 from roomledger.hundredms.records import AssetRecord, Peer, Recording, Room, Session
+from roomledger.ledger import session_evidence
+from roomledger.ledger.database import Warehouse
 from roomledger.ledger.recorder_jobs import match_recorders
+from roomledger.ledger.replays import requeue_retyped
+from roomledger.ledger.tables.columns import Json, arrow_schema
+from roomledger.ledger.tables.vendor_records import (
+    SAID,
+    asset_records,
+    job_records,
+    peer_records,
+    rooms,
+    session_records,
+)
 from roomledger.settings import Source
-from roomledger.warehouse import Warehouse, schema
 
 _TABLES: Mapping[type[tuple[Any, ...]], Table] = {
-    Room: schema.rooms,
-    Session: schema.session_records,
-    Peer: schema.peer_records,
-    Recording: schema.job_records,
-    AssetRecord: schema.asset_records,
+    Room: rooms,
+    Session: session_records,
+    Peer: peer_records,
+    Recording: job_records,
+    AssetRecord: asset_records,
 }
 
-_MOVING = {schema.asset_records: ("uri",), schema.session_records: ("room_id",)}
+_MOVING = {asset_records: ("uri",), session_records: ("room_id",)}
 """Columns by which objects are concerned; what they held before is news, too."""
 
 Said = Room | Session | Peer | Recording | AssetRecord
@@ -59,13 +69,13 @@ def tell(
     told = Told()
     warehouse.hold_evidence(tx, change=True)
     rows = _by_table(said)
-    for table in schema.SAID:
+    for table in SAID:
         told.news[table.name] = _write(tx, warehouse, source, table, rows.get(table, {}), now)
     tx.execute(text(_ROOMS_ASKED), {"now": now})
     match_recorders(tx, _NAMED_ALIKE)
-    sessions.place(tx, warehouse, _CONCERNED)
-    told.moved = sessions.move(tx, witness="api", now=now)
-    told.woken = len(ledger.wake(tx, warehouse, _CONCERNED, now=now))
+    session_evidence.place(tx, warehouse, _CONCERNED)
+    told.moved = session_evidence.move(tx, witness="api", now=now)
+    told.woken = len(requeue_retyped(tx, warehouse, _CONCERNED, now=now))
     tx.execute(text(_KNOWN_AFTER_ALL), {"source": source.name})
     return told
 
@@ -96,12 +106,12 @@ def _write(
         "first_seen_by": "api",
         "read_at": now,
     }
-    staged = pa.Table.from_pylist([row._asdict() | common for row in rows.values()], schema=schema.arrow_schema(table))
+    staged = pa.Table.from_pylist([row._asdict() | common for row in rows.values()], schema=arrow_schema(table))
     warehouse.stage(tx, f"said_{table.name}", staged)
     keys = [column.name for column in table.primary_key.columns]
     same = " AND ".join(f"known.{key} = said.{key}" for key in keys)
     kept = {*keys, "first_seen_at", "first_seen_by", "check_at"}
-    telling = [column.name for column in table.columns if column.name not in kept and column.type is not schema.Json]
+    telling = [column.name for column in table.columns if column.name not in kept and column.type is not Json]
     telling.remove("read_at")
     differs = " OR ".join(f"known.{name} IS DISTINCT FROM said.{name}" for name in telling)
     tx.execute(
@@ -113,7 +123,7 @@ def _write(
         """)
     )
     names = table.columns.keys()
-    cells = ", ".join(f"CAST({name} AS JSON)" if table.columns[name].type is schema.Json else name for name in names)
+    cells = ", ".join(f"CAST({name} AS JSON)" if table.columns[name].type is Json else name for name in names)
     changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in kept)
     written = tx.execute(
         text(f"""

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from roomledger import ledger, times
+from roomledger import times
 from roomledger.formats import object_keys
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.observations import mark_missing, present_uris, record_observations
 from roomledger.model import Observation
 from roomledger.settings import Source
 from roomledger.stores import Store
-from roomledger.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from roomledger.hundredms.storage import HeldAssets
@@ -104,18 +105,18 @@ def _list(warehouse: Warehouse, source: Source, store: Store, on_page: Callable[
     for observed in _in_pages(store.list()):
         noted = [(one, source.judged(object_keys.recognise(one))) for one in observed]
         with warehouse.begin() as tx:
-            report.new.update(ledger.note(tx, warehouse, source, noted, witness="listing", now=times.utc_now()))
+            report.new.update(record_observations(tx, warehouse, source, noted, witness="listing", now=times.utc_now()))
         listed.extend(hash(one.uri) for one in observed)
         report.listed += len(observed)
         on_page(len(observed))
     there = pa.array(listed, pa.int64())
     with warehouse.begin() as tx:
         gone: list[str] = []
-        for uris in ledger.present(tx, source.name, before=started):
+        for uris in present_uris(tx, source.name, before=started):
             known = pc.is_in(pa.array([hash(uri) for uri in uris], pa.int64()), value_set=there)
             gone += [uri for uri, is_there in zip(uris, known.to_pylist(), strict=True) if not is_there]
         if gone:
-            report.gone = ledger.mark_gone(
+            report.gone = mark_missing(
                 tx, warehouse, source.name, gone, before=started, witness="listing", now=times.utc_now()
             )
     return report

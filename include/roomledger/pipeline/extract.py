@@ -14,7 +14,8 @@ from itertools import chain
 
 from roomledger.formats import PARSERS, object_keys
 from roomledger.formats.media import object_asset
-from roomledger.ledger import MAX_ATTEMPTS, Claim, back_off
+from roomledger.ledger.claims import MAX_ATTEMPTS, Claim, retry_delay
+from roomledger.ledger.outcome import Outcome
 from roomledger.model import (
     MEDIA_TYPES,
     UNKNOWN,
@@ -27,7 +28,6 @@ from roomledger.model import (
     Transcript,
     Unreadable,
 )
-from roomledger.outcome import Outcome
 from roomledger.pipeline.staging import Spool
 from roomledger.settings import Source
 from roomledger.stores import ObjectChanged, ObjectGone, Store, StoreError
@@ -170,7 +170,9 @@ def _try_again(claim: Claim, reason: str, spool: Spool, now: datetime) -> Outcom
         return Outcome(
             claim=claim, disposition="refused", reason=f"gave_up: tried {claim.attempts} times; last: {reason}"
         )
-    return Outcome(claim=claim, disposition="seen", reason=f"retry: {reason}", retry_at=now + back_off(claim.attempts))
+    return Outcome(
+        claim=claim, disposition="seen", reason=f"retry: {reason}", retry_at=now + retry_delay(claim.attempts)
+    )
 
 
 def _refused(

@@ -26,19 +26,20 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from roomledger import ledger, times
+from roomledger import times
 from roomledger.formats import object_keys
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.observations import mark_missing, record_observations
+from roomledger.ledger.outcome import Load
+from roomledger.ledger.refusals import Misunderstood, keep
 from roomledger.ledger.vendor_events import hear
-from roomledger.misunderstood import Misunderstood, keep
 from roomledger.model import Observation
-from roomledger.outcome import Load
 from roomledger.pipeline.load import BATCH, load_batch
 from roomledger.pipeline.receiver import PATIENCE_S, Received, Receiver
 from roomledger.pipeline.subscriptions import Bell, Word
 from roomledger.queues import Message, Notice, NotUnderstood, QueueError
 from roomledger.settings import INBOX, Source
 from roomledger.stores import Store, StoreError
-from roomledger.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 
@@ -258,13 +259,11 @@ def _write(
         for seen, at in ((named, received_at), (there, now)):
             if seen:
                 noted = [(one, source.judged(object_keys.recognise(one))) for one in seen]
-                answered.new.update(ledger.note(tx, warehouse, source, noted, witness=witness, now=at))
+                answered.new.update(record_observations(tx, warehouse, source, noted, witness=witness, now=at))
     for (source, witness), those in by_source.items():
         gone = [notice.uri for notice, look in those if not look.seen]
         if gone:
-            answered.gone += ledger.mark_gone(
-                tx, warehouse, source.name, gone, before=looked_at, witness=witness, now=now
-            )
+            answered.gone += mark_missing(tx, warehouse, source.name, gone, before=looked_at, witness=witness, now=now)
 
 
 def _by_source(

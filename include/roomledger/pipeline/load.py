@@ -13,15 +13,16 @@ from itertools import count
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from roomledger import ledger, times
-from roomledger.commit import commit
+from roomledger import times
+from roomledger.ledger.claims import LEASE, Claim, claim_batch, count_claimable, release_claims, renew_lease
+from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.outcome import Load, Outcome
+from roomledger.ledger.settlement import commit
 from roomledger.model import BatchRefused
-from roomledger.outcome import Load, Outcome
 from roomledger.pipeline.extract import read
 from roomledger.pipeline.staging import Spool
 from roomledger.settings import Source
 from roomledger.stores import Store
-from roomledger.warehouse import Warehouse, WarehouseError
 
 BATCH = 4000
 """Versions that one load claims and commits together."""
@@ -33,7 +34,7 @@ _SUSPICIOUS_BATCH = 20
 def count_pending(warehouse: Warehouse, sources: Sequence[Source]) -> int:
     """Count the versions that wait to be loaded now."""
     with warehouse.begin(read_only=True) as tx:
-        return ledger.waiting(tx, [source.name for source in sources], times.utc_now())
+        return count_claimable(tx, [source.name for source in sources], times.utc_now())
 
 
 def load_batches(
@@ -81,7 +82,7 @@ def load_batch(
     token = uuid.uuid4().hex
     claimed_at = times.utc_now()
     with warehouse.begin() as tx:
-        claims = ledger.claim(
+        claims = claim_batch(
             tx, warehouse, list(named), token=token, limit=batch, now=claimed_at, newest_first=newest_first
         )
     if not claims:
@@ -90,7 +91,7 @@ def load_batch(
     def kept(object_id: str) -> bytes | None:
         return _kept(warehouse, object_id)
 
-    def read_one(claim: ledger.Claim) -> Outcome:
+    def read_one(claim: Claim) -> Outcome:
         return read(claim, named[claim.source], stores[claim.source], spool, kept, times.utc_now())
 
     try:
@@ -110,13 +111,13 @@ def load_batch(
                     now=times.utc_now(),
                     started_by=started_by,
                 )
-                ledger.release(
+                release_claims(
                     tx, warehouse, token, "new: the load that held it stopped at its batch's refusals; waits to be read"
                 )
     except BaseException:
         # Without this the claims come free when their lease ends: also then nothing is lost.
         with suppress(DBAPIError, WarehouseError), warehouse.begin() as tx:
-            ledger.release(tx, warehouse, token, "new: the load that held it ended early; waits to be read")
+            release_claims(tx, warehouse, token, "new: the load that held it ended early; waits to be read")
         raise
     if suspects:
         first = next(iter(suspects.values()))
@@ -158,9 +159,9 @@ def _renewing(warehouse: Warehouse, token: str) -> Iterator[None]:
     done = threading.Event()
 
     def renew() -> None:
-        while not done.wait(ledger.LEASE.total_seconds() / 3):
+        while not done.wait(LEASE.total_seconds() / 3):
             with warehouse.begin() as tx:
-                ledger.renew(tx, warehouse, token, times.utc_now())
+                renew_lease(tx, warehouse, token, times.utc_now())
 
     thread = threading.Thread(target=renew, name="renew", daemon=True)
     thread.start()

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.migrate import require_current
 from roomledger.settings import Source
 from roomledger.stores import Access, ObjectChanged, ObjectGone, StoreError, open_store
-from roomledger.warehouse import Warehouse, WarehouseError
-from roomledger.warehouse.migrate import require_current
 
 if TYPE_CHECKING:
     from roomledger.hundredms.storage import HeldAssets

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlalchemy import Table
 
+from roomledger.ledger.tables.columns import arrow_schema
+from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import Record, Refusal
-from roomledger.warehouse.schema import OBJECT_COLUMNS, RECORD_TABLES, arrow_schema, refusals
+from roomledger.warehouse.tables import OBJECT_COLUMNS, RECORD_TABLES
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetWriter

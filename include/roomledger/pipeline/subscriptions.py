@@ -13,8 +13,8 @@ from typing import NamedTuple
 from roomledger import queues
 from roomledger.hundredms import webhooks
 from roomledger.hundredms.fields import BadRecord
+from roomledger.ledger.refusals import Misunderstood
 from roomledger.ledger.vendor_events import Heard
-from roomledger.misunderstood import Misunderstood
 from roomledger.queues import Message, Notice, NotUnderstood, Queue
 from roomledger.queues.inbox import open_inbox
 from roomledger.settings import INBOX, QueueSettings, Settings, Source

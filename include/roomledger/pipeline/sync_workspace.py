@@ -23,12 +23,12 @@ from roomledger.hundredms.client import Api
 from roomledger.hundredms.redact import redact
 from roomledger.ledger import cursors, polling
 from roomledger.ledger.cursors import Cursor
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.refusals import Misunderstood, keep
 from roomledger.ledger.vendor_assets import note_held
 from roomledger.ledger.vendor_records import Said, tell
-from roomledger.misunderstood import Misunderstood, keep
 from roomledger.settings import Source
 from roomledger.times import parse_rfc3339
-from roomledger.warehouse import Warehouse
 
 _TOLD = 2000
 """Records that are written together: on DuckDB a commit costs a third of a second."""

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from sqlalchemy.dialects import postgresql
 
-from roomledger.warehouse.schema import FACTS, SAID, metadata
+from roomledger.ledger.tables.columns import metadata
+from roomledger.ledger.tables.vendor_records import SAID
+from roomledger.warehouse.tables import FACTS
 from roomledger.warehouse.views import VIEWS
 
 _TYPES = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from roomledger.ledger.database import Rows, WarehouseError
 from roomledger.settings import DEFAULT_MEMORY_MB
-from roomledger.warehouse import Rows, WarehouseError
 
 _LOCK_WAIT_S = 120
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Double, Index, Integer, Table, Text
 
-from roomledger.warehouse.schema.columns import Json, Timestamp, column, key, metadata
+from roomledger.ledger.tables.columns import Json, Timestamp, column, key, metadata
 
 vendor_events = Table(
     "vendor_events",

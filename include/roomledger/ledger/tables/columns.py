@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Column, DateTime, MetaData, Text
+import pyarrow as pa
+from sqlalchemy import JSON, Boolean, Column, DateTime, Double, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -50,3 +51,26 @@ def of_recording() -> list[Column[Any]]:
 def key(name: str, comment: str) -> Column[Any]:
     """A column of the primary key that holds an id."""
     return column(name, Text(), comment, null=False, primary_key=True)
+
+
+_ARROW: tuple[tuple[type[TypeEngine[Any]], pa.DataType], ...] = (
+    (JSON, pa.string()),
+    (Text, pa.string()),
+    (Boolean, pa.bool_()),
+    (Integer, pa.int64()),  # BigInteger is an Integer too
+    (Double, pa.float64()),
+    (DateTime, pa.timestamp("us", tz="UTC")),
+    (LargeBinary, pa.binary()),
+)
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema that holds rows of `table`, column by column in its order; JSON travels as text."""
+    return pa.schema([(column.name, _arrow_type(column.type)) for column in table.columns])
+
+
+def _arrow_type(type_: TypeEngine[Any]) -> pa.DataType:
+    for sql, arrow in _ARROW:
+        if isinstance(type_, sql):
+            return arrow
+    raise TypeError(f"no Arrow type for {type_!r}")

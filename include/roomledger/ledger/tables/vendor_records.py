@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, Table, Text
 
-from roomledger.warehouse.schema.columns import Json, Timestamp, column, key, metadata
+from roomledger.ledger.tables.columns import Json, Timestamp, column, key, metadata
 
 
 def _said(name: str, grain: str, *columns: Column[Any], indexes: tuple[str, ...] = ()) -> Table:

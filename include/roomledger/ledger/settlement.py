@@ -11,19 +11,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Table, text
 
-from roomledger import ledger, sessions
 from roomledger.formats import PARSER_VERSION
-from roomledger.ledger.order import NEWER, THIS
-from roomledger.outcome import Load, Outcome, settled_rows
+from roomledger.ledger import session_evidence
+from roomledger.ledger.database import Rows, Warehouse
+from roomledger.ledger.outcome import Load, Outcome, settled_rows
+from roomledger.ledger.replays import requeue_retyped
+from roomledger.ledger.tables.columns import Json
+from roomledger.ledger.tables.ledger import refusals
+from roomledger.ledger.versions import NEWER, THIS
 from roomledger.pipeline.staging import spooled_schema
-from roomledger.warehouse import Rows, Warehouse
-from roomledger.warehouse.schema import (
-    FACTS,
-    OBJECT_COLUMNS,
-    Json,
-    chat_messages,
-    refusals,
-)
+from roomledger.warehouse.tables import FACTS, OBJECT_COLUMNS, chat_messages
 
 
 def commit(
@@ -56,7 +53,7 @@ def commit(
             tx.execute(text(f"DELETE FROM {table.name} WHERE object_id IN ({_WITHOUT_ROWS})"), names)
         tx.execute(text(_RESOLVE_RECORDS), names)
     # The rows that follow take their session from the ledger. A new version of the parsers may read keys anew.
-    sessions.place(tx, warehouse, "SELECT object_id FROM settled")
+    session_evidence.place(tx, warehouse, "SELECT object_id FROM settled")
     for table, rows in spooled.items():
         warehouse.stage(tx, f"spooled_{table.name}", rows)
     if chat_messages in spooled:
@@ -67,7 +64,7 @@ def commit(
         warehouse.stage(tx, "spooled_refusals", spooled_schema(refusals).empty_table())
     tx.execute(text(_RESOLVE), names)
     tx.execute(text(_REFUSE), names)
-    ledger.wake(tx, warehouse, "SELECT object_id FROM settled", now=now, unnamed=_UNNAMED)
+    requeue_retyped(tx, warehouse, "SELECT object_id FROM settled", now=now, unnamed=_UNNAMED)
     rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS), names).one()
     load = Load(
         load_id=token,

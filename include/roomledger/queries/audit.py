@@ -1,6 +1,6 @@
 """What auditors ask: questions in SQL with named parameters, their answers, and those as CSV that no spreadsheet runs.
 
-Each file of `warehouse/audit/` is one question. Its head says what it answers and describes each parameter by a line
+Each file of `audits/` is one question. Its head says what it answers and describes each parameter by a line
 `-- :name (kind) meaning`, where a kind is `text`, `number` or `time`, and then perhaps how it is needed: `optional`,
 `or other` (give one of the two) or `with other` (give it together with the other).
 """
@@ -56,7 +56,7 @@ class Audit:
 
 def names() -> dict[str, Audit]:
     """Give every question by its name, in alphabetical order."""
-    files = (file for file in resources.files("roomledger.warehouse").joinpath("audit").iterdir())
+    files = (file for file in resources.files(__package__).joinpath("audits").iterdir())
     read = (_read(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files if _is_sql(file.name))
     return {audit.name: audit for audit in sorted(read, key=lambda audit: audit.name)}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from roomledger.warehouse import Warehouse
+from roomledger.ledger.database import Warehouse
 
 NEWER = "(newer.modified_at, newer.first_seen_at, newer.object_id)"
 """Sort key of the version called `newer`; compare it with THIS to know which of two versions is current."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Table, Text
 
-from roomledger.warehouse.schema.columns import Timestamp, column, metadata, of_recording, whose
+from roomledger.ledger.tables.columns import Timestamp, column, metadata, of_recording, whose
 
 DISPOSITIONS = {
     "seen": "waits to be read",

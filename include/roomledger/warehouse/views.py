@@ -15,19 +15,12 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Double, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from roomledger.warehouse import WarehouseError
-from roomledger.warehouse.schema import (
-    Json,
-    Timestamp,
-    asset_records,
-    chat_messages,
-    event_recordings,
-    job_records,
-    object_ledger,
-    peer_records,
-    session_records,
-    transcript_segments,
-)
+from roomledger.ledger.database import WarehouseError
+from roomledger.ledger.tables.columns import Json, Timestamp
+from roomledger.ledger.tables.ledger import object_ledger
+from roomledger.ledger.tables.vendor_events import event_recordings
+from roomledger.ledger.tables.vendor_records import asset_records, job_records, peer_records, session_records
+from roomledger.warehouse.tables import chat_messages, transcript_segments
 
 metadata = MetaData()
 
@@ -248,7 +241,7 @@ def digest() -> str:
 
 def _statements() -> Iterator[str]:
     for view in VIEWS:
-        query = resources.files(__name__).joinpath(f"{view.name}.sql").read_text("utf-8")
+        query = resources.files(__package__).joinpath("views", f"{view.name}.sql").read_text("utf-8")
         yield f"CREATE VIEW {view.name} AS\n{query}"
         yield f"COMMENT ON VIEW {view.name} IS {_literal(view.comment)}"
         for column in view.columns:

@@ -1,4 +1,4 @@
-"""What the ledger can tell a person: how far things are, what became of one object, what was refused and why."""
+"""How things are: objects by disposition, refusals, retries, what only 100ms holds, and how fresh the tables are."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from roomledger.ledger.database import Row, fetch_rows
+from roomledger.ledger.tables.ledger import DISPOSITIONS
 from roomledger.ledger.vendor_assets import VENDOR_KEEPS
-from roomledger.warehouse.schema import DISPOSITIONS, FACTS
-
-Row = Mapping[str, Any]
 
 RECENTLY = timedelta(hours=24)
 """How far back the freshness of what was loaded is looked at."""
@@ -43,22 +42,22 @@ class Status:
     last_load: Row | None
 
 
-def status(tx: Connection, now: datetime) -> Status:
+def read_status(tx: Connection, now: datetime) -> Status:
     """Count what the ledger holds."""
-    last = _rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
+    last = fetch_rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
     retries, retries_total = _first(tx, _RETRIES)
     kept = {"kept_since": now - VENDOR_KEEPS, "keeps": VENDOR_KEEPS.days, "now": now}
     unsafe, unsafe_total = _first(tx, _UNSAFE, kept)
     return Status(
         objects=sorted(
-            _rows(tx, _OBJECTS), key=lambda row: (row["source"], list(DISPOSITIONS).index(row["disposition"]))
+            fetch_rows(tx, _OBJECTS), key=lambda row: (row["source"], list(DISPOSITIONS).index(row["disposition"]))
         ),
-        refusals=_rows(tx, _REFUSALS),
+        refusals=fetch_rows(tx, _REFUSALS),
         retries=retries,
         retries_total=retries_total,
         unsafe=unsafe,
         unsafe_total=unsafe_total,
-        freshness=_rows(tx, _FRESHNESS, {"since": now - RECENTLY}),
+        freshness=fetch_rows(tx, _FRESHNESS, {"since": now - RECENTLY}),
         last_load=last[0] if last else None,
     )
 
@@ -111,51 +110,8 @@ GROUP BY source, seen_by, number, step ORDER BY source, seen_by, number
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """What became of one object, version by version, newest first."""
-
-    versions: Sequence[Row]
-    observations: Sequence[Row]
-    rows: Sequence[Row]
-    """One row per version and table: how many rows in it come from this version."""
-    refusals: Sequence[Row]
-
-
-def where(tx: Connection, uri: str) -> Whereabouts:
-    """Look an object up by its exact address; `versions` is empty when nobody ever saw it."""
-    given = {"uri": uri}
-    versions = "SELECT * FROM object_ledger WHERE uri = :uri ORDER BY modified_at DESC, first_seen_at DESC"
-    counts = " UNION ALL ".join(
-        f"SELECT object_id, '{table.name}' AS table_name, count(*) AS row_count FROM {table.name}"
-        " WHERE object_id IN (SELECT object_id FROM object_ledger WHERE uri = :uri) GROUP BY object_id"
-        for table in FACTS
-    )
-    return Whereabouts(
-        versions=_rows(tx, versions, given),
-        observations=_rows(tx, _SAID, given),
-        rows=_rows(tx, counts, given),
-        refusals=_rows(tx, _REFUSED, given),
-    )
-
-
-_SAID = """
-SELECT observed_at, witness, kind, object_id FROM observations
-WHERE object_id IN (SELECT object_id FROM object_ledger WHERE uri = :uri) ORDER BY observed_at, kind
-"""
-
-_REFUSED = """
-SELECT object_id, ordinal, reason_code, detail, octet_length(raw) AS raw_bytes, refused_at, resolved_at
-FROM refusals WHERE uri = :uri ORDER BY refused_at, ordinal
-"""
-
-
 def _first(tx: Connection, query: str, given: Mapping[str, Any] | None = None) -> tuple[list[Row], int]:
     """Give the first rows of a query that counts all of them as `total`, and that count."""
-    rows = _rows(tx, query, given)
+    rows = fetch_rows(tx, query, given)
     total = rows[0]["total"] if rows else 0
     return [{name: cell for name, cell in row.items() if name != "total"} for row in rows], total
-
-
-def _rows(tx: Connection, query: str, given: Mapping[str, Any] | None = None) -> list[Row]:
-    return [dict(row) for row in tx.execute(text(query), given or {}).mappings()]

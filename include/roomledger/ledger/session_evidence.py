@@ -15,13 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import ASSET_TYPES
-from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import (
+from roomledger.warehouse.tables import (
     PLACE,
     chat_messages,
     object_assets,
-    refusals,
     summaries,
     summary_points,
     summary_sections,

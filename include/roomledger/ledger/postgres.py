@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import sqlalchemy as sa
 
-from roomledger.warehouse import Rows, WarehouseError
+from roomledger.ledger.database import Rows, WarehouseError
 
 _TYPES = {
     pa.string(): "text",

@@ -9,18 +9,19 @@ from datetime import datetime
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
-from roomledger import sessions
-from roomledger.ledger.order import give_way, locked
-from roomledger.ledger.replays import wake
+from roomledger.ledger import session_evidence
+from roomledger.ledger.database import Warehouse
+from roomledger.ledger.replays import requeue_retyped
+from roomledger.ledger.tables.columns import arrow_schema
+from roomledger.ledger.tables.ledger import object_ledger
+from roomledger.ledger.versions import give_way, locked
 from roomledger.model import Asset, Ignored, Observation
 from roomledger.settings import Source
-from roomledger.warehouse import Warehouse
-from roomledger.warehouse.schema import arrow_schema, object_ledger
 
 _LEDGER_COLUMNS = [column.name for column in object_ledger.columns]
 
 
-def note(
+def record_observations(
     tx: Connection,
     warehouse: Warehouse,
     source: Source,
@@ -39,8 +40,8 @@ def note(
     back = tx.execute(text(_BACK.format(rows=locked(_IS_BACK, warehouse.lock)))).scalars().all()
     new = {row.object_id: row.disposition for row in tx.execute(text(_NEW))}
     if new:
-        sessions.place(tx, warehouse, "SELECT object_id FROM noted")
-        woken = wake(tx, warehouse, "SELECT object_id FROM noted", now=now)
+        session_evidence.place(tx, warehouse, "SELECT object_id FROM noted")
+        woken = requeue_retyped(tx, warehouse, "SELECT object_id FROM noted", now=now)
         new.update((object_id, "seen") for object_id in woken if object_id in new)
         give_way(tx, warehouse, "SELECT uri FROM noted")
     tx.execute(text(_OBSERVED), {"witness": witness, "now": now})
@@ -132,7 +133,7 @@ def _noted(
     return pa.Table.from_pylist(rows, schema=arrow_schema(object_ledger))
 
 
-def mark_gone(
+def mark_missing(
     tx: Connection,
     warehouse: Warehouse,
     source: str,
@@ -167,7 +168,7 @@ RETURNING object_id
 """
 
 
-def present(tx: Connection, source: str, before: datetime) -> Iterable[Sequence[str]]:
+def present_uris(tx: Connection, source: str, before: datetime) -> Iterable[Sequence[str]]:
     """Give, in pages, the addresses that the ledger believes to be in the bucket since before that time."""
     query = text(
         f"SELECT DISTINCT uri FROM object_ledger WHERE source = :source AND first_seen_at < :before AND {_IS_PRESENT}"

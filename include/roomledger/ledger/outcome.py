@@ -8,9 +8,10 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from roomledger.ledger import Claim
+from roomledger.ledger.claims import Claim
+from roomledger.ledger.tables.columns import arrow_schema
+from roomledger.ledger.tables.ledger import object_ledger
 from roomledger.model import Asset
-from roomledger.warehouse.schema import arrow_schema, object_ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, make_url, text
 
-from roomledger import sessions
-from roomledger.warehouse import Warehouse, WarehouseError, privileges, views
+from roomledger.ledger import session_evidence
+from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.warehouse import grants, views
 
 
 class DuckDBImpl(PostgresqlImpl):
@@ -35,15 +36,15 @@ def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
     with warehouse.begin() as tx:
         if before == _head() and _has_views(tx):
             return before, before
-        access = privileges.held(tx)
+        access = grants.held(tx)
         views.drop(tx)  # a table cannot change while a view reads it
         command.upgrade(_config(connection=tx), "head")
         views.create(tx)
-        privileges.restore(tx, access)
+        grants.restore(tx, access)
         tx.execute(text(f"COMMENT ON TABLE alembic_version IS '{_made_of()}'"))
         if before != _head():  # a new version may judge the evidence anew
-            sessions.place(tx, warehouse, "SELECT object_id FROM object_ledger")
-            sessions.move(tx, witness="upgrade", now=datetime.now(UTC))
+            session_evidence.place(tx, warehouse, "SELECT object_id FROM object_ledger")
+            session_evidence.move(tx, witness="upgrade", now=datetime.now(UTC))
     return before, _head()
 
 
@@ -100,7 +101,7 @@ def _shown(warehouse: Warehouse) -> str:
 
 def _config(**attributes: Connection) -> Config:
     config = Config(attributes=attributes)
-    config.set_main_option("script_location", "roomledger.warehouse:migrations")
+    config.set_main_option("script_location", "roomledger.ledger:migrations")
     config.set_main_option("path_separator", "os")
     return config
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from roomledger.warehouse.schema.columns import Json, Timestamp, column, metadata, of_recording, whose
+from roomledger import model
+from roomledger.ledger.tables.columns import Json, Timestamp, column, metadata, of_recording, whose
 
 
 def _fact(name: str, grain: str, *columns: Column[Any]) -> Table:
@@ -112,3 +113,19 @@ summary_points = _fact(
     column("section_ordinal", BigInteger(), "Ordinal of its section in summary_sections.", null=False),
     column("text", Text(), "The bullet.", null=False),
 )
+
+RECORD_TABLES: dict[type[tuple[Any, ...]], Table] = {
+    model.ObjectAsset: object_assets,
+    model.ChatMessage: chat_messages,
+    model.Transcript: transcripts,
+    model.TranscriptSegment: transcript_segments,
+    model.TranscriptWord: transcript_words,
+    model.Summary: summaries,
+    model.SummarySection: summary_sections,
+    model.SummaryPoint: summary_points,
+}
+FACTS = tuple(RECORD_TABLES.values())
+PLACE = ("room_id", "session_id", "session_evidence", "job_id", "recording_started_at")
+"""Columns that say where an object belongs; when the ledger learns better, they change in the facts, too."""
+OBJECT_COLUMNS = ("customer", "source", *PLACE, "load_id")
+"""Columns of a fact that are the same for all records of an object: they come from its ledger row."""
