@@ -22,7 +22,7 @@ from demo.world import Bucket, World, WorldObject
 from demo.world.expected import expect
 from demo.world.model import loaded
 from demo.world.workspace import Workspace
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 
 ROOM = "66be3a4e91c2d3e4f5060718"
 CHAT = (
@@ -47,7 +47,7 @@ class BucketDoorbell:
     """Puts chat files into a bucket; whoever tells of them does so by itself, or by `tell`."""
 
     name: str
-    witness: str
+    observed_by: str
     bucket: Bucket
     put: Put
     tell: Callable[[str], None] = lambda uri: None
@@ -80,7 +80,7 @@ def _post(client: httpx.Client, url: str, uri: str) -> None:
 
 
 @contextmanager
-def running(folder: Path, warehouse_url: str | None = None) -> Iterator[tuple[Warehouse, list[Doorbell]]]:
+def running(folder: Path, warehouse_url: str | None = None) -> Iterator[tuple[Database, list[Doorbell]]]:
     """Start an installation that reacts; give its warehouse, by default a DuckDB file, and its doorbells."""
     world = World((S3, GCS, SILENT), (), (), (_WORKSPACE,), expect(()))
     options = {"warehouse_url": warehouse_url} if warehouse_url else {}
@@ -92,7 +92,7 @@ def running(folder: Path, warehouse_url: str | None = None) -> Iterator[tuple[Wa
         client = stack.enter_context(new_client())
         tell = partial(_post, client, f"{started.endpoint}/roomledger/webhooks/{_WORKSPACE.source}")
         yield (
-            place.warehouse,
+            place.database,
             [
                 BucketDoorbell("S3 events, by SQS", "s3_event", S3, put),
                 BucketDoorbell("GCS events, by Pub/Sub", "gcs_event", GCS, put),

@@ -26,7 +26,7 @@ from bench import cpu
 from bench.doorbells import running
 from bench.rounds import Arrival, Doorbell, Round, cpu_table, draw, times_table
 from demo.servers import postgres_server
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 
 FOLDER = Path(__file__).parent.parent / ".work" / "freshness"
 PER_SECOND = 2.0
@@ -72,11 +72,11 @@ WHERE ledger.uri IN :uris ORDER BY ledger.modified_at DESC
 """).bindparams(bindparam("uris", expanding=True))
 
 
-def await_all(warehouse: Warehouse, written: Mapping[str, float], patience_s: float) -> list[Arrival]:
+def await_all(database: Database, written: Mapping[str, float], patience_s: float) -> list[Arrival]:
     """Wait until all objects are queryable, but no longer than this; give how they fared."""
     deadline = time.monotonic() + patience_s
     while True:
-        with warehouse.begin(read_only=True) as tx:
+        with database.begin(read_only=True) as tx:
             found = arrivals(tx, written)
         if all(arrival.queryable_s is not None for arrival in found) or time.monotonic() > deadline:
             return found
@@ -85,7 +85,7 @@ def await_all(warehouse: Warehouse, written: Mapping[str, float], patience_s: fl
 
 def measure(
     doorbells: Sequence[Doorbell],
-    warehouse: Warehouse,
+    database: Database,
     folder: Path,
     *,
     per_second: float = PER_SECOND,
@@ -102,7 +102,7 @@ def measure(
     """
     with console.status("one object by each, which is not counted: who has just started is slow"):
         for doorbell in doorbells:
-            await_all(warehouse, write(doorbell, range(1), per_second), patience_s)
+            await_all(database, write(doorbell, range(1), per_second), patience_s)
         time.sleep(rest_s / 2)
     with console.status(f"at rest for {rest_s:g} s"), _using(others) as idle:
         time.sleep(rest_s)
@@ -115,7 +115,7 @@ def measure(
         ):
             written = write(doorbell, numbers, per_second)
         with console.status(f"{doorbell.name}: waiting for the last ones"):
-            rounds.append(Round(doorbell.name, doorbell.witness, await_all(warehouse, written, patience_s), used))
+            rounds.append(Round(doorbell.name, doorbell.observed_by, await_all(database, written, patience_s), used))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "freshness.svg").write_text(draw(rounds, per_second, seconds), "utf-8")
     kept = {
@@ -158,10 +158,10 @@ def main() -> int:
             url = stack.enter_context(postgres_server(folder)).new_database()
             others.add(int((folder / "postgres" / "postmaster.pid").read_text().split()[0]))
         with console.status("starting buckets, queues, the vendor and Airflow (half a minute)"):
-            warehouse, doorbells = stack.enter_context(running(FOLDER / "installation", url))
+            database, doorbells = stack.enter_context(running(FOLDER / "installation", url))
         return measure(
             doorbells,
-            warehouse,
+            database,
             FOLDER,
             per_second=given.per_second,
             seconds=given.seconds,

@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 from demo.servers import postgres_server
 from roomledger.ledger import migrate
-from roomledger.ledger.database import open_warehouse
+from roomledger.ledger.database import open_database
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import DEFAULT_MEMORY_MB, Settings, Source
@@ -84,15 +84,15 @@ FILES = {
 def load(folder: str, warehouse_url: str) -> None:
     """Load a folder in this process and print what it took, as JSON."""
     source = Source(name="large", customer="Large", url=f"file://{folder}")
-    warehouse = open_warehouse(
+    database = open_database(
         Settings(warehouse_url=warehouse_url, warehouse_memory_mb=DEFAULT_MEMORY_MB, sources=(source,))
     )
-    migrate.upgrade(warehouse)
+    migrate.upgrade(database)
     store = open_store(source.url, Access())
     began = time.monotonic()
-    collect_source(warehouse, source, store)
-    [done] = load_batches(warehouse, [source], {"large": store})
-    with warehouse.begin(read_only=True) as tx:
+    collect_source(database, source, store)
+    [done] = load_batches(database, [source], {"large": store})
+    with database.begin(read_only=True) as tx:
         size = tx.execute(text("SELECT sum(size_bytes) FROM object_ledger")).scalar_one()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"mb": float(size) / 1e6, "rows": done.rows_loaded, "s": time.monotonic() - began, "peak": peak}))

@@ -24,7 +24,7 @@ class Doorbell(Protocol):
         """As tables and plot show it."""
 
     @property
-    def witness(self) -> str:
+    def observed_by(self) -> str:
         """As whose word the ledger has what it tells: `s3_event`, `gcs_event` or `webhook`."""
 
     def write(self, number: int) -> str:
@@ -52,7 +52,7 @@ class Round:
     """What one doorbell brought."""
 
     name: str
-    witness: str
+    observed_by: str
     arrivals: Sequence[Arrival]
     cpu: Mapping[str, float]
     """Percent of one processor that each part used while objects were written."""
@@ -65,7 +65,7 @@ class Round:
     @property
     def strangers(self) -> int:
         """How many objects another witness saw first: their figures are not this doorbell's."""
-        return sum(arrival.seen_by not in (None, self.witness) for arrival in self.arrivals)
+        return sum(arrival.seen_by not in (None, self.observed_by) for arrival in self.arrivals)
 
     @property
     def failed(self) -> bool:

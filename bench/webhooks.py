@@ -171,7 +171,7 @@ def measure(servers: int, *, alone: bool, busy: bool, per_second: float, seconds
         inbox, found = FolderInbox(Path(name, "inbox")), Counter[object]()
         while messages := inbox.receive(0):
             found.update(json.loads(message.body)["id"] for message in messages)
-            inbox.settle(messages)
+            inbox.ack(messages)
         drain = time.perf_counter() - began
     once = {each["id"]: 1 for each in events}
     amiss = sum(found[key] != once.get(key) for key in found.keys() | once.keys())

@@ -14,7 +14,7 @@ from demo.servers import GcsServer, S3Server, gcs_server, s3_server
 from demo.vendor import Vendor, vendor_server
 from demo.world import World
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse, open_warehouse
+from roomledger.ledger.database import Database, open_database
 from roomledger.settings import read
 
 SECRET_HEADER = "X-Demo-Secret"
@@ -35,7 +35,7 @@ class Installation:
     """None where nothing rings."""
     config: Path
     environment: dict[str, str]
-    warehouse: Warehouse
+    database: Database
 
 
 @contextmanager
@@ -64,9 +64,9 @@ def installed(
                 f"ROOMLEDGER_WEBHOOK_SECRETS_{workspace.source.upper().replace('-', '_')}": SECRET
                 for workspace in world.workspaces
             }
-        warehouse = open_warehouse(read(config, {}))
-        migrate.upgrade(warehouse)
-        yield Installation(world, s3, gcs, vendor, pubsub, config, environment, warehouse)
+        database = open_database(read(config, {}))
+        migrate.upgrade(database)
+        yield Installation(world, s3, gcs, vendor, pubsub, config, environment, database)
 
 
 def _settings(

@@ -25,7 +25,7 @@ from demo.servers import GcsServer, S3Server
 from demo.upload import fill
 from demo.world import Expected, World, generate
 from demo.world.model import TABLES
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 
 FOLDER = Path(__file__).parent.parent / ".work" / "demo"
 _PATIENCE_S = 240
@@ -64,7 +64,7 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             place = stack.enter_context(installed(world, FOLDER))
-            warehouse = place.warehouse
+            database = place.database
             uploads = Thread(target=_upload, args=(world, place.s3, place.gcs))
             uploads.start()
             running = stack.enter_context(
@@ -75,12 +75,12 @@ def main() -> int:
                 )
             )
             uploads.join()
-            _load(running, warehouse)
+            _load(running, database)
     except AirflowFailed as error:
         console.print(str(error), style="red", highlight=False)
         return 1
-    found = _found(warehouse)
-    _tell(warehouse, world, found)
+    found = _found(database)
+    _tell(database, world, found)
     wrong = differences(world.expected, found)
     for line in wrong:
         console.print(line, style="red", highlight=False)
@@ -98,7 +98,7 @@ def _upload(world: World, s3: S3Server, gcs: GcsServer) -> None:
         fill(world, s3, gcs, lambda: progress.advance(task))
 
 
-def _load(running: Airflow, warehouse: Warehouse) -> None:
+def _load(running: Airflow, database: Database) -> None:
     """Run collect, which rings load, and wait until nothing is left to load."""
     with console.status("Airflow reads its DAG files") as status:
         running.trigger("collect")
@@ -107,7 +107,7 @@ def _load(running: Airflow, warehouse: Warehouse) -> None:
             collects, loads = running.runs("collect"), running.runs("load")
             status.update(f"collect: {', '.join(collects)}; load: {', '.join(loads) or 'waits for collect'}")
             if {"success"} == set(collects) == set(loads):
-                with warehouse.begin() as tx:
+                with database.begin() as tx:
                     waiting = "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')"
                     if not tx.execute(text(waiting)).scalar_one():
                         return
@@ -115,9 +115,9 @@ def _load(running: Airflow, warehouse: Warehouse) -> None:
     raise AirflowFailed(f"the DAGs did not finish within {_PATIENCE_S} s: see {running.logs}")
 
 
-def _found(warehouse: Warehouse) -> Found:
+def _found(database: Database) -> Found:
     objects: dict[str, dict[str, int]] = {}
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         query = "SELECT source, disposition, count(*) FROM object_ledger GROUP BY source, disposition"
         for source, disposition, count in tx.execute(text(query)):
             objects.setdefault(source, {})[disposition] = count
@@ -146,7 +146,7 @@ def differences(expected: Expected, found: Found) -> list[str]:
     ]
 
 
-def _tell(warehouse: Warehouse, world: World, found: Found) -> None:
+def _tell(database: Database, world: World, found: Found) -> None:
     objects = Table(title="What was found", title_justify="left", title_style="bold")
     dispositions = ("loaded", "refused", "ignored")
     for name in ("source", "objects", *dispositions):
@@ -162,9 +162,9 @@ def _tell(warehouse: Warehouse, world: World, found: Found) -> None:
     for table in (objects, rows, refusals, evidence, unplaced):
         console.print(table)
     console.print(f"{found.duplicates} message(s) stood twice in their file and were stored once.", highlight=False)
-    _tell_speed(warehouse)
+    _tell_speed(database)
     if world.expected.showcase:
-        _tell_session(warehouse, world.expected.showcase.session_id, world)
+        _tell_session(database, world.expected.showcase.session_id, world)
 
 
 def _pairs(title: str, name: str, number: str, counts: dict[str, int]) -> Table:
@@ -176,11 +176,11 @@ def _pairs(title: str, name: str, number: str, counts: dict[str, int]) -> Table:
     return table
 
 
-def _tell_speed(warehouse: Warehouse) -> None:
+def _tell_speed(database: Database) -> None:
     query = """
         SELECT sum(objects), sum(rows_loaded), epoch(max(committed_at)) - epoch(min(claimed_at)), count(*) FROM loads
     """
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         objects, rows, seconds, loads = tx.execute(text(query)).one()
     console.print(
         f"{loads} load(s) took {seconds:.1f} s: {objects / seconds:,.0f} objects/s, {rows / seconds:,.0f} records/s.\n",
@@ -188,13 +188,13 @@ def _tell_speed(warehouse: Warehouse) -> None:
     )
 
 
-def _tell_session(warehouse: Warehouse, session_id: str, world: World) -> None:
+def _tell_session(database: Database, session_id: str, world: World) -> None:
     """Show one session's record on its own clock."""
     session = next(one for one in world.sessions if one.id == session_id)
     said = Table(title=f"One session's record: {session.room_name}", title_justify="left", title_style="bold")
     for column in ("seconds", "who", "", "what"):
         said.add_column(column, overflow="fold", justify="right" if column == "seconds" else "left")
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         timeline = """
             SELECT offset_s, name, kind, text FROM session_timeline
             WHERE session_id = :session AND offset_s IS NOT NULL ORDER BY offset_s, ordinal LIMIT 20
@@ -216,8 +216,8 @@ def _tell_what_next(config: Path) -> None:
     console.print("The warehouse file is yours to look at:")
     for verb in ("status", "audit completeness", 'sql "SELECT sender_name, message FROM chat_messages LIMIT 5"'):
         console.print("  " + command.format(verb), highlight=False, soft_wrap=True, markup=False)
-    warehouse = shown.with_name("warehouse.duckdb")
-    console.print(f"  .venv/bin/python -c \"import duckdb; print(duckdb.connect('{warehouse}').sql('SHOW TABLES'))\"\n",
+    database = shown.with_name("warehouse.duckdb")
+    console.print(f"  .venv/bin/python -c \"import duckdb; print(duckdb.connect('{database}').sql('SHOW TABLES'))\"\n",
         highlight=False, soft_wrap=True, markup=False)  # fmt: skip
 
 

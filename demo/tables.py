@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, select, text
 
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.tables.ledger import object_ledger, refusals
 from roomledger.ledger.tables.vendor_events import HEARD, SUMMED_UP
 from roomledger.ledger.tables.vendor_records import SAID, vendor_cursors
@@ -37,7 +37,7 @@ class Rows(NamedTuple):
     rows: Sequence[tuple[Any, ...]]
 
 
-def contents(warehouse: Warehouse, *, past: bool = True, but: Collection[str] = ()) -> Mapping[str, Rows]:
+def contents(database: Database, *, past: bool = True, but: Collection[str] = ()) -> Mapping[str, Rows]:
     """Read all tables but for what differs from run to run, load ids, times and numbers of attempts, and columns `but`.
 
     Of times that something may not have at all, it shows whether it has one. Without the past, versions without rows
@@ -45,7 +45,7 @@ def contents(warehouse: Warehouse, *, past: bool = True, but: Collection[str] = 
     any.
     """
     found = {}
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         for table in (*FACTS, *SAID, *HEARD, *SUMMED_UP, *_VIEWS, refusals, object_ledger, vendor_cursors):
             varying = {*_VARYING, *but}
             columns: list[Column[Any]] = [

@@ -27,7 +27,7 @@ from demo.trickle import Part, emptied, parts, tell
 from demo.upload import Put, uploads
 from demo.vendor.webhooks import post
 from demo.world import World, generate
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 
 FOLDER = Path(__file__).parent.parent / ".work" / "up"
 POOLS = {"roomledger_collect": 4, "roomledger_load": 2}
@@ -128,13 +128,13 @@ def _run(trickle: Trickle, world: World, every_s: float) -> None:
             trickle.happen(part)
             if began - told_at > _TOLD_EVERY_S:
                 told_at = began
-                console.print(_state(trickle.place.warehouse))
+                console.print(_state(trickle.place.database))
             time.sleep(max(0.0, began + every_s - time.monotonic()))
         world = generate(seed=101 + number)
 
 
-def _state(warehouse: Warehouse) -> str:
-    with warehouse.begin(read_only=True) as tx:
+def _state(database: Database) -> str:
+    with database.begin(read_only=True) as tx:
         objects, waiting = tx.execute(text(_COUNTED)).one()
         messages, sentences = (
             tx.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()

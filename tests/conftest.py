@@ -15,9 +15,9 @@ from sqlalchemy import Connection, make_url
 
 from demo import servers
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse
-from roomledger.ledger.duckdb import DuckWarehouse
-from roomledger.ledger.postgres import PostgresWarehouse
+from roomledger.ledger.database import Database
+from roomledger.ledger.duckdb import DuckDB
+from roomledger.ledger.postgres import PostgreSQL
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,17 +78,17 @@ def new_database(postgres: servers.PostgresServer) -> Callable[[], str]:
 
 
 @pytest.fixture
-def new_postgres(new_database: Callable[[], str]) -> Warehouse:
+def new_postgres(new_database: Callable[[], str]) -> Database:
     """An empty PostgreSQL warehouse, without tables."""
-    return PostgresWarehouse(new_database())
+    return PostgreSQL(new_database())
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
-def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """An empty warehouse of each engine, without tables."""
     if request.param == "duckdb":
-        return DuckWarehouse(f"duckdb:///{tmp_path}/warehouse.duckdb")
-    made: Warehouse = request.getfixturevalue("new_postgres")
+        return DuckDB(f"duckdb:///{tmp_path}/warehouse.duckdb")
+    made: Database = request.getfixturevalue("new_postgres")
     return made
 
 
@@ -96,36 +96,36 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
 
 
 @pytest.fixture(scope="session")
-def ready_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Warehouse]:
+def ready_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Database]:
     """Each call creates a DuckDB warehouse with its tables in a folder."""
     original = tmp_path_factory.mktemp("ready") / "warehouse.duckdb"
-    migrate.upgrade(DuckWarehouse(f"duckdb:///{original}"))
+    migrate.upgrade(DuckDB(f"duckdb:///{original}"))
 
-    def copy(folder: Path) -> Warehouse:
-        return DuckWarehouse(f"duckdb:///{shutil.copyfile(original, folder / 'warehouse.duckdb')}")
+    def copy(folder: Path) -> Database:
+        return DuckDB(f"duckdb:///{shutil.copyfile(original, folder / 'warehouse.duckdb')}")
 
     return copy
 
 
 @pytest.fixture(scope="session")
-def ready_postgres(postgres: servers.PostgresServer) -> Callable[[], Warehouse]:
+def ready_postgres(postgres: servers.PostgresServer) -> Callable[[], Database]:
     """Each call creates a PostgreSQL warehouse with its tables."""
     url = make_url(postgres.new_database())
-    migrate.upgrade(PostgresWarehouse(url.render_as_string(hide_password=False)))
+    migrate.upgrade(PostgreSQL(url.render_as_string(hide_password=False)))
     numbers = itertools.count(1)
 
-    def copy() -> Warehouse:
+    def copy() -> Database:
         name = f"{url.database}_{next(numbers)}"
         with psycopg.connect(postgres.url.replace("+psycopg", ""), autocommit=True) as server:
             server.execute(f"CREATE DATABASE {name} TEMPLATE {url.database}")
-        return PostgresWarehouse(url.set(database=name).render_as_string(hide_password=False))
+        return PostgreSQL(url.set(database=name).render_as_string(hide_password=False))
 
     return copy
 
 
-def _ready(request: pytest.FixtureRequest, folder: Path) -> Warehouse:
+def _ready(request: pytest.FixtureRequest, folder: Path) -> Database:
     """A warehouse with its tables, of the engine that is the parameter of the fixture that asks."""
-    made: Warehouse
+    made: Database
     if request.param == "duckdb":
         made = request.getfixturevalue("ready_duckdb")(folder)
     else:
@@ -134,19 +134,19 @@ def _ready(request: pytest.FixtureRequest, folder: Path) -> Warehouse:
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
-def ready(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+def ready(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """A warehouse of each engine, with its tables."""
     return _ready(request, tmp_path)
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
     """One warehouse of each engine, with its tables, for all cases of a module."""
     return _ready(request, tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture
-def tx(shared: Warehouse) -> Iterator[Connection]:
+def tx(shared: Database) -> Iterator[Connection]:
     """A transaction in it of which nothing stays."""
     with shared.begin() as opened:
         yield opened

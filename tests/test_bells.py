@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from demo.servers import S3Server
-from roomledger.pipeline.subscriptions import Bell, bucket_bell, open_bell, webhook_bell
+from roomledger.pipeline.subscriptions import Subscription, bucket_subscription, open_subscription, webhook_subscription
 from roomledger.queues import Message, Notice, NotUnderstood, QueueError
 from roomledger.queues.inbox import FolderInbox
 from roomledger.settings import QueueSettings, Settings, Source
@@ -32,16 +32,16 @@ def webhook(body: Any, source: str = "talk") -> Message:
     return Message("name", body if isinstance(body, bytes) else json.dumps(body).encode(), attributes, "name.json")
 
 
-def why(bell: Bell, message: Message) -> NotUnderstood:
+def why(subscription: Subscription, message: Message) -> NotUnderstood:
     with pytest.raises(NotUnderstood) as caught:
-        bell.understand(message)
+        subscription.understand(message)
     return caught.value
 
 
 def test_a_webhook_is_an_event_of_its_source_and_names_objects() -> None:
-    bell = webhook_bell(INBOX, [Source(name="acme", customer="Acme", url="s3://acme"), TALK])
-    word = bell.understand(webhook(RECORDED))
-    assert (bell.name, bell.witness) == ("webhooks", "webhook")
+    subscription = webhook_subscription(INBOX, [Source(name="acme", customer="Acme", url="s3://acme"), TALK])
+    word = subscription.understand(webhook(RECORDED))
+    assert (subscription.name, subscription.observed_by) == ("webhooks", "webhook")
     assert word.notices == [Notice("s3://acme/film.mp4", None), Notice("gs://acme/chat.csv", None)]
     assert word.heard
     assert (word.heard.source, word.heard.event.event_id, len(word.heard.assets)) == (TALK, "e1", 2)
@@ -52,7 +52,7 @@ def test_an_event_without_an_object_names_none() -> None:
     joined = {"id": "e2", "type": "peer.join.success", "data": {"peer_id": "p"}}
     failed = RECORDED | {"type": "beam.failure", "data": {"error_message": "no input"}}
     for said in (joined, failed):
-        word = webhook_bell(INBOX, [TALK]).understand(webhook(said))
+        word = webhook_subscription(INBOX, [TALK]).understand(webhook(said))
         assert (word.notices, word.heard is not None) == ([], True)
 
 
@@ -69,31 +69,33 @@ def test_an_event_without_an_object_names_none() -> None:
 def test_a_webhook_that_says_nothing_is_kept_under_the_address_of_its_content(
     body: Any, source: str, code: str
 ) -> None:
-    bell, message = webhook_bell(INBOX, [TALK]), webhook(body, source)
-    error = why(bell, message)
-    kept = bell.misunderstood(message, error)
+    subscription, message = webhook_subscription(INBOX, [TALK]), webhook(body, source)
+    error = why(subscription, message)
+    kept = subscription.refuse(message, error)
     assert (error.reason_code, kept.reason_code, kept.detail, kept.raw) == (code, code, error.detail, message.body)
     assert (kept.customer, kept.source) == (("Acme", "talk") if source == "talk" else ("", "gone"))
     assert kept.address.startswith("100ms://acme/webhooks/" if source == "talk" else "100ms://gone/webhooks/")
-    again = bell.misunderstood(message._replace(message_id="another", receipt="another.json"), error)
+    again = subscription.refuse(message._replace(message_id="another", receipt="another.json"), error)
     assert again.object_id == kept.object_id
-    other = bell.misunderstood(message._replace(body=b"other"), error)
+    other = subscription.refuse(message._replace(body=b"other"), error)
     assert other.object_id != kept.object_id
 
 
-@pytest.mark.parametrize(("url", "witness"), [("sqs://events", "s3_event"), ("pubsub://project/events", "gcs_event")])
-def test_a_message_about_a_bucket_is_understood_as_its_cloud_writes_it(url: str, witness: str) -> None:
-    bell = bucket_bell(QueueSettings(name="events", url=url), INBOX)
+@pytest.mark.parametrize(
+    ("url", "observed_by"), [("sqs://events", "s3_event"), ("pubsub://project/events", "gcs_event")]
+)
+def test_a_message_about_a_bucket_is_understood_as_its_cloud_writes_it(url: str, observed_by: str) -> None:
+    subscription = bucket_subscription(QueueSettings(name="events", url=url), INBOX)
     of_s3 = {"Records": [{"s3": {"bucket": {"name": "acme"}, "object": {"key": "a+b.csv"}}}]}
     of_gcs = {"eventType": "OBJECT_DELETE", "bucketId": "acme", "objectId": "a b.csv"}
     message = Message("7", json.dumps(of_s3).encode(), of_gcs, "receipt")
-    scheme = "s3" if witness == "s3_event" else "gs"
-    assert (bell.name, bell.witness, bell.understand(message)) == (
-        "events", witness, ([Notice(f"{scheme}://acme/a b.csv", None)], None)
+    scheme = "s3" if observed_by == "s3_event" else "gs"
+    assert (subscription.name, subscription.observed_by, subscription.understand(message)) == (
+        "events", observed_by, ([Notice(f"{scheme}://acme/a b.csv", None)], None)
     )  # fmt: skip
 
     strange = Message("8", b"hello", {}, "receipt")
-    kept = bell.misunderstood(strange, why(bell, strange))
+    kept = subscription.refuse(strange, why(subscription, strange))
     assert (kept.customer, kept.source, kept.address, kept.raw) == ("", "events", f"{url}/8", b"hello")
 
 
@@ -112,10 +114,10 @@ def test_bells_are_opened_by_their_name(tmp_path: Path, s3: S3Server) -> None:
         asked.append(settings)
         return Access(session=session(s3))
 
-    webhooks, uploads = (open_bell(given, name, access) for name in ("webhooks", "uploads"))
-    assert (webhooks.witness, uploads.witness, asked) == ("webhook", "s3_event", [queue])
+    webhooks, uploads = (open_subscription(given, name, access) for name in ("webhooks", "uploads"))
+    assert (webhooks.observed_by, uploads.observed_by, asked) == ("webhook", "s3_event", [queue])
     assert webhooks.understand(webhook(RECORDED)).heard
     with pytest.raises(QueueError, match="has no queue sqs://uploads"):
-        uploads.queue.waits(0)
+        uploads.queue.peek(0)
     with pytest.raises(KeyError):
-        open_bell(given, "strange", access)
+        open_subscription(given, "strange", access)

@@ -21,7 +21,7 @@ from demo.vendor import vendor_server
 from roomledger import settings
 from roomledger.cli import app
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse, open_warehouse
+from roomledger.ledger.database import Database, open_database
 from roomledger.queues.inbox import open_inbox
 from tests import rows
 from tests.vendor import story
@@ -57,7 +57,7 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ready_config(config: Path, ready_duckdb: Callable[[Path], Warehouse]) -> Path:
+def ready_config(config: Path, ready_duckdb: Callable[[Path], Database]) -> Path:
     """The same after `roomledger init`, which costs more than a second."""
     ready_duckdb(config.parent)
     return config
@@ -193,14 +193,14 @@ def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> N
             f'[warehouse]\nurl = "duckdb:///w.duckdb"\n[[source]]\nname = "talk"\ncustomer = "Acme"\n'
             f'url = "100ms://acme"\nendpoint = "{vendor.endpoint}"\n'
         )
-        migrate.upgrade(open_warehouse(settings.read(config, {})))
+        migrate.upgrade(open_database(settings.read(config, {})))
         done = roomledger("run", "--json", config=config, **keys)  # looks twice: before and after the load
     [ran] = json.loads(done.stdout)
     assert (ran["records_refused"], ran["refused"], ran["loaded"]) == (2, 0, 1)
 
 
 def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(ready_config: Path) -> None:
-    with open_warehouse(settings.read(ready_config, {})).begin() as tx:
+    with open_database(settings.read(ready_config, {})).begin() as tx:
         now = datetime.now(UTC)
         for number in range(21):
             rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://held/{number}", created_at=now)
@@ -217,7 +217,7 @@ def listening(config: Path) -> Path:
         f'{config.read_text()}[webhooks]\ninbox = "file://{config.parent}/inbox"\n[[source]]\nname = "talk"\n'
         'customer = "Acme"\nurl = "100ms://acme"\napi = false\nwebhook_header = "X-Secret"\n'
     )
-    migrate.upgrade(open_warehouse(settings.read(config, {})))
+    migrate.upgrade(open_database(settings.read(config, {})))
     return config
 
 
@@ -304,7 +304,7 @@ def test_an_audit_answers_as_csv_without_formulas_and_tells_what_is_missing(read
     assert roomledger("audit", "no-such", config=config).returncode == 2
     assert roomledger("audit", "completeness", config=config).returncode == 0
     given = settings.read(config, {})
-    with open_warehouse(given).begin() as tx:
+    with open_database(given).begin() as tx:
         tx.exec_driver_sql(
             "INSERT INTO job_records (customer, source, job_id, kind, status, planned_types, stopped_at, record,"
             " record_sha256, first_seen_at, first_seen_by, read_at) VALUES ('Acme', 'talk', 'j', 'recording',"

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from demo.vendor import vendor_server
 from roomledger import times
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
 from roomledger.pipeline.load import load_batches
 from tests.rows import put_object
@@ -24,7 +24,7 @@ from tests.worlds import ask, change, chat, chat_key, contents, replace, source_
 OBJECTS, SECONDS = 60, 6
 
 
-def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Warehouse, tmp_path: Path) -> None:
+def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     stores = {"acme": store_of(source)}
@@ -67,22 +67,22 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Wa
     assert ask(ready, "SELECT count(*) FROM object_ledger WHERE disposition NOT IN ('loaded', 'superseded')") == [(0,)]
 
 
-def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callable[[], Warehouse]) -> None:
+def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callable[[], Database]) -> None:
     """Whoever locks the objects in another order than the others waits for those that wait for it."""
-    warehouse = ready_postgres()
-    with warehouse.begin() as tx:
+    database = ready_postgres()
+    with database.begin() as tx:
         for number in range(20, 0, -1):
             put_object(tx, f"{number:02}", uri=f"s3://acme/{number * 7 % 20}")
 
     def replay() -> int:
-        with warehouse.begin() as tx:
-            return request_replay(tx, warehouse, everything=True, now=times.utc_now())
+        with database.begin() as tx:
+            return request_replay(tx, database, everything=True, now=times.utc_now())
 
     lock = text("SELECT 1 FROM object_ledger WHERE object_id <= :last ORDER BY object_id FOR UPDATE")
-    with ThreadPoolExecutor(1) as pool, warehouse.begin() as tx:
+    with ThreadPoolExecutor(1) as pool, database.begin() as tx:
         tx.execute(lock, {"last": "01"})
         replaying = pool.submit(replay)
-        while not replaying.done() and not ask(warehouse, WAITS):
+        while not replaying.done() and not ask(database, WAITS):
             time.sleep(0.05)
         tx.execute(lock, {"last": "20"})
         tx.commit()
@@ -93,8 +93,8 @@ WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datna
 
 
 def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other(
-    ready: Warehouse,
-    ready_duckdb: Callable[[Path], Warehouse],
+    ready: Database,
+    ready_duckdb: Callable[[Path], Database],
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
@@ -128,16 +128,16 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
                 acme.contents[record["id"]] = chat("held")
             setattr(acme, name, [*others, record])
 
-    def collect(warehouse: Warehouse, which: int) -> None:
+    def collect(database: Database, which: int) -> None:
         with story.opened(acme, vendor.endpoint) as workspace:
-            collect(warehouse, sources[which], (store_of(source), workspace)[which], sources=sources)
+            collect(database, sources[which], (store_of(source), workspace)[which], sources=sources)
 
-    def load(warehouse: Warehouse, batch: int) -> None:
+    def load(database: Database, batch: int) -> None:
         with story.opened(acme, vendor.endpoint) as workspace:
             stores = {source.name: store_of(source), acme.source: workspace}
-            list(load_batches(warehouse, sources, stores, batch=batch))
+            list(load_batches(database, sources, stores, batch=batch))
 
-    def until_the_end(work: Callable[[Warehouse, int], None], what: int) -> None:
+    def until_the_end(work: Callable[[Database, int], None], what: int) -> None:
         while time.monotonic() < end:
             work(ready, what)
 
@@ -149,11 +149,11 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
             for done in works:
                 done.result()
         plain = ready_duckdb(tmp_path_factory.mktemp("plain"))
-        for warehouse in (ready, ready, plain):
-            collect(warehouse, 0)
-            collect(warehouse, 1)
-            change(warehouse, "UPDATE object_ledger SET retry_at = NULL")
-            load(warehouse, 1000)
+        for database in (ready, ready, plain):
+            collect(database, 0)
+            collect(database, 1)
+            change(database, "UPDATE object_ledger SET retry_at = NULL")
+            load(database, 1000)
     found, expected = contents(ready, past=False), contents(plain, past=False)
     for table, rows in expected.items():
         assert found[table] == rows, table

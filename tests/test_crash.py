@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from demo.world import generate
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
@@ -47,17 +47,17 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
     return [source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in world.buckets]
 
 
-def run_to_the_end(warehouse: Warehouse, sources: list[Source]) -> Tables:
+def run_to_the_end(database: Database, sources: list[Source]) -> Tables:
     stores = {source.name: store_of(source) for source in sources}
     for source in sources:
-        collect_source(warehouse, source, stores[source.name])
-    list(load_batches(warehouse, sources, stores))
-    return contents(warehouse)
+        collect_source(database, source, stores[source.name])
+    list(load_batches(database, sources, stores))
+    return contents(database)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    sources: list[Source], ready_duckdb: Callable[[Path], Warehouse], tmp_path_factory: pytest.TempPathFactory
+    sources: list[Source], ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory
 ) -> Tables:
     """What a run leaves that nothing happened to."""
     return run_to_the_end(ready_duckdb(tmp_path_factory.mktemp("undisturbed")), sources)
@@ -65,7 +65,7 @@ def undisturbed(
 
 @pytest.mark.parametrize("crashes", [6, pytest.param(30, marks=pytest.mark.slow)])
 def test_runs_that_are_killed_leave_the_tables_of_a_run_that_was_not(
-    ready: Warehouse, sources: list[Source], undisturbed: Tables, crashes: int, tmp_path: Path
+    ready: Database, sources: list[Source], undisturbed: Tables, crashes: int, tmp_path: Path
 ) -> None:
     config = tmp_path / "roomledger.toml"
     config.write_text(

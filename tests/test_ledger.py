@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from roomledger.ledger.claims import MAX_ATTEMPTS, Claim, claim_batch, release_claims, renew_lease, retry_delay
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.observations import mark_missing, record_observations
 from roomledger.ledger.outcome import Load, Outcome
 from roomledger.ledger.replays import request_replay
@@ -36,15 +36,15 @@ def asset(seen: Observation) -> Asset:
     return Asset(uri=seen.uri, size_bytes=10, modified_at=seen.modified_at, asset_type="chat", room_id="room")
 
 
-def note(warehouse: Warehouse, *seen: Observation, now: float = 0, ignore: str | None = None) -> dict[str, int]:
+def note(database: Database, *seen: Observation, now: float = 0, ignore: str | None = None) -> dict[str, int]:
     what = [(one, Ignored(ignore) if ignore else asset(one)) for one in seen]
-    with warehouse.begin() as tx:
-        return record_observations(tx, warehouse, SOURCE, what, witness="listing", now=at(now))
+    with database.begin() as tx:
+        return record_observations(tx, database, SOURCE, what, observed_by="listing", now=at(now))
 
 
-def claim(warehouse: Warehouse, token: str = "one", now: float = 1, limit: int = 100) -> list[Claim]:
-    with warehouse.begin() as tx:
-        return claim_batch(tx, warehouse, ["acme"], token=token, limit=limit, now=at(now))
+def claim(database: Database, token: str = "one", now: float = 1, limit: int = 100) -> list[Claim]:
+    with database.begin() as tx:
+        return claim_batch(tx, database, ["acme"], token=token, limit=limit, now=at(now))
 
 
 def message(ordinal: int, said: str, message_id: str | None = None) -> ChatMessage:
@@ -52,7 +52,7 @@ def message(ordinal: int, said: str, message_id: str | None = None) -> ChatMessa
 
 
 def settle(
-    warehouse: Warehouse,
+    database: Database,
     outcomes: Sequence[Outcome],
     records: dict[str, Sequence[ChatMessage | Refusal]] | None = None,
     token: str = "one",
@@ -61,9 +61,9 @@ def settle(
     with Spool() as spool:
         for object_id, rows in (records or {}).items():
             spool.add(object_id, rows)
-        with warehouse.begin() as tx:
+        with database.begin() as tx:
             return commit(
-                tx, warehouse, token, outcomes, spool.tables(), claimed_at=at(1), now=at(now), started_by="test"
+                tx, database, token, outcomes, spool.tables(), claimed_at=at(1), now=at(now), started_by="test"
             )
 
 
@@ -75,50 +75,50 @@ def loaded(one: Claim, rows: Sequence[ChatMessage | Refusal], sha256: str = "dig
     )  # fmt: skip
 
 
-def load(warehouse: Warehouse, said: str, token: str, now: float) -> Load:
+def load(database: Database, said: str, token: str, now: float) -> Load:
     """Claim the one version that waits and load one message from it."""
-    [one] = claim(warehouse, token, now)
+    [one] = claim(database, token, now)
     rows = [message(1, said)]
-    return settle(warehouse, [loaded(one, rows, sha256=said)], {one.object_id: rows}, token, now)
+    return settle(database, [loaded(one, rows, sha256=said)], {one.object_id: rows}, token, now)
 
 
-def ask(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
-    with warehouse.begin(read_only=True) as tx:
+def ask(database: Database, query: str) -> list[tuple[Any, ...]]:
+    with database.begin(read_only=True) as tx:
         return [tuple(row) for row in tx.execute(text(query))]
 
 
-def dispositions(warehouse: Warehouse) -> dict[str, str]:
-    rows = ask(warehouse, "SELECT version, disposition FROM object_ledger")
+def dispositions(database: Database) -> dict[str, str]:
+    rows = ask(database, "SELECT version, disposition FROM object_ledger")
     return {str(row[0]): str(row[1]) for row in rows}
 
 
-def messages(warehouse: Warehouse) -> list[str]:
-    return [said for (said,) in ask(warehouse, "SELECT message FROM chat_messages ORDER BY message")]
+def messages(database: Database) -> list[str]:
+    return [said for (said,) in ask(database, "SELECT message FROM chat_messages ORDER BY message")]
 
 
-def test_a_version_is_noted_once_however_often_it_is_seen(ready: Warehouse) -> None:
+def test_a_version_is_noted_once_however_often_it_is_seen(ready: Database) -> None:
     assert note(ready, version("a"), version("a")) == {"seen": 1}
     assert note(ready, version("a"), now=5) == {}
     assert ask(ready, "SELECT disposition, reason, first_seen_by FROM object_ledger") == [
         ("seen", "new: waits to be read", "listing")
     ]
-    assert ask(ready, "SELECT witness, kind FROM observations") == [("listing", "exists")]
+    assert ask(ready, "SELECT observed_by, kind FROM observations") == [("listing", "exists")]
 
 
-def test_what_is_no_asset_is_ignored_with_its_reason_and_never_claimed(ready: Warehouse) -> None:
+def test_what_is_no_asset_is_ignored_with_its_reason_and_never_claimed(ready: Database) -> None:
     assert note(ready, version("a"), ignore="thumbnail: none of ours") == {"ignored": 1}
     assert ask(ready, "SELECT disposition, reason FROM object_ledger") == [("ignored", "thumbnail: none of ours")]
     assert claim(ready) == []
 
 
-def test_two_loads_never_hold_the_same_version(ready: Warehouse) -> None:
+def test_two_loads_never_hold_the_same_version(ready: Database) -> None:
     note(ready, *(version(f"v{n}", uri=f"{KEY}{n}") for n in range(10)))
     first, second, third = (claim(ready, token, limit=6) for token in ("one", "two", "three"))
     assert (len(first), len(second), len(third)) == (6, 4, 0)
     assert not {c.object_id for c in first} & {c.object_id for c in second}
 
 
-def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Warehouse) -> None:
+def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Database) -> None:
     note(ready, version("a"))
     [lost] = claim(ready, "one", now=1)
     assert claim(ready, "two", now=5) == []
@@ -135,7 +135,7 @@ def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Ware
     assert messages(ready) == ["in time"]
 
 
-def test_a_version_that_ends_every_process_is_given_up_with_a_refusal(ready: Warehouse) -> None:
+def test_a_version_that_ends_every_process_is_given_up_with_a_refusal(ready: Database) -> None:
     note(ready, version("a"))
     for attempt in range(MAX_ATTEMPTS):
         assert len(claim(ready, f"try {attempt}", now=10 * attempt)) == 1
@@ -144,7 +144,7 @@ def test_a_version_that_ends_every_process_is_given_up_with_a_refusal(ready: War
     assert ask(ready, "SELECT reason_code, ordinal FROM refusals") == [("gave_up", 0)]
 
 
-def test_a_version_that_ends_its_process_does_not_take_its_batch_along(ready: Warehouse) -> None:
+def test_a_version_that_ends_its_process_does_not_take_its_batch_along(ready: Database) -> None:
     note(ready, *(version(f"v{n}", n, f"{KEY}{n}") for n in range(40)))
     deadly = version("v7", 7, f"{KEY}7").object_id
     minutes, loads = 0, 0
@@ -161,7 +161,7 @@ def test_a_version_that_ends_its_process_does_not_take_its_batch_along(ready: Wa
     assert ask(ready, "SELECT version FROM object_ledger WHERE disposition = 'refused'") == [("v7",)]
 
 
-def test_release_gives_back_without_counting_the_attempt(ready: Warehouse) -> None:
+def test_release_gives_back_without_counting_the_attempt(ready: Database) -> None:
     note(ready, version("a"))
     claim(ready)
     with ready.begin() as tx:
@@ -170,7 +170,7 @@ def test_release_gives_back_without_counting_the_attempt(ready: Warehouse) -> No
     assert again.attempts == 1
 
 
-def test_a_new_version_replaces_the_rows_of_the_old_one(ready: Warehouse) -> None:
+def test_a_new_version_replaces_the_rows_of_the_old_one(ready: Database) -> None:
     note(ready, version("a"))
     load(ready, "old", "one", 1)
     note(ready, version("b", 3), now=3)
@@ -183,14 +183,14 @@ def test_a_new_version_replaces_the_rows_of_the_old_one(ready: Warehouse) -> Non
     ]
 
 
-def test_an_unread_version_gives_way_to_a_newer_one_and_a_late_one_never_wins(ready: Warehouse) -> None:
+def test_an_unread_version_gives_way_to_a_newer_one_and_a_late_one_never_wins(ready: Database) -> None:
     note(ready, version("b", 5), now=5)
     note(ready, version("c", 6), now=6)
     assert note(ready, version("a", 1), now=7) == {"superseded": 1}
     assert dispositions(ready) == {"a": "superseded", "b": "superseded", "c": "seen"}
 
 
-def test_an_old_version_loaded_late_does_not_replace_a_newer_one(ready: Warehouse) -> None:
+def test_an_old_version_loaded_late_does_not_replace_a_newer_one(ready: Database) -> None:
     note(ready, version("a"))
     [slow] = claim(ready, "slow", 1)
     note(ready, version("b", 2), now=2)
@@ -201,7 +201,7 @@ def test_an_old_version_loaded_late_does_not_replace_a_newer_one(ready: Warehous
     assert dispositions(ready) == {"a": "superseded", "b": "loaded"}
 
 
-def test_the_same_bytes_again_change_nothing(ready: Warehouse) -> None:
+def test_the_same_bytes_again_change_nothing(ready: Database) -> None:
     note(ready, version("a"))
     load(ready, "same", "one", 1)
     before = ask(ready, "SELECT * FROM chat_messages")
@@ -213,7 +213,7 @@ def test_the_same_bytes_again_change_nothing(ready: Warehouse) -> None:
     assert ask(ready, "SELECT disposition FROM object_ledger ORDER BY modified_at") == [("loaded",), ("unchanged",)]
 
 
-def test_unchanged_is_told_again_when_what_it_equalled_was_replaced_meanwhile(ready: Warehouse) -> None:
+def test_unchanged_is_told_again_when_what_it_equalled_was_replaced_meanwhile(ready: Database) -> None:
     note(ready, version("a"))
     load(ready, "a", "one", 1)
     note(ready, version("b", 2), now=2)
@@ -233,7 +233,7 @@ def test_unchanged_is_told_again_when_what_it_equalled_was_replaced_meanwhile(re
     ]
 
 
-def test_an_older_version_is_not_loaded_over_an_unchanged_newer_one(ready: Warehouse) -> None:
+def test_an_older_version_is_not_loaded_over_an_unchanged_newer_one(ready: Database) -> None:
     note(ready, version("a"))
     load(ready, "a", "one", 1)
     note(ready, version("b", 2), now=2)
@@ -247,7 +247,7 @@ def test_an_older_version_is_not_loaded_over_an_unchanged_newer_one(ready: Wareh
 
 
 @pytest.mark.parametrize("newer", ["loaded", "unchanged"])
-def test_of_two_versions_in_one_batch_the_newer_one_counts(ready: Warehouse, newer: str) -> None:
+def test_of_two_versions_in_one_batch_the_newer_one_counts(ready: Database, newer: str) -> None:
     """Loads that were killed held them; the bytes of media are not read, so nobody notices that they have changed."""
     note(ready, version("a"))
     load(ready, "a", "one", 1)
@@ -273,7 +273,7 @@ def changed(one: Claim) -> Outcome:
     return Outcome(claim=one, disposition="seen", reason="retry: changed", is_changed=True, retry_at=at(60))
 
 
-def test_of_versions_of_one_moment_the_one_that_is_there_is_read(ready: Warehouse) -> None:
+def test_of_versions_of_one_moment_the_one_that_is_there_is_read(ready: Database) -> None:
     """S3 tells times in whole seconds: which of them is the last shows when they are read."""
     note(ready, version("there"))
     note(ready, version("replaced"), now=1)
@@ -296,7 +296,7 @@ def test_of_versions_of_one_moment_the_one_that_is_there_is_read(ready: Warehous
     }  # fmt: skip
 
 
-def test_versions_of_one_moment_that_are_all_gone_wait_for_the_next_look(ready: Warehouse) -> None:
+def test_versions_of_one_moment_that_are_all_gone_wait_for_the_next_look(ready: Database) -> None:
     note(ready, version("a"))
     note(ready, version("b"), now=1)
     for token in ("one", "two"):
@@ -309,7 +309,7 @@ def test_versions_of_one_moment_that_are_all_gone_wait_for_the_next_look(ready: 
     assert dispositions(ready) == {"a": "superseded", "b": "superseded", "c": "loaded"}
 
 
-def test_a_version_of_the_same_moment_as_what_is_loaded_gives_way_when_it_is_not_there(ready: Warehouse) -> None:
+def test_a_version_of_the_same_moment_as_what_is_loaded_gives_way_when_it_is_not_there(ready: Database) -> None:
     note(ready, version("there"))
     load(ready, "hello", "one", 1)
     note(ready, version("replaced"), now=2)
@@ -319,14 +319,14 @@ def test_a_version_of_the_same_moment_as_what_is_loaded_gives_way_when_it_is_not
     assert messages(ready) == ["hello"]
 
 
-def test_what_has_changed_and_has_no_other_version_is_tried_again(ready: Warehouse) -> None:
+def test_what_has_changed_and_has_no_other_version_is_tried_again(ready: Database) -> None:
     note(ready, version("a"))
     [one] = claim(ready)
     settle(ready, [changed(one)])
     assert ask(ready, "SELECT disposition, reason FROM object_ledger") == [("seen", "retry: changed")]
 
 
-def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Warehouse) -> None:
+def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Database) -> None:
     note(ready, version("a"), version("n", 1, f"{KEY}2"))
     [first, second] = claim(ready)
     rows = [message(1, "kept")]
@@ -337,7 +337,7 @@ def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Warehouse) -> N
     )
     for _ in range(2):
         with ready.begin() as tx:
-            mark_missing(tx, ready, "acme", [KEY, f"{KEY}2"], before=at(3), witness="listing", now=at(3))
+            mark_missing(tx, ready, "acme", [KEY, f"{KEY}2"], before=at(3), observed_by="listing", now=at(3))
     assert dispositions(ready) == {"a": "missing", "n": "missing"}
     assert messages(ready) == ["kept"]
     assert note(ready, version("a"), version("n", 1, f"{KEY}2"), now=4) == {"back": 2}
@@ -349,27 +349,27 @@ def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Warehouse) -> N
     ]
 
 
-def test_what_was_put_anew_since_somebody_looked_is_not_gone(ready: Warehouse) -> None:
+def test_what_was_put_anew_since_somebody_looked_is_not_gone(ready: Database) -> None:
     note(ready, version("a"))
     load(ready, "old", "one", 1)
     note(ready, version("b", 3), now=3)
     with ready.begin() as tx:
-        assert mark_missing(tx, ready, "acme", [KEY], before=at(2), witness="listing", now=at(4)) == 0
+        assert mark_missing(tx, ready, "acme", [KEY], before=at(2), observed_by="listing", now=at(4)) == 0
     assert dispositions(ready) == {"a": "loaded", "b": "seen"}
 
 
-def test_a_deleted_object_that_is_put_anew_replaces_the_rows_that_stayed(ready: Warehouse) -> None:
+def test_a_deleted_object_that_is_put_anew_replaces_the_rows_that_stayed(ready: Database) -> None:
     note(ready, version("a"))
     load(ready, "old", "one", 1)
     with ready.begin() as tx:
-        mark_missing(tx, ready, "acme", [KEY], before=at(2), witness="listing", now=at(2))
+        mark_missing(tx, ready, "acme", [KEY], before=at(2), observed_by="listing", now=at(2))
     note(ready, version("b", 3), now=3)
     load(ready, "new", "two", 4)
     assert messages(ready) == ["new"]
     assert dispositions(ready) == {"a": "superseded", "b": "loaded"}
 
 
-def test_a_message_told_twice_in_a_file_is_stored_once_and_counted(ready: Warehouse) -> None:
+def test_a_message_told_twice_in_a_file_is_stored_once_and_counted(ready: Database) -> None:
     note(ready, version("a"), version("b", 1, f"{KEY}2"))
     [first, second] = claim(ready)
     rows = [message(1, "one", "m1"), message(2, "one", "m1"), message(3, "old"), message(4, "old")]
@@ -384,7 +384,7 @@ def test_a_message_told_twice_in_a_file_is_stored_once_and_counted(ready: Wareho
     assert ask(ready, counts) == [(1, 1, 0, 0), (5, 3, 1, 1)]
 
 
-def test_a_failed_read_waits_longer_each_time(ready: Warehouse) -> None:
+def test_a_failed_read_waits_longer_each_time(ready: Database) -> None:
     assert [retry_delay(n).total_seconds() for n in (1, 2, 3, 8, 80)] == [30, 60, 120, 3600, 3600]
     note(ready, version("a"))
     [one] = claim(ready)
@@ -398,7 +398,7 @@ def refused(one: Claim, code: str = "bad_json") -> Outcome:
     return Outcome(claim=one, disposition="refused", reason=f"{code}: cut", content_sha256="x")
 
 
-def test_replay_resolves_what_is_good_now_and_keeps_what_is_not(ready: Warehouse) -> None:
+def test_replay_resolves_what_is_good_now_and_keeps_what_is_not(ready: Database) -> None:
     note(ready, version("a"), version("b", 1, uri=f"{KEY}2"))
     [first, second] = claim(ready)
     bad = [Refusal(2, "bad_sent_at", "line 3", b"two"), Refusal(3, "nul_byte", "line 4", b"three")]
@@ -429,7 +429,7 @@ def test_replay_resolves_what_is_good_now_and_keeps_what_is_not(ready: Warehouse
     assert ask(ready, still) == [(0, "bad_json", True), (2, "bad_sent_at", False), (3, "nul_byte", True)]
 
 
-def test_rows_stay_when_a_replay_fails(ready: Warehouse) -> None:
+def test_rows_stay_when_a_replay_fails(ready: Database) -> None:
     note(ready, version("a"))
     load(ready, "good", "one", 1)
     with ready.begin() as tx:
@@ -444,7 +444,7 @@ def test_rows_stay_when_a_replay_fails(ready: Warehouse) -> None:
     assert ask(ready, "SELECT reason_code FROM refusals WHERE resolved_at IS NULL") == [("bad_json",)]
 
 
-def test_a_newer_version_resolves_the_refusals_of_the_older(ready: Warehouse) -> None:
+def test_a_newer_version_resolves_the_refusals_of_the_older(ready: Database) -> None:
     note(ready, version("a"))
     [one] = claim(ready)
     settle(ready, [refused(one)], {one.object_id: [Refusal(0, "bad_json", "cut", b"{")]})
@@ -454,7 +454,7 @@ def test_a_newer_version_resolves_the_refusals_of_the_older(ready: Warehouse) ->
     assert dispositions(ready) == {"a": "superseded", "b": "loaded"}
 
 
-def test_a_refused_new_version_leaves_the_rows_of_the_old_one(ready: Warehouse) -> None:
+def test_a_refused_new_version_leaves_the_rows_of_the_old_one(ready: Database) -> None:
     note(ready, version("a"))
     load(ready, "good", "one", 1)
     note(ready, version("b", 3), now=3)
@@ -464,7 +464,7 @@ def test_a_refused_new_version_leaves_the_rows_of_the_old_one(ready: Warehouse) 
     assert dispositions(ready) == {"a": "loaded", "b": "refused"}
 
 
-def test_requeue_takes_what_it_is_told(ready: Warehouse) -> None:
+def test_requeue_takes_what_it_is_told(ready: Database) -> None:
     note(ready, version("a"), version("b", 1, f"{KEY}2"), version("c", 2, f"{KEY}3"))
     note(ready, version("i", uri=f"{KEY}4"), ignore="excluded_by_source: the settings leave out chat")
     note(ready, version("t", uri=f"{KEY}5"), ignore="thumbnail")
@@ -495,7 +495,7 @@ def test_requeue_takes_what_it_is_told(ready: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["loaded", "refused", "seen", "missing", "ignored"])
-def test_nothing_of_a_version_is_written_that_is_not_loaded(ready: Warehouse, outcome: str) -> None:
+def test_nothing_of_a_version_is_written_that_is_not_loaded(ready: Database, outcome: str) -> None:
     note(ready, version("a"))
     [one] = claim(ready)
     rows = [message(1, "half"), Refusal(2, "nul_byte", "line 3", b"\0"), Refusal(0, "bad_json", "cut", b"{")]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from demo.vendor import Vendor, vendor_server
 from demo.world.workspace import Workspace
 from roomledger import times
-from roomledger.hundredms.storage import HeldAssets
-from roomledger.ledger.database import Warehouse
+from roomledger.hundredms.storage import VendorStorage
+from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
@@ -37,10 +37,10 @@ When = Mapping[str, int]
 class Run:
     """A warehouse, a bucket and a workspace, on a clock of their own."""
 
-    warehouse: Warehouse
+    database: Database
     folder: Path
     acme: Workspace
-    asked: HeldAssets
+    asked: VendorStorage
     minutes: int = 50
 
     def now(self) -> datetime:
@@ -61,45 +61,45 @@ class Run:
             match verb:
                 case "bucket" | "api":
                     source = sources[verb == "api"]
-                    collect_source(self.warehouse, source, stores[source.name], sources=sources)
+                    collect_source(self.database, source, stores[source.name], sources=sources)
                 case "load":
                     batch = int(what) or 1000
-                    list(load_batches(self.warehouse, sources, stores, batch=batch, most=1 if what else None))
+                    list(load_batches(self.database, sources, stores, batch=batch, most=1 if what else None))
                 case "replay":
                     uri = f"file://{self.folder}/{what}" if what else None
-                    with self.warehouse.begin() as tx:
-                        request_replay(tx, self.warehouse, uri=uri, everything=not what, now=self.now())
+                    with self.database.begin() as tx:
+                        request_replay(tx, self.database, uri=uri, everything=not what, now=self.now())
 
     def sweep(self) -> Tables:
         """Look at everything and load it, when all of it is true; give what the tables hold then."""
         story.be(self.folder, self.acme, story.unfolding(self.folder).values())
         for verb in ("bucket", "api", "load"):
             self.step(verb)
-        return contents(self.warehouse, past=False)
+        return contents(self.database, past=False)
 
 
 class Scene:
     """Where all runs take place, one after the other. (Hypothesis would print all that is in a dataclass.)"""
 
-    def __init__(self, warehouse: Warehouse, folder: Path, vendor: Vendor, asked: HeldAssets) -> None:
+    def __init__(self, database: Database, folder: Path, vendor: Vendor, asked: VendorStorage) -> None:
         self.folder, self.vendor, self.asked = folder, vendor, asked
-        self.warehouse = warehouse
+        self.database = database
         """That of the plain run, in which all was true from the beginning."""
-        run = self.begin(warehouse)
+        run = self.begin(database)
         run.sweep()
         self.tables = run.sweep()
 
-    def begin(self, warehouse: Warehouse) -> Run:
+    def begin(self, database: Database) -> Run:
         """An empty warehouse, bucket and workspace."""
-        empty(warehouse)
+        empty(database)
         acme = story.workspace()
         story.be(self.folder, acme, [])
         self.vendor.workspaces = [acme]
-        return Run(warehouse, self.folder, acme, self.asked)
+        return Run(database, self.folder, acme, self.asked)
 
-    def check(self, warehouse: Warehouse, steps: Sequence[Step], when: When) -> None:
+    def check(self, database: Database, steps: Sequence[Step], when: When) -> None:
         """See that these steps, while the story unfolds, come to the same."""
-        run = self.begin(warehouse)
+        run = self.begin(database)
         for number, step in enumerate(steps):
             parts = story.unfolding(self.folder)
             story.be(self.folder, run.acme, [part for name, part in parts.items() if when[name] <= number])
@@ -114,7 +114,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(ready_duckdb: Callable[[Path], Warehouse], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def scene(ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("order")
     with vendor_server([]) as vendor, story.opened(story.workspace(), vendor.endpoint) as asked:
         yield Scene(ready_duckdb(folder), folder / "bucket", vendor, asked)
@@ -122,7 +122,7 @@ def scene(ready_duckdb: Callable[[Path], Warehouse], tmp_path_factory: pytest.Te
 
 def test_the_story_has_every_kind_of_evidence_and_end(scene: Scene) -> None:
     found = ask(
-        scene.warehouse,
+        scene.database,
         "SELECT DISTINCT disposition, split_part(reason, ':', 1), session_evidence FROM object_ledger ORDER BY ALL",
     )
     assert found == [
@@ -138,7 +138,7 @@ def test_the_story_has_every_kind_of_evidence_and_end(scene: Scene) -> None:
         ("refused", "not_chat_csv", "asset_record"),
         ("refused", "nul_byte", "asset_record"),
     ]
-    found = ask(scene.warehouse, "SELECT message, session_id FROM chat_messages ORDER BY message")
+    found = ask(scene.database, "SELECT message, session_id FROM chat_messages ORDER BY message")
     assert found == [
         ("a chat", "s1"),
         ("by what it holds", "s1"),
@@ -209,7 +209,7 @@ _POSTGRES, _DUCKDB = (pytest.mark.parametrize("ready", [engine], indirect=True) 
 @example(steps=[BUCKET, API, LOAD], when=late(s2_has_ended=3, s5=3))
 @given(steps=STEPS, when=WHEN)
 @settings(_QUICK, max_examples=12)
-def test_what_comes_first_changes_nothing(ready: Warehouse, scene: Scene, steps: list[Step], when: When) -> None:
+def test_what_comes_first_changes_nothing(ready: Database, scene: Scene, steps: list[Step], when: When) -> None:
     scene.check(ready, steps, when)
 
 
@@ -218,7 +218,7 @@ def test_what_comes_first_changes_nothing(ready: Warehouse, scene: Scene, steps:
 @given(steps=STEPS, when=WHEN)
 @settings(_WHATEVER, max_examples=300)
 def test_what_comes_first_changes_nothing_at_great_length(
-    ready: Warehouse, scene: Scene, steps: list[Step], when: When
+    ready: Database, scene: Scene, steps: list[Step], when: When
 ) -> None:
     scene.check(ready, steps, when)
 
@@ -227,6 +227,6 @@ def test_what_comes_first_changes_nothing_at_great_length(
 @given(steps=STEPS, when=WHEN)
 @settings(_QUICK, max_examples=4)
 def test_what_comes_first_changes_nothing_in_duckdb(
-    ready: Warehouse, scene: Scene, steps: list[Step], when: When
+    ready: Database, scene: Scene, steps: list[Step], when: When
 ) -> None:
     scene.check(ready, steps, when)

@@ -15,7 +15,7 @@ from demo.world import World, expect, generate
 from roomledger import times
 from roomledger.formats import PARSERS, object_keys
 from roomledger.ledger.claims import MAX_ATTEMPTS, claim_batch
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.replays import request_replay
 from roomledger.model import ASSET_TYPES, Asset, BatchRefused, ChatMessage, Observation, Record, Refusal
@@ -26,27 +26,27 @@ from roomledger.stores import Store, StoreError
 from tests.worlds import ask, change, chat, chat_key, contents, empty, lay_out, put, source_of, store_of
 
 
-def collect(warehouse: Warehouse, source: Source) -> Collected:
-    return collect_source(warehouse, source, store_of(source))
+def collect(database: Database, source: Source) -> Collected:
+    return collect_source(database, source, store_of(source))
 
 
-def load(warehouse: Warehouse, *sources: Source, batch: int = 1000, accept_refusals: bool = False) -> int:
+def load(database: Database, *sources: Source, batch: int = 1000, accept_refusals: bool = False) -> int:
     """Load until nothing waits; give the number of loads."""
     stores = {source.name: store_of(source) for source in sources}
-    return len(list(load_batches(warehouse, sources, stores, batch=batch, accept_refusals=accept_refusals)))
+    return len(list(load_batches(database, sources, stores, batch=batch, accept_refusals=accept_refusals)))
 
 
-def run(warehouse: Warehouse, source: Source) -> None:
-    collect(warehouse, source)
-    load(warehouse, source)
+def run(database: Database, source: Source) -> None:
+    collect(database, source)
+    load(database, source)
 
 
-def messages(warehouse: Warehouse) -> list[str]:
-    return [said for (said,) in ask(warehouse, "SELECT message FROM chat_messages ORDER BY message")]
+def messages(database: Database) -> list[str]:
+    return [said for (said,) in ask(database, "SELECT message FROM chat_messages ORDER BY message")]
 
 
-def dispositions(warehouse: Warehouse) -> list[str]:
-    return [said for (said,) in ask(warehouse, "SELECT disposition FROM object_ledger ORDER BY modified_at, uri")]
+def dispositions(database: Database) -> list[str]:
+    return [said for (said,) in ask(database, "SELECT disposition FROM object_ledger ORDER BY modified_at, uri")]
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +66,15 @@ def world_sources(world: World, tmp_path_factory: pytest.TempPathFactory) -> tup
 @pytest.fixture(scope="module")
 def plainly_loaded(
     world_sources: tuple[Source, ...],
-    ready_duckdb: Callable[[Path], Warehouse],
+    ready_duckdb: Callable[[Path], Database],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[tuple[object, ...]]]:
     """What the warehouse holds after one undisturbed run over the world."""
-    warehouse = ready_duckdb(tmp_path_factory.mktemp("plain"))
+    database = ready_duckdb(tmp_path_factory.mktemp("plain"))
     for source in world_sources:
-        collect(warehouse, source)
-    load(warehouse, *world_sources)
-    return dict(contents(warehouse))
+        collect(database, source)
+    load(database, *world_sources)
+    return dict(contents(database))
 
 
 def test_the_world_is_loaded_as_its_generator_knows(
@@ -93,7 +93,7 @@ def test_the_world_is_loaded_as_its_generator_knows(
     ],
 )
 def test_order_repetition_batches_and_engine_do_not_change_the_tables(
-    ready: Warehouse,
+    ready: Database,
     world_sources: tuple[Source, ...],
     plainly_loaded: dict[str, list[tuple[object, ...]]],
     rounds: list[tuple[int, int]],
@@ -109,7 +109,7 @@ def test_order_repetition_batches_and_engine_do_not_change_the_tables(
             mine = [(one, object_keys.recognise(one)) for of, one in told if of is source]
             for _ in range(2):
                 with ready.begin() as tx:
-                    record_observations(tx, ready, source, mine, witness="listing", now=times.utc_now())
+                    record_observations(tx, ready, source, mine, observed_by="listing", now=times.utc_now())
         load(ready, *world_sources, batch=batch, accept_refusals=True)
     for source in world_sources:
         assert not collect(ready, source).new
@@ -117,7 +117,7 @@ def test_order_repetition_batches_and_engine_do_not_change_the_tables(
     assert contents(ready) == plainly_loaded
 
 
-def test_a_second_run_changes_nothing(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_second_run_changes_nothing(ready: Database, tmp_path: Path) -> None:
     source = source_of(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("one", "two"))
     run(ready, source)
@@ -126,7 +126,7 @@ def test_a_second_run_changes_nothing(ready: Warehouse, tmp_path: Path) -> None:
     assert (ask(ready, "SELECT * FROM object_ledger"), ask(ready, "SELECT * FROM observations")) == before
 
 
-def test_rows_lead_back_to_the_bytes(ready: Warehouse, tmp_path: Path) -> None:
+def test_rows_lead_back_to_the_bytes(ready: Database, tmp_path: Path) -> None:
     source = source_of(tmp_path / "bucket")
     uri = put(tmp_path / "bucket", chat_key(), b"\xef\xbb\xbf" + chat("one", "two"))
     run(ready, source)
@@ -146,7 +146,7 @@ def test_rows_lead_back_to_the_bytes(ready: Warehouse, tmp_path: Path) -> None:
     ]
 
 
-def test_a_media_file_is_recorded_by_its_key_and_never_read(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_media_file_is_recorded_by_its_key_and_never_read(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     put(bucket, "chat/room/20260302/session/peer/stream/track.webm", b"")
     (bucket / "chat/room/20260302/session/peer/stream/track.webm").chmod(0)
@@ -159,7 +159,7 @@ def test_a_media_file_is_recorded_by_its_key_and_never_read(ready: Warehouse, tm
     assert ask(ready, "SELECT rows_parsed, rows_loaded, content_sha256 FROM object_ledger") == [(1, 1, None)]
 
 
-def test_a_corrected_file_replaces_its_rows_and_the_same_bytes_change_nothing(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_corrected_file_replaces_its_rows_and_the_same_bytes_change_nothing(ready: Database, tmp_path: Path) -> None:
     bucket, key = tmp_path / "bucket", chat_key()
     source = source_of(bucket)
     put(bucket, key, chat("wrong", "right"))
@@ -178,7 +178,7 @@ def test_a_corrected_file_replaces_its_rows_and_the_same_bytes_change_nothing(re
     assert dispositions(ready) == ["superseded", "superseded", "superseded", "loaded"]
 
 
-def test_a_file_that_changes_before_it_is_read_is_read_as_what_it_is_now(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_file_that_changes_before_it_is_read_is_read_as_what_it_is_now(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     put(bucket, chat_key(), chat("first"))
@@ -193,7 +193,7 @@ def test_a_file_that_changes_before_it_is_read_is_read_as_what_it_is_now(ready: 
     assert dispositions(ready) == ["superseded", "loaded"]
 
 
-def test_a_file_that_is_gone_before_it_is_read_is_missing(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_file_that_is_gone_before_it_is_read_is_missing(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     put(bucket, chat_key(), chat("first"))
@@ -206,7 +206,7 @@ def test_a_file_that_is_gone_before_it_is_read_is_missing(ready: Warehouse, tmp_
     assert (messages(ready), dispositions(ready)) == (["first"], ["loaded"])
 
 
-def test_rows_of_a_deleted_file_stay(ready: Warehouse, tmp_path: Path) -> None:
+def test_rows_of_a_deleted_file_stay(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     put(bucket, chat_key(1), chat("kept"))
@@ -218,7 +218,7 @@ def test_rows_of_a_deleted_file_stay(ready: Warehouse, tmp_path: Path) -> None:
     assert (messages(ready), dispositions(ready)) == (["kept", "there"], ["missing", "loaded"])
 
 
-def test_a_listing_that_breaks_off_calls_nothing_missing(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_listing_that_breaks_off_calls_nothing_missing(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     put(bucket, chat_key(1), chat("kept"))
@@ -252,7 +252,7 @@ class Flaky:
         yield first[len(first) // 2 :]
 
 
-def test_a_read_that_fails_is_tried_again_later_and_leaves_nothing_behind(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_read_that_fails_is_tried_again_later_and_leaves_nothing_behind(ready: Database, tmp_path: Path) -> None:
     source = source_of(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat(*(f"message {n}" for n in range(9))))
     collect(ready, source)
@@ -265,7 +265,7 @@ def test_a_read_that_fails_is_tried_again_later_and_leaves_nothing_behind(ready:
         change(ready, "UPDATE object_ledger SET retry_at = NULL")
 
 
-def test_a_load_that_is_interrupted_gives_its_claims_back(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_load_that_is_interrupted_gives_its_claims_back(ready: Database, tmp_path: Path) -> None:
     source = source_of(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
     collect(ready, source)
@@ -282,7 +282,7 @@ def test_a_load_that_is_interrupted_gives_its_claims_back(ready: Warehouse, tmp_
 
 
 def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_replayed(
-    ready: Warehouse, tmp_path: Path
+    ready: Database, tmp_path: Path
 ) -> None:
     source = source_of(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("at last"))
@@ -303,7 +303,7 @@ def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_re
 
 
 def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
-    ready: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ready: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
@@ -334,7 +334,7 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
 
 
 def test_a_replay_parses_bytes_anew_that_were_unchanged(
-    ready: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ready: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
@@ -357,7 +357,7 @@ def test_a_replay_parses_bytes_anew_that_were_unchanged(
     assert ask(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
 
 
-def test_a_bucket_of_files_that_are_all_refused_stops_the_run(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_bucket_of_files_that_are_all_refused_stops_the_run(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     for number in range(22):
@@ -375,7 +375,7 @@ def test_a_bucket_of_files_that_are_all_refused_stops_the_run(ready: Warehouse, 
     assert dispositions(ready) == ["refused"] * 22 + ["loaded"] * 8
 
 
-def test_half_of_a_batch_or_a_small_batch_may_be_refused(ready: Warehouse, tmp_path: Path) -> None:
+def test_half_of_a_batch_or_a_small_batch_may_be_refused(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     for number in range(20):
@@ -390,7 +390,7 @@ def test_half_of_a_batch_or_a_small_batch_may_be_refused(ready: Warehouse, tmp_p
 
 
 @pytest.mark.parametrize("batch", [1, 1000])
-def test_two_loads_at_once_share_the_work(ready: Warehouse, tmp_path: Path, batch: int) -> None:
+def test_two_loads_at_once_share_the_work(ready: Database, tmp_path: Path, batch: int) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     bucket = tmp_path / "bucket"
@@ -404,7 +404,7 @@ def test_two_loads_at_once_share_the_work(ready: Warehouse, tmp_path: Path, batc
     assert set(dispositions(ready)) == {"loaded"}
 
 
-def test_the_settings_say_what_is_left_out(ready: Warehouse, tmp_path: Path) -> None:
+def test_the_settings_say_what_is_left_out(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     put(bucket, "chat/room/20260302/Rec-room-1772445600000.csv", chat("in"))
     put(bucket, "chat/room/20260225/Rec-room-1772012800000.csv", chat("too old"))
@@ -450,9 +450,7 @@ STEPS = given(steps=st.lists(STEP, min_size=3, max_size=12))
 SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def check_that_the_tables_end_as_the_bucket_is(
-    steps: Steps, warehouse: Warehouse, plain: Warehouse, bucket: Path
-) -> None:
+def check_that_the_tables_end_as_the_bucket_is(steps: Steps, database: Database, plain: Database, bucket: Path) -> None:
     """Changes, deletions, crashes after a claim, small batches and replays in any order, against one plain run."""
     source = source_of(bucket)
     there: set[str] = set()
@@ -463,20 +461,20 @@ def check_that_the_tables_end_as_the_bucket_is(
             (bucket / chat_key(number)).unlink(missing_ok=True)
             there.discard(f"file://{bucket / chat_key(number)}")
         elif verb == "collect":
-            collect(warehouse, source)
+            collect(database, source)
         elif verb == "claim and die" and number:
-            with warehouse.begin() as tx:
-                claim_batch(tx, warehouse, ["acme"], token=f"dead {minute}", limit=number, now=times.utc_now())
-            change(warehouse, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
+            with database.begin() as tx:
+                claim_batch(tx, database, ["acme"], token=f"dead {minute}", limit=number, now=times.utc_now())
+            change(database, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
         elif verb == "load" and number:
-            load(warehouse, source, batch=number)
+            load(database, source, batch=number)
         elif verb == "replay":
-            with warehouse.begin() as tx:
-                request_replay(tx, warehouse, everything=True, now=times.utc_now())
+            with database.begin() as tx:
+                request_replay(tx, database, everything=True, now=times.utc_now())
     for _ in range(2):
-        collect(warehouse, source)
-        change(warehouse, "UPDATE object_ledger SET retry_at = NULL")
-        load(warehouse, source)
+        collect(database, source)
+        change(database, "UPDATE object_ledger SET retry_at = NULL")
+        load(database, source)
     run(plain, source)
     for table, column in (("chat_messages", "message"), ("refusals", "reason_code")):
         still = "AND t.resolved_at IS NULL" if table == "refusals" else ""
@@ -484,20 +482,20 @@ def check_that_the_tables_end_as_the_bucket_is(
             SELECT l.uri, t.ordinal, t.{column} FROM {table} t JOIN object_ledger l USING (object_id)
             WHERE l.disposition = 'loaded' {still}
         """
-        assert sorted(row for row in ask(warehouse, query) if row[0] in there) == sorted(ask(plain, query)), table
-    [(waiting,)] = ask(warehouse, "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')")
+        assert sorted(row for row in ask(database, query) if row[0] in there) == sorted(ask(plain, query)), table
+    [(waiting,)] = ask(database, "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')")
     assert waiting == 0
 
 
 @pytest.fixture
-def databases(ready_postgres: Callable[[], Warehouse]) -> tuple[Warehouse, Warehouse]:
+def databases(ready_postgres: Callable[[], Database]) -> tuple[Database, Database]:
     return ready_postgres(), ready_postgres()
 
 
 @settings(SETTINGS, max_examples=20)
 @STEPS
 def test_whatever_happened_the_tables_end_as_the_bucket_is_on_postgresql(
-    steps: Steps, databases: tuple[Warehouse, Warehouse], tmp_path_factory: pytest.TempPathFactory
+    steps: Steps, databases: tuple[Database, Database], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for one in databases:
         empty(one)
@@ -507,7 +505,7 @@ def test_whatever_happened_the_tables_end_as_the_bucket_is_on_postgresql(
 @settings(SETTINGS, max_examples=6)  # each takes a second
 @STEPS
 def test_whatever_happened_the_tables_end_as_the_bucket_is_on_duckdb(
-    steps: Steps, ready_duckdb: Callable[[Path], Warehouse], tmp_path_factory: pytest.TempPathFactory
+    steps: Steps, ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    warehouse, plain = (ready_duckdb(tmp_path_factory.mktemp(name)) for name in ("steps", "plain"))
-    check_that_the_tables_end_as_the_bucket_is(steps, warehouse, plain, tmp_path_factory.mktemp("any") / "bucket")
+    database, plain = (ready_duckdb(tmp_path_factory.mktemp(name)) for name in ("steps", "plain"))
+    check_that_the_tables_end_as_the_bucket_is(steps, database, plain, tmp_path_factory.mktemp("any") / "bucket")

@@ -31,8 +31,8 @@ from demo.world import generate
 from roomledger import times
 from roomledger.formats import object_keys
 from roomledger.hundredms.fields import BadRecord
-from roomledger.ledger.database import Warehouse, WarehouseError
-from roomledger.ledger.duckdb import DuckWarehouse
+from roomledger.ledger.database import Database, WarehouseError
+from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.outcome import Load
 from roomledger.model import BatchRefused, Observation
@@ -40,7 +40,7 @@ from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import Answered, answer, listen_and_load
 from roomledger.pipeline.load import load_batches
 from roomledger.pipeline.receiver import Receiver
-from roomledger.pipeline.subscriptions import Bell, Word, bucket_bell, webhook_bell
+from roomledger.pipeline.subscriptions import Decoded, Subscription, bucket_subscription, webhook_subscription
 from roomledger.queues import Message, Notice, Queue, QueueError, open_queue
 from roomledger.queues.inbox import FolderInbox, Inbox, open_inbox
 from roomledger.queues.sqs import Sqs
@@ -62,7 +62,7 @@ class Place:
 
     source: Source
     store: Store
-    bell: Bell
+    subscription: Subscription
     put: Callable[[str, bytes], str]
     """Gives the address."""
     remove: Callable[[str], object]
@@ -103,7 +103,7 @@ def s3_place(server: S3Server, name: str = "acme") -> Place:
     return Place(
         source,
         open_store(source.url, Access(session=session(server), endpoint=server.endpoint)),
-        bucket_bell(queue.settings, queue.open()),
+        bucket_subscription(queue.settings, queue.open()),
         put,
         lambda key: s3.delete_object(Bucket=bucket, Key=key),
         lambda body: queue.send([body], {}),
@@ -147,7 +147,7 @@ def gcs_place(telling: tuple[GcsServer, PubSubServer, Any]) -> Place:
     return Place(
         source,
         open_store(source.url, Access(endpoint=gcs.endpoint)),
-        bucket_bell(queue.settings, queue.open()),
+        bucket_subscription(queue.settings, queue.open()),
         put,
         lambda key: change("DELETE", f"/storage/v1/b/{bucket}/o/{quote(key, safe='')}"),
         lambda body: queue.send([body], {}),
@@ -165,7 +165,7 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pl
 
 
 @pytest.fixture
-def any_ready(ready_postgres: Callable[[], Warehouse]) -> Warehouse:
+def any_ready(ready_postgres: Callable[[], Database]) -> Database:
     """A warehouse, where the engine makes no difference."""
     return ready_postgres()
 
@@ -188,17 +188,22 @@ def event(event_id: str, **data: Any) -> bytes:
 
 
 def work(
-    warehouse: Warehouse, bells: Sequence[Bell], *where: Where, quiet_s: float = 0, most_s: float = 60, **more: Any
+    database: Database,
+    subscriptions: Sequence[Subscription],
+    *where: Where,
+    quiet_s: float = 0,
+    most_s: float = 60,
+    **more: Any,
 ) -> Iterator[Answered | Load]:
     """Take in what waits in the queues, and load it; without patience for more, unless it is given some."""
     sources, stores = [source for source, _ in where], {source.name: store for source, store in where}
-    return listen_and_load(warehouse, [*sources, TALK], stores, bells, quiet_s=quiet_s, most_s=most_s, **more)
+    return listen_and_load(database, [*sources, TALK], stores, subscriptions, quiet_s=quiet_s, most_s=most_s, **more)
 
 
-def once(warehouse: Warehouse, bells: Sequence[Bell], *where: Where) -> Answered:
+def once(database: Database, subscriptions: Sequence[Subscription], *where: Where) -> Answered:
     """The same; give what the queues brought, in however many rounds."""
     found = Answered()
-    for one in work(warehouse, bells, *where):
+    for one in work(database, subscriptions, *where):
         if isinstance(one, Answered):
             for field in fields(Answered):
                 so_far, more = getattr(found, field.name), getattr(one, field.name)
@@ -207,12 +212,12 @@ def once(warehouse: Warehouse, bells: Sequence[Bell], *where: Where) -> Answered
 
 
 def one_round(
-    warehouse: Warehouse, sources: Sequence[Source], stores: dict[str, Store], bells: Sequence[Bell]
+    database: Database, sources: Sequence[Source], stores: dict[str, Store], subscriptions: Sequence[Subscription]
 ) -> Answered:
     """Take in what waits, and load nothing."""
-    with Receiver(bells) as receiver:
+    with Receiver(subscriptions) as receiver:
         receiver.ask(1)
-        return answer(warehouse, sources, stores, receiver.take(1))
+        return answer(database, sources, stores, receiver.take(1))
 
 
 def in_folder(folder: Path) -> Where:
@@ -226,62 +231,60 @@ def s3_event(uri: str) -> bytes:
     return json.dumps({"Records": [{"s3": {"bucket": {"name": bucket}, "object": {"key": quote(key)}}}]}).encode()
 
 
-def messages(warehouse: Warehouse) -> list[str]:
-    return [said for (said,) in ask(warehouse, "SELECT message FROM chat_messages ORDER BY message")]
+def messages(database: Database) -> list[str]:
+    return [said for (said,) in ask(database, "SELECT message FROM chat_messages ORDER BY message")]
 
 
-def dispositions(warehouse: Warehouse) -> list[str]:
-    rows = ask(warehouse, "SELECT disposition FROM object_ledger ORDER BY uri, modified_at, first_seen_at")
+def dispositions(database: Database) -> list[str]:
+    rows = ask(database, "SELECT disposition FROM object_ledger ORDER BY uri, modified_at, first_seen_at")
     return [said for (said,) in rows]
 
 
-def test_an_upload_is_loaded_and_its_message_is_settled(ready: Warehouse, place: Place) -> None:
+def test_an_upload_is_loaded_and_its_message_is_settled(ready: Database, place: Place) -> None:
     place.put(chat_key(), chat("hello"))
     place.put("README.md", b"# not ours")
-    found = once(ready, [place.bell], place.where)
+    found = once(ready, [place.subscription], place.where)
     assert (found.new, found.gone, found.left, found.problems) == ({"seen": 1, "ignored": 1}, 0, 0, set())
     assert messages(ready) == ["hello"]
-    witness = "s3_event" if place.source.url.startswith("s3:") else "gcs_event"
-    assert ask(ready, "SELECT DISTINCT witness, kind FROM observations") == [(witness, "exists")]
+    observed_by = "s3_event" if place.source.url.startswith("s3:") else "gcs_event"
+    assert ask(ready, "SELECT DISTINCT observed_by, kind FROM observations") == [(observed_by, "exists")]
     assert place.left() == 0
     assert not collect_source(ready, *place.where).new, "the listing tells of the same versions"
 
 
-def test_a_webhook_brings_its_event_and_the_object_that_it_names(
-    ready: Warehouse, tmp_path: Path, inbox: Inbox
-) -> None:
+def test_a_webhook_brings_its_event_and_the_object_that_it_names(ready: Database, tmp_path: Path, inbox: Inbox) -> None:
     folder = in_folder(tmp_path / "bucket")
     uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
     inbox.put("talk", event("e1", chat_recording_path=uri, recording_path="s3://elsewhere/film.mp4"), NOON)
-    found = once(ready, [webhook_bell(inbox, [TALK])], folder)
+    found = once(ready, [webhook_subscription(inbox, [TALK])], folder)
     assert (found.messages, found.events, found.new, found.foreign) == (1, 1, {"seen": 1}, 1)
     assert ask(ready, "SELECT message, session_id, session_evidence FROM chat_messages") == [("hello", "s1", "webhook")]
-    assert ask(ready, "SELECT witness FROM observations") == [("webhook",)]
+    assert ask(ready, "SELECT observed_by FROM observations") == [("webhook",)]
     assert ask(ready, "SELECT source, event_id, received_at FROM vendor_events") == [("talk", "e1", NOON)]
-    assert not inbox.waits(0)
+    assert not inbox.peek(0)
 
 
-def test_all_queues_sources_and_witnesses_are_served_at_once(ready: Warehouse, s3: S3Server, inbox: Inbox) -> None:
+def test_all_queues_sources_and_witnesses_are_served_at_once(ready: Database, s3: S3Server, inbox: Inbox) -> None:
     acme, other = s3_place(s3), s3_place(s3, "other")
     uris = [place.put(chat_key(number), chat(f"{number}")) for number, place in enumerate([acme, acme, other, other])]
     for number, uri in enumerate([*uris, f"{acme.source.url}/gone.csv", f"{other.source.url}/gone.csv"]):
         inbox.put("talk", event(f"e{number}", chat_recording_path=uri), NOON)
-    bells = [acme.bell, webhook_bell(inbox, [TALK]), other.bell]
-    found = once(ready, bells, acme.where, other.where)
+    subscriptions = [acme.subscription, webhook_subscription(inbox, [TALK]), other.subscription]
+    found = once(ready, subscriptions, acme.where, other.where)
     assert (found.events, found.new, messages(ready)) == (6, {"seen": 4}, ["0", "1", "2", "3"])
-    assert ask(ready, "SELECT witness, count(*) FROM observations GROUP BY 1 ORDER BY 1") == [
+    assert ask(ready, "SELECT observed_by, count(*) FROM observations GROUP BY 1 ORDER BY 1") == [
         ("s3_event", 4),
         ("webhook", 4),
     ]
-    assert (acme.left(), other.left(), inbox.waits(0)) == (0, 0, False)
+    assert (acme.left(), other.left(), inbox.peek(0)) == (0, 0, False)
 
 
 def test_what_the_ledger_does_not_commit_stays_in_its_queue(
-    ready: Warehouse, s3_here: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    ready: Database, s3_here: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sqs, "hold_s", 1.0)
+    monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
     inbox.put("talk", event("e1", chat_recording_path=s3_here.put(chat_key(), chat("hello"))), NOON)
-    waiting, bells = s3_here.left(), [s3_here.bell, webhook_bell(inbox, [TALK])]
+    waiting, subscriptions = s3_here.left(), [s3_here.subscription, webhook_subscription(inbox, [TALK])]
 
     def fail(_: Any) -> None:
         raise OSError("no space left on device")
@@ -289,34 +292,34 @@ def test_what_the_ledger_does_not_commit_stays_in_its_queue(
     engine_event.listen(Engine, "commit", fail)
     try:
         with pytest.raises(OSError, match="no space"):
-            one_round(ready, [s3_here.source, TALK], {"acme": s3_here.store}, bells)
+            one_round(ready, [s3_here.source, TALK], {"acme": s3_here.store}, subscriptions)
     finally:
         engine_event.remove(Engine, "commit", fail)
     assert (s3_here.left(), len(inbox.receive(0)), dispositions(ready)) == (waiting, 1, [])
     time.sleep(1.1)
-    assert once(ready, bells, s3_here.where).messages == waiting + 1
-    assert (s3_here.left(), inbox.waits(0), messages(ready)) == (0, False, ["hello"])
+    assert once(ready, subscriptions, s3_here.where).messages == waiting + 1
+    assert (s3_here.left(), inbox.peek(0), messages(ready)) == (0, False, ["hello"])
 
 
 HOLDER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
 
 
 def test_a_warehouse_that_another_process_holds_takes_nothing_out_of_a_queue(
-    ready_duckdb: Callable[[Path], Warehouse], tmp_path: Path, inbox: Inbox
+    ready_duckdb: Callable[[Path], Database], tmp_path: Path, inbox: Inbox
 ) -> None:
     url = ready_duckdb(tmp_path).url
     inbox.put("talk", event("e1"), NOON)
-    bells = [webhook_bell(inbox, [TALK])]
+    subscriptions = [webhook_subscription(inbox, [TALK])]
     command = [sys.executable, "-c", HOLDER, url.removeprefix("duckdb:///")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         holder.stdout.readline()
         with pytest.raises(WarehouseError, match="another process has held"):
-            one_round(DuckWarehouse(url, lock_wait_s=0.2), [TALK], {}, bells)
-        assert inbox.waits(0)
+            one_round(DuckDB(url, lock_wait_s=0.2), [TALK], {}, subscriptions)
+        assert inbox.peek(0)
         holder.communicate()
-    assert one_round(DuckWarehouse(url), [TALK], {}, bells).events == 1
-    assert not inbox.waits(0)
+    assert one_round(DuckDB(url), [TALK], {}, subscriptions).events == 1
+    assert not inbox.peek(0)
 
 
 KILLED = """
@@ -324,14 +327,14 @@ import os, signal
 from roomledger.cli import app
 from roomledger.queues.inbox import FolderInbox
 
-FolderInbox.settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+FolderInbox.ack = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 app()
 """
 """The command line, killed when it is about to settle."""
 
 
 def test_who_is_killed_before_settling_changes_nothing_the_second_time(
-    ready: Warehouse, tmp_path: Path, inbox: Inbox
+    ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     folder = in_folder(tmp_path / "bucket")
     inbox.put("talk", event("e1", chat_recording_path=put(tmp_path / "bucket", chat_key(), chat("hello"))), NOON)
@@ -357,34 +360,32 @@ def test_who_is_killed_before_settling_changes_nothing_the_second_time(
 
     before = tables()
     assert [len(found) for found in before[1:]] == [1, 1, 2]
-    bell = webhook_bell(inbox, [TALK])
-    found = one_round(ready, [folder[0], TALK], {"acme": folder[1]}, [bell])
+    subscription = webhook_subscription(inbox, [TALK])
+    found = one_round(ready, [folder[0], TALK], {"acme": folder[1]}, [subscription])
     assert (found.messages, found.events, found.new, found.refused) == (3, 0, {}, 2)
     assert tables() == before
-    assert not inbox.waits(0)
+    assert not inbox.peek(0)
 
 
-def test_what_cannot_be_settled_comes_again(
-    any_ready: Warehouse, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bells = [webhook_bell(inbox, [TALK])]
+def test_what_cannot_be_settled_comes_again(any_ready: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscriptions = [webhook_subscription(inbox, [TALK])]
     inbox.put("talk", event("e1"), NOON)
 
     def settle(*_: Any) -> None:
         raise QueueError("the folder is read-only")
 
     with monkeypatch.context() as patched:
-        patched.setattr(FolderInbox, "settle", settle)
-        assert one_round(any_ready, [TALK], {}, bells).problems == {"the folder is read-only"}
-    found = one_round(any_ready, [TALK], {}, bells)
+        patched.setattr(FolderInbox, "ack", settle)
+        assert one_round(any_ready, [TALK], {}, subscriptions).problems == {"the folder is read-only"}
+    found = one_round(any_ready, [TALK], {}, subscriptions)
     assert (found.messages, found.events, found.problems) == (1, 0, set())
-    assert not inbox.waits(0)
+    assert not inbox.peek(0)
 
 
 def test_each_message_meets_its_own_fate(
-    ready: Warehouse, s3: S3Server, s3_here: Place, monkeypatch: pytest.MonkeyPatch
+    ready: Database, s3: S3Server, s3_here: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sqs, "hold_s", 1.0)
+    monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
     bucket = f"not-yet-{next(numbers)}"
     other = Source(name="other", customer="Other", url=f"s3://{bucket}/live", endpoint=s3.endpoint)
     missing = (other, open_store(other.url, Access(session=session(s3), endpoint=s3.endpoint)))
@@ -392,7 +393,7 @@ def test_each_message_meets_its_own_fate(
     for uri in (f"s3://{bucket}/live/{chat_key(2)}", "s3://strange/a.csv", f"s3://{bucket}/livelier/a.csv"):
         s3_here.send(s3_event(uri))
     s3_here.send(b'{"Records": 7}')
-    found = once(ready, [s3_here.bell], s3_here.where, missing)
+    found = once(ready, [s3_here.subscription], s3_here.where, missing)
     assert (found.new, found.foreign, found.refused, found.left) == ({"seen": 1}, 2, 1, 1)
     [problem] = found.problems
     assert f"no bucket {bucket}" in problem
@@ -404,13 +405,13 @@ def test_each_message_meets_its_own_fate(
     client.create_bucket(Bucket=bucket)
     client.put_object(Bucket=bucket, Key=f"live/{chat_key(2)}", Body=chat("hello too"))
     time.sleep(1.1)
-    found = once(ready, [s3_here.bell], s3_here.where, missing)
+    found = once(ready, [s3_here.subscription], s3_here.where, missing)
     assert (found.messages, found.new, found.problems) == (1, {"seen": 1}, set())
     assert (messages(ready), s3_here.left()) == (["hello", "hello too"], 0)
 
 
 def test_a_webhook_is_taken_in_though_its_object_cannot_be_looked_up(
-    any_ready: Warehouse, tmp_path: Path, inbox: Inbox
+    any_ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     """What stayed in the inbox would come again at once, a thousand of them before all others."""
     folder = source_of(tmp_path / "bucket")
@@ -418,10 +419,10 @@ def test_a_webhook_is_taken_in_though_its_object_cannot_be_looked_up(
     (tmp_path / "bucket").rmdir()
     uri = f"file://{tmp_path}/bucket/{chat_key()}"
     inbox.put("talk", event("e1", chat_recording_path=uri), NOON)
-    found = once(any_ready, [webhook_bell(inbox, [TALK])], where)
+    found = once(any_ready, [webhook_subscription(inbox, [TALK])], where)
     assert (found.events, found.left, found.gone, dispositions(any_ready)) == (1, 0, 0, [])
     assert found.problems == {f"there is no folder {folder.url}: create it, or name the right one"}
-    assert not inbox.waits(0)
+    assert not inbox.peek(0)
 
     put(tmp_path / "bucket", chat_key(), chat("hello"))
     collect_source(any_ready, *where)
@@ -429,43 +430,43 @@ def test_a_webhook_is_taken_in_though_its_object_cannot_be_looked_up(
     assert ask(any_ready, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
 
 
-def test_a_look_that_fails_does_not_make_an_object_missing(any_ready: Warehouse, tmp_path: Path, inbox: Inbox) -> None:
+def test_a_look_that_fails_does_not_make_an_object_missing(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
     folder = in_folder(tmp_path / "bucket")
     uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
     inbox.put("talk", event("e1", chat_recording_path=uri), NOON)
-    once(any_ready, [webhook_bell(inbox, [TALK])], folder)
+    once(any_ready, [webhook_subscription(inbox, [TALK])], folder)
     (tmp_path / "bucket").rename(tmp_path / "unmounted")
     inbox.put("talk", event("e2", chat_recording_path=uri), NOON)
-    found = once(any_ready, [webhook_bell(inbox, [TALK])], folder)
+    found = once(any_ready, [webhook_subscription(inbox, [TALK])], folder)
     assert (found.events, found.gone, len(found.problems), dispositions(any_ready)) == (1, 0, 1, ["loaded"])
 
 
 def test_webhooks_that_were_refused_are_taken_in_when_they_are_understood(
-    ready: Warehouse, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    ready: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def mistaken(said: Any) -> Any:
         raise LookupError("sesame\0\ud800")
 
-    bell = webhook_bell(inbox, [TALK])
+    subscription = webhook_subscription(inbox, [TALK])
     with monkeypatch.context() as patched:
         patched.setattr("roomledger.hundredms.webhooks.event", mistaken)
         inbox.put("talk", event("mistaken"), NOON)
-        assert once(ready, [bell]).refused == 1
+        assert once(ready, [subscription]).refused == 1
     with monkeypatch.context() as patched:
         patched.setattr("roomledger.hundredms.webhooks.event", unknown_type)
         inbox.put("talk", event("too new"), NOON)
-        assert one_round(ready, [TALK], {}, [bell]).refused == 1
+        assert one_round(ready, [TALK], {}, [subscription]).refused == 1
     inbox.put("talk", b"[]", NOON)
     inbox.put("gone-acme", event("removed source"), NOON)
-    assert one_round(ready, [TALK], {}, [bell]).refused == 2
+    assert one_round(ready, [TALK], {}, [subscription]).refused == 2
     codes = "SELECT reason_code FROM refusals WHERE resolved_at IS NULL ORDER BY 1"
     assert ask(ready, codes) == [("not_an_object",), ("parser_failed",), ("source_unknown",), ("type_unknown",)]
 
-    list(work(ready, [bell]))
+    list(work(ready, [subscription]))
     assert ask(ready, "SELECT event_id FROM vendor_events ORDER BY 1") == [("mistaken",), ("too new",)]
     assert ask(ready, codes) == [("not_an_object",), ("source_unknown",)]
     named = Source(name="gone-acme", customer="Acme", url="100ms://gone", webhook_header="X-Secret")
-    list(work(ready, [webhook_bell(inbox, [TALK, named])]))
+    list(work(ready, [webhook_subscription(inbox, [TALK, named])]))
     assert ask(ready, codes) == [("not_an_object",)]
     assert ask(ready, "SELECT source, event_id FROM vendor_events ORDER BY 2") == [
         ("talk", "mistaken"),
@@ -479,56 +480,56 @@ def unknown_type(said: Any) -> Any:
     raise BadRecord("type_unknown", "The event is of a type that is not known yet.")
 
 
-def test_what_is_deleted_is_missing_and_may_be_put_anew(ready: Warehouse, place: Place) -> None:
+def test_what_is_deleted_is_missing_and_may_be_put_anew(ready: Database, place: Place) -> None:
     place.put(chat_key(1), chat("first"))
-    once(ready, [place.bell], place.where)
+    once(ready, [place.subscription], place.where)
     place.remove(chat_key(1))
     place.put(chat_key(2), chat("gone before anybody looked"))
     place.remove(chat_key(2))
-    found = once(ready, [place.bell], place.where)
+    found = once(ready, [place.subscription], place.where)
     # GCS names the version that was there; S3 does not, so nobody knows that there was one.
     named = [] if place.source.url.startswith("s3:") else ["missing"]
     assert (found.gone, dispositions(ready)) == (1 + len(named), ["missing", *named])
     assert messages(ready) == ["first"]
 
     place.put(chat_key(1), chat("second"))
-    assert once(ready, [place.bell], place.where).new == {"seen": 1, "back": 1}
+    assert once(ready, [place.subscription], place.where).new == {"seen": 1, "back": 1}
     assert (dispositions(ready), messages(ready)) == (["superseded", "loaded", *named], ["second"])
     assert place.left() == 0
 
 
-def test_of_versions_that_replace_each_other_the_last_is_loaded(any_ready: Warehouse, place: Place) -> None:
+def test_of_versions_that_replace_each_other_the_last_is_loaded(any_ready: Database, place: Place) -> None:
     for number in range(3):
         place.put(chat_key(), chat(f"version {number}"))
-    once(any_ready, [place.bell], place.where)
+    once(any_ready, [place.subscription], place.where)
     assert messages(any_ready) == ["version 2"]
     named = [] if place.source.url.startswith("s3:") else ["superseded"] * 2
     assert dispositions(any_ready) == [*named, "loaded"]
 
 
-def test_of_versions_of_one_second_the_one_that_is_there_is_loaded(any_ready: Warehouse, s3_here: Place) -> None:
+def test_of_versions_of_one_second_the_one_that_is_there_is_loaded(any_ready: Database, s3_here: Place) -> None:
     """Who looked first may write last; S3 tells times in whole seconds."""
     first = then = None
     while first is None or then is None or first.modified_at != then.modified_at:
-        first = s3_here.store.look(s3_here.put(chat_key(), chat("replaced")))
-        then = s3_here.store.look(s3_here.put(chat_key(), chat("there")))
+        first = s3_here.store.stat(s3_here.put(chat_key(), chat("replaced")))
+        then = s3_here.store.stat(s3_here.put(chat_key(), chat("there")))
     collect_source(any_ready, *s3_here.where)
     with any_ready.begin() as tx:
         late = [(first, object_keys.recognise(first))]
-        record_observations(tx, any_ready, s3_here.source, late, witness="s3_event", now=times.utc_now())
+        record_observations(tx, any_ready, s3_here.source, late, observed_by="s3_event", now=times.utc_now())
     assert dispositions(any_ready) == ["superseded", "seen"]
     list(load_batches(any_ready, [s3_here.source], {s3_here.source.name: s3_here.store}))
     assert messages(any_ready) == ["there"]
     assert dispositions(any_ready) == ["loaded", "superseded"]
 
 
-def test_an_event_may_come_before_its_object(any_ready: Warehouse, s3_here: Place, inbox: Inbox) -> None:
-    bells = [s3_here.bell, webhook_bell(inbox, [TALK])]
+def test_an_event_may_come_before_its_object(any_ready: Database, s3_here: Place, inbox: Inbox) -> None:
+    subscriptions = [s3_here.subscription, webhook_subscription(inbox, [TALK])]
     inbox.put("talk", event("e1", chat_recording_path=f"{s3_here.source.url}/{chat_key()}"), NOON)
-    found = once(any_ready, bells, s3_here.where)
-    assert (found.events, found.gone, dispositions(any_ready), inbox.waits(0)) == (1, 0, [], False)
+    found = once(any_ready, subscriptions, s3_here.where)
+    assert (found.events, found.gone, dispositions(any_ready), inbox.peek(0)) == (1, 0, [], False)
     s3_here.put(chat_key(), chat("hello"))
-    once(any_ready, bells, s3_here.where)
+    once(any_ready, subscriptions, s3_here.where)
     assert ask(any_ready, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
 
 
@@ -539,42 +540,42 @@ class Slow:
         self.url, self.list, self.read = store.url, store.list, store.read
         self._store, self._seconds = store, seconds
 
-    def look(self, uri: str) -> Observation | None:
+    def stat(self, uri: str) -> Observation | None:
         time.sleep(self._seconds)
-        return self._store.look(uri)
+        return self._store.stat(uri)
 
 
 def test_messages_are_held_while_work_on_them_goes_on(
-    any_ready: Warehouse, s3_here: Place, monkeypatch: pytest.MonkeyPatch
+    any_ready: Database, s3_here: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Sqs, "hold_s", 1.0)
+    monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
     s3_here.put(chat_key(), chat("hello"))
-    once(any_ready, [s3_here.bell], s3_here.where)
+    once(any_ready, [s3_here.subscription], s3_here.where)
     s3_here.put(chat_key(2), chat("hello again"))
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(once, any_ready, [s3_here.bell], (s3_here.source, Slow(s3_here.store, 2.5)))
-        while s3_here.bell.queue.waits(0):
+        slow = pool.submit(once, any_ready, [s3_here.subscription], (s3_here.source, Slow(s3_here.store, 2.5)))
+        while s3_here.subscription.queue.peek(0):
             pass  # until it is received
         others = []
         while not slow.done():
-            others += s3_here.bell.queue.receive(0)
+            others += s3_here.subscription.queue.receive(0)
         assert (slow.result().messages, others) == (1, [])
     assert s3_here.left() == 0
 
 
-def test_listening_ends_when_nothing_has_come_for_a_while(any_ready: Warehouse, tmp_path: Path, inbox: Inbox) -> None:
+def test_listening_ends_when_nothing_has_come_for_a_while(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
     folder = in_folder(tmp_path / "bucket")
     uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
     later = threading.Timer(1.5, inbox.put, ("talk", event("e1", chat_recording_path=uri), NOON))
     later.start()
     began = time.monotonic()
-    done = list(work(any_ready, [webhook_bell(inbox, [TALK])], folder, quiet_s=3))
+    done = list(work(any_ready, [webhook_subscription(inbox, [TALK])], folder, quiet_s=3))
     assert 1.5 + 3 <= time.monotonic() - began < 15
     assert [type(one) for one in done] == [Answered, Load]
     assert messages(any_ready) == ["hello"]
 
 
-def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: Warehouse, inbox: Inbox) -> None:
+def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: Database, inbox: Inbox) -> None:
     over = threading.Event()
 
     def talk() -> None:
@@ -586,7 +587,7 @@ def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: W
         talking = pool.submit(talk)
         began = time.monotonic()
         try:
-            done = list(work(any_ready, [webhook_bell(inbox, [TALK])], quiet_s=1, most_s=2))
+            done = list(work(any_ready, [webhook_subscription(inbox, [TALK])], quiet_s=1, most_s=2))
         finally:
             over.set()
         took = time.monotonic() - began
@@ -596,13 +597,13 @@ def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: W
     assert 1 < sum(isinstance(one, Answered) for one in done) <= 4
 
 
-def test_listening_ends_when_somebody_says_so(any_ready: Warehouse, inbox: Inbox) -> None:
+def test_listening_ends_when_somebody_says_so(any_ready: Database, inbox: Inbox) -> None:
     inbox.put("talk", event("e1"), NOON)
-    done = work(any_ready, [webhook_bell(inbox, [TALK])], quiet_s=60, is_over=lambda: not inbox.waits(0))
+    done = work(any_ready, [webhook_subscription(inbox, [TALK])], quiet_s=60, is_over=lambda: not inbox.peek(0))
     assert len(list(done)) == 1
 
 
-def test_what_a_queue_gave_as_somebody_ended_the_listening_is_taken_in(any_ready: Warehouse, tmp_path: Path) -> None:
+def test_what_a_queue_gave_as_somebody_ended_the_listening_is_taken_in(any_ready: Database, tmp_path: Path) -> None:
     """Else it would come again only when its time with us has run out."""
     over = threading.Event()
     silent = Silent(put(tmp_path / "bucket", chat_key(), chat("hello")).encode())
@@ -618,13 +619,13 @@ def test_what_a_queue_gave_as_somebody_ended_the_listening_is_taken_in(any_ready
     assert messages(any_ready) == ["hello"]
 
 
-def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Warehouse, tmp_path: Path, inbox: Inbox) -> None:
+def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
     bucket = tmp_path / "bucket"
     folder = in_folder(bucket)
     for number in range(12):
         put(bucket, chat_key(number), chat(f"old {number:02}"), minute=number)
     collect_source(any_ready, *folder)
-    done = work(any_ready, [webhook_bell(inbox, [TALK])], folder, batch=5)
+    done = work(any_ready, [webhook_subscription(inbox, [TALK])], folder, batch=5)
     assert isinstance(next(done), Load)
     assert messages(any_ready) == [f"old {number:02}" for number in range(7, 12)]
     inbox.put("talk", event("e1", chat_recording_path=put(bucket, chat_key(99), chat("new"), minute=99)), NOON)
@@ -638,14 +639,14 @@ def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Warehouse, tmp
 class Silent:
     """A queue that has its one message only when it is allowed to speak, however long that takes."""
 
-    name, hold_s = "silent", 60.0
+    name, visibility_timeout_s = "silent", 60.0
 
     def __init__(self, body: bytes) -> None:
         self.may_speak = threading.Event()
         self.asked = 0
         self._left = [Message("m", body, {}, "r")]
 
-    def waits(self, patience_s: float) -> bool:
+    def peek(self, patience_s: float) -> bool:
         raise AssertionError("nobody asks")
 
     def receive(self, patience_s: float, most: int = 1) -> list[Message]:
@@ -653,21 +654,21 @@ class Silent:
         assert self.may_speak.wait(60)
         return list(self._left)
 
-    def hold(self, messages: Sequence[Message]) -> None:
+    def extend(self, messages: Sequence[Message]) -> None:
         pass
 
-    def settle(self, messages: Sequence[Message]) -> None:
+    def ack(self, messages: Sequence[Message]) -> None:
         for message in messages:
             self._left.remove(message)
 
 
 def test_a_silent_queue_does_not_keep_back_the_others_and_is_heard_to_the_end(
-    any_ready: Warehouse, tmp_path: Path, inbox: Inbox
+    any_ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     bucket = tmp_path / "bucket"
     silent = Silent(put(bucket, chat_key(), chat("late")).encode())
     inbox.put("talk", event("e1"), NOON)
-    done = work(any_ready, [plain_bell(silent), webhook_bell(inbox, [TALK])], in_folder(bucket), quiet_s=0.5)
+    done = work(any_ready, [plain_bell(silent), webhook_subscription(inbox, [TALK])], in_folder(bucket), quiet_s=0.5)
     first = next(done)
     assert isinstance(first, Answered)
     assert (first.events, silent.asked) == (1, 1)
@@ -682,12 +683,15 @@ def test_a_silent_queue_does_not_keep_back_the_others_and_is_heard_to_the_end(
 
 
 def test_a_queue_that_cannot_be_read_does_not_keep_back_the_others(
-    any_ready: Warehouse, s3: S3Server, inbox: Inbox
+    any_ready: Database, s3: S3Server, inbox: Inbox
 ) -> None:
     lost = QueueSettings(name="lost", url="sqs://never-made", endpoint=s3.endpoint)
-    bells = [bucket_bell(lost, open_queue(lost, Access(session=session(s3)))), webhook_bell(inbox, [TALK])]
+    subscriptions = [
+        bucket_subscription(lost, open_queue(lost, Access(session=session(s3)))),
+        webhook_subscription(inbox, [TALK]),
+    ]
     inbox.put("talk", event("e1"), NOON)
-    done = work(any_ready, bells, quiet_s=60, is_over=lambda: len(told) >= 3)
+    done = work(any_ready, subscriptions, quiet_s=60, is_over=lambda: len(told) >= 3)
     told: list[Answered] = []
     for one in done:
         assert isinstance(one, Answered)
@@ -699,22 +703,22 @@ def test_a_queue_that_cannot_be_read_does_not_keep_back_the_others(
     for one in told[1:]:  # what ails it is told as long as it does
         [problem] = one.problems
         assert "has no queue sqs://never-made" in problem
-    assert not inbox.waits(0)
+    assert not inbox.peek(0)
 
 
 def test_a_batch_that_is_refused_stops_the_listening_and_loses_nothing(
-    any_ready: Warehouse, tmp_path: Path, inbox: Inbox
+    any_ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     folder = in_folder(tmp_path / "bucket")
     for number in range(20):
         uri = put(tmp_path / "bucket", chat_key(number), b"Some,Other,Header\n1,2,3\n")
         inbox.put("talk", event(f"e{number}", chat_recording_path=uri), NOON)
     with pytest.raises(BatchRefused, match="20 of 20"):
-        list(work(any_ready, [webhook_bell(inbox, [TALK])], folder, quiet_s=60))
-    assert (inbox.waits(0), dispositions(any_ready)) == (False, ["seen"] * 20)
+        list(work(any_ready, [webhook_subscription(inbox, [TALK])], folder, quiet_s=60))
+    assert (inbox.peek(0), dispositions(any_ready)) == (False, ["seen"] * 20)
 
 
-def test_without_a_queue_what_waits_is_loaded_and_that_is_all(any_ready: Warehouse, tmp_path: Path) -> None:
+def test_without_a_queue_what_waits_is_loaded_and_that_is_all(any_ready: Database, tmp_path: Path) -> None:
     folder = in_folder(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
     collect_source(any_ready, *folder)
@@ -724,45 +728,45 @@ def test_without_a_queue_what_waits_is_loaded_and_that_is_all(any_ready: Warehou
 
 
 def test_a_source_without_a_store_is_left_to_those_who_have_it(
-    any_ready: Warehouse, tmp_path: Path, inbox: Inbox
+    any_ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     """Such as a workspace whose API is not asked any more."""
     folder = in_folder(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
     collect_source(any_ready, *folder)
     change(any_ready, "UPDATE object_ledger SET source = 'talk'")
-    assert list(work(any_ready, [webhook_bell(inbox, [TALK])], folder)) == []
+    assert list(work(any_ready, [webhook_subscription(inbox, [TALK])], folder)) == []
     assert dispositions(any_ready) == ["seen"]
 
 
 def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
-    ready_postgres: Callable[[], Warehouse], tmp_path: Path, inbox: Inbox
+    ready_postgres: Callable[[], Database], tmp_path: Path, inbox: Inbox
 ) -> None:
     """Each would hold what the other waits for."""
-    warehouse, (source, store) = ready_postgres(), in_folder(tmp_path / "bucket")
+    database, (source, store) = ready_postgres(), in_folder(tmp_path / "bucket")
     for number in range(20):
         inbox.put("any", put(tmp_path / "bucket", chat_key(number), chat("hello")).encode(), NOON)
     [seen] = store.list()
     noted = [(one, object_keys.recognise(one)) for one in seen]
     with ThreadPoolExecutor(1) as pool:
-        with warehouse.begin() as tx:
-            record_observations(tx, warehouse, source, noted[:1], witness="listing", now=times.utc_now())
-            answering = pool.submit(one_round, warehouse, [source], {"acme": store}, [plain_bell(inbox)])
+        with database.begin() as tx:
+            record_observations(tx, database, source, noted[:1], observed_by="listing", now=times.utc_now())
+            answering = pool.submit(one_round, database, [source], {"acme": store}, [plain_bell(inbox)])
             deadline = time.monotonic() + 20
-            while not answering.done() and not ask(warehouse, WAITS) and time.monotonic() < deadline:
+            while not answering.done() and not ask(database, WAITS) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            record_observations(tx, warehouse, source, noted[1:], witness="listing", now=times.utc_now())
+            record_observations(tx, database, source, noted[1:], observed_by="listing", now=times.utc_now())
         assert answering.result().messages == 20
-    assert dispositions(warehouse) == ["seen"] * 20
+    assert dispositions(database) == ["seen"] * 20
 
 
 WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-def plain_bell(queue: Queue) -> Bell:
+def plain_bell(queue: Queue) -> Subscription:
     """A bell whose messages are addresses, as S3's are at bottom."""
-    events = bucket_bell(QueueSettings(name="plain", url="sqs://plain"), queue)
-    return replace(events, understand=lambda message: Word([Notice(message.body.decode(), None)]))
+    events = bucket_subscription(QueueSettings(name="plain", url="sqs://plain"), queue)
+    return replace(events, understand=lambda message: Decoded([Notice(message.body.decode(), None)]))
 
 
 class World(NamedTuple):
@@ -773,7 +777,7 @@ class World(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path], Warehouse]) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path], Database]) -> World:
     """A small world in folders; segments of films are many, and all alike."""
     made, folder = generate(sessions=6), tmp_path_factory.mktemp("world")
     lay_out([thing for thing in made.objects if not thing.key.endswith(".ts")], folder)
@@ -781,19 +785,19 @@ def world(tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path
     for bucket in made.buckets:
         source = source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer)
         where.append((source, store_of(source)))
-    warehouse = ready_duckdb(tmp_path_factory.mktemp("swept"))
-    sweep(warehouse, where)
-    return World(where, contents(warehouse, past=False))
+    database = ready_duckdb(tmp_path_factory.mktemp("swept"))
+    sweep(database, where)
+    return World(where, contents(database, past=False))
 
 
-def sweep(warehouse: Warehouse, where: Sequence[Where]) -> None:
+def sweep(database: Database, where: Sequence[Where]) -> None:
     for source, store in where:
-        collect_source(warehouse, source, store)
-    change(warehouse, "UPDATE object_ledger SET retry_at = NULL")
-    list(load_batches(warehouse, [s for s, _ in where], {s.name: store for s, store in where}, accept_refusals=True))
+        collect_source(database, source, store)
+    change(database, "UPDATE object_ledger SET retry_at = NULL")
+    list(load_batches(database, [s for s, _ in where], {s.name: store for s, store in where}, accept_refusals=True))
 
 
-def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: World, seed: int, folder: Path) -> None:
+def check_that_notices_change_nothing_in_the_end(database: Database, world: World, seed: int, folder: Path) -> None:
     """Notices get lost, doubled, shuffled and late, tell of versions long replaced, and come in batches of any size.
 
     By the clock that the program reads hours pass between them, and a day before the last of them.
@@ -807,7 +811,9 @@ def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: Wo
     notices += [Notice(f"{source.url}/nothing/is/here.csv", None) for source, _ in world.where]
     chance.shuffle(notices)
     inbox = open_inbox(f"file://{folder}/inbox")
-    bell = replace(plain_bell(inbox), understand=lambda message: Word(notices[slice(*json.loads(message.body))]))
+    subscription = replace(
+        plain_bell(inbox), understand=lambda message: Decoded(notices[slice(*json.loads(message.body))])
+    )
 
     def come(first: int, end: int) -> None:
         nonlocal passed
@@ -817,19 +823,19 @@ def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: Wo
             for start in some[::10]:
                 inbox.put("any", json.dumps([start, min(start + 10, some.stop)]).encode(), NOON)
             if some.stop == end or chance.random() < 0.5:
-                list(work(warehouse, [bell], *world.where, batch=chance.choice([50, 1000])))
+                list(work(database, [subscription], *world.where, batch=chance.choice([50, 1000])))
             first = some.stop
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(times, "utc_now", lambda: datetime.now(UTC) + passed)
         come(0, in_time := len(notices) * 9 // 10)
-        sweep(warehouse, world.where)
+        sweep(database, world.where)
         passed += timedelta(days=1)
         come(in_time, len(notices))
-    assert not inbox.waits(0)
-    assert ask(warehouse, "SELECT count(*) FROM object_ledger WHERE first_seen_by = 's3_event'") > [(len(told) // 2,)]
-    change(warehouse, "UPDATE object_ledger SET first_seen_by = 'listing'")
-    found = contents(warehouse, past=False)
+    assert not inbox.peek(0)
+    assert ask(database, "SELECT count(*) FROM object_ledger WHERE first_seen_by = 's3_event'") > [(len(told) // 2,)]
+    change(database, "UPDATE object_ledger SET first_seen_by = 'listing'")
+    found = contents(database, past=False)
     for table, rows in world.swept.items():
         assert found[table] == rows, table
 
@@ -839,7 +845,7 @@ def check_that_notices_change_nothing_in_the_end(warehouse: Warehouse, world: Wo
 def test_whatever_becomes_of_notices_the_sweep_decides_on_duckdb(
     seed: int,
     world: World,
-    ready_duckdb: Callable[[Path], Warehouse],
+    ready_duckdb: Callable[[Path], Database],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("notices")
@@ -847,6 +853,6 @@ def test_whatever_becomes_of_notices_the_sweep_decides_on_duckdb(
 
 
 def test_whatever_becomes_of_notices_the_sweep_decides_on_postgresql(
-    world: World, ready_postgres: Callable[[], Warehouse], tmp_path: Path
+    world: World, ready_postgres: Callable[[], Database], tmp_path: Path
 ) -> None:
     check_that_notices_change_nothing_in_the_end(ready_postgres(), world, 7, tmp_path)

@@ -9,8 +9,8 @@ import pytest
 
 from demo.vendor import vendor_server
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse
-from roomledger.ledger.duckdb import DuckWarehouse
+from roomledger.ledger.database import Database
+from roomledger.ledger.duckdb import DuckDB
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.queries.status import read_status
@@ -18,7 +18,7 @@ from tests.vendor import story
 from tests.worlds import ask, store_of
 
 
-def test_each_kind_of_evidence(ready: Warehouse, tmp_path: Path) -> None:
+def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
     bucket, acme = story.told(tmp_path / "bucket")
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "bucket load api load")
@@ -50,13 +50,13 @@ def test_each_kind_of_evidence(ready: Warehouse, tmp_path: Path) -> None:
     ]
 
 
-def test_a_change_of_session_leaves_a_trace(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_change_of_session_leaves_a_trace(ready: Database, tmp_path: Path) -> None:
     bucket, acme = story.told(tmp_path / "bucket")
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "bucket load")
         before = ask(ready, "SELECT count(*) FROM session_changes")
         run(ready, bucket, acme, vendor.endpoint, "api")
-        after = "SELECT from_evidence, to_evidence, to_session_id, witness FROM session_changes ORDER BY 2, 3"
+        after = "SELECT from_evidence, to_evidence, to_session_id, changed_by FROM session_changes ORDER BY 2, 3"
         assert before == [(0,)]
         assert ask(ready, after) == [
             ("none", "asset_record", "s1", "api"),
@@ -75,27 +75,27 @@ def test_the_tolerance_of_time_windows(tmp_path: Path, minutes: float, session_i
     acme = story.workspace(sessions=[story.session("s1", "room1", 0, 10), story.session("s2", "room1", 12, None)])
     bucket = story.source_of(tmp_path / "bucket")
     story.put(tmp_path / "bucket", f"chat/room1/20260302/Rec-room1-{story.epoch(minutes)}.csv", story.chat("hello"))
-    warehouse = DuckWarehouse(f"duckdb:///{tmp_path}/warehouse.duckdb")
-    migrate.upgrade(warehouse)
+    database = DuckDB(f"duckdb:///{tmp_path}/warehouse.duckdb")
+    migrate.upgrade(database)
     with vendor_server([acme]) as vendor:
-        run(warehouse, bucket, acme, vendor.endpoint, "api bucket load")
-    assert ask(warehouse, "SELECT session_id FROM chat_messages") == [(session_id,)]
+        run(database, bucket, acme, vendor.endpoint, "api bucket load")
+    assert ask(database, "SELECT session_id FROM chat_messages") == [(session_id,)]
 
 
-def run(warehouse: Warehouse, bucket: story.Source, acme: story.Workspace, endpoint: str, steps: str) -> None:
+def run(database: Database, bucket: story.Source, acme: story.Workspace, endpoint: str, steps: str) -> None:
     """Look into the bucket, ask the vendor, or load, in this order."""
     sources = (bucket, story.source_of_workspace(acme))
     with story.opened(acme, endpoint) as workspace:
         stores = {bucket.name: store_of(bucket), acme.source: workspace}
         for step in steps.split():
             if step == "load":
-                list(load_batches(warehouse, sources, stores))
+                list(load_batches(database, sources, stores))
             else:
                 source = sources[step == "api"]
-                collect_source(warehouse, source, stores[source.name], sources=sources)
+                collect_source(database, source, stores[source.name], sources=sources)
 
 
-def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Warehouse, tmp_path: Path) -> None:
+def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Database, tmp_path: Path) -> None:
     bucket, acme = story.told(tmp_path / "bucket")
     film = story.asset("a5", acme.recordings[0], "room-composite", "s3://vendor-held/film.mp4", 9)
     acme.assets.append(film | {"created_at": story.at(24 * 60)})

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from demo import tables
 from demo.world import WorldObject
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
 from roomledger.settings import Source
 from roomledger.stores import Access, Store, open_store
@@ -69,25 +69,25 @@ def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
 Tables = Mapping[str, list[tuple[Any, ...]]]
 
 
-def contents(warehouse: Warehouse, *, past: bool = True) -> Tables:
+def contents(database: Database, *, past: bool = True) -> Tables:
     """All rows, as `demo.tables` reads them, in an order of their own."""
-    return {name: sorted(table.rows, key=repr) for name, table in tables.contents(warehouse, past=past).items()}
+    return {name: sorted(table.rows, key=repr) for name, table in tables.contents(database, past=past).items()}
 
 
-def empty(warehouse: Warehouse) -> None:
+def empty(database: Database) -> None:
     """Take all rows out of all tables."""
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         for table in metadata.sorted_tables:
             tx.execute(table.delete())
 
 
-def ask(warehouse: Warehouse, query: str) -> list[tuple[Any, ...]]:
+def ask(database: Database, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query."""
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         return [tuple(row) for row in tx.execute(text(query))]
 
 
-def change(warehouse: Warehouse, statement: str) -> None:
+def change(database: Database, statement: str) -> None:
     """Do to the ledger what otherwise only time does."""
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         tx.execute(text(statement))

@@ -128,21 +128,21 @@ def _run(given: argparse.Namespace, console: Console, say: Say, stack: ExitStack
 
 def _compare(when: str, course: Course, undisturbed: Undisturbed) -> Compared:
     sent = course.vendor.sent
-    undisturbed.hear(sent.by_source(sent.taken | sent.in_doubt & asked.kept_webhooks(course.place.warehouse)))
+    undisturbed.hear(sent.by_source(sent.taken | sent.in_doubt & asked.kept_webhooks(course.place.database)))
     both = (
-        contents(warehouse, past=False, but={"first_seen_by"})
-        for warehouse in (undisturbed.warehouse, course.place.warehouse)
+        contents(database, past=False, but={"first_seen_by"})
+        for database in (undisturbed.database, course.place.database)
     )
     return Compared(when, [*differences(*both)])
 
 
 def _lost(course: Course) -> Iterator[str]:
     """What was acknowledged, or made up, at this time."""
-    sent, kept = course.vendor.sent, asked.kept_webhooks(course.place.warehouse)
+    sent, kept = course.vendor.sent, asked.kept_webhooks(course.place.database)
     yield from checks.nothing_taken_is_lost(sent.taken, kept)
     yield from checks.nothing_is_made_up(sent.taken | sent.in_doubt, kept)
     for one in course.carriers:
-        seen = asked.seen_by(course.place.warehouse, one.witness)
+        seen = asked.seen_by(course.place.database, one.observed_by)
         yield from checks.nothing_settled_is_lost(one.name, one.passed, seen, one.left())
 
 

@@ -35,7 +35,7 @@ class Carrier:
     name: str
     scheme: str
     """Of the addresses of objects that it carries word of."""
-    witness: str
+    observed_by: str
     """As whose word the ledger has what it passes on."""
     take: Callable[[], Sequence[Message]]
     """Gives what the bucket has said since, each once."""

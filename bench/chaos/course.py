@@ -154,7 +154,7 @@ class Course:
             ):
                 if count:
                     yield f"{carrier.name}: {count} {what}"
-        if self.inbox.waits(0):
+        if self.inbox.peek(0):
             yield "webhooks in the inbox"
 
     def _under_way(self) -> Iterator[str]:
@@ -163,11 +163,11 @@ class Course:
                 yield f"{dag_id} runs"
 
     def _claimed(self) -> Iterator[str]:
-        if claimed := waiting(self.place.warehouse).claimed:
+        if claimed := waiting(self.place.database).claimed:
             yield f"{claimed} objects are claimed by loads that were killed: five minutes at most"
 
     def _unloaded(self) -> Iterator[str]:
-        found = waiting(self.place.warehouse)
+        found = waiting(self.place.database)
         for state, count in found._asdict().items():
             if count:
                 yield f"{count} objects {state}"

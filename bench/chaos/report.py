@@ -107,7 +107,7 @@ def further(course: Course) -> Iterator[str]:
     acknowledged = sum(one.passed.total() for one in course.carriers)
     yield f"{len(sent.taken):,} webhooks and {acknowledged:,} notices were acknowledged."
     yield f"{len(sent.in_doubt):,} webhooks were posted and given up without an answer."
-    yield f"{claimed_again(course.place.warehouse):,} object versions were claimed more than once."
+    yield f"{claimed_again(course.place.database):,} object versions were claimed more than once."
     yield f"{course.sweeps} sweep(s) began after the mischief: Airflow's own schedule has one each quarter of an hour."
     if course.loads:
         yield f"{course.loads} load(s) were started besides that of the sweep, for what was to be tried again."
@@ -138,7 +138,7 @@ def figures(course: Course, compared: Sequence[Compared]) -> dict[str, Any]:
         "killed": dict(course.killer.killed),
         "started again": dict(course.killer.started),
         "not there": dict(course.killer.missed),
-        "claimed more than once": claimed_again(course.place.warehouse),
+        "claimed more than once": claimed_again(course.place.database),
         "sweeps": course.sweeps,
         "loads besides the sweep's": course.loads,
         "rows": {
@@ -154,7 +154,7 @@ def figures(course: Course, compared: Sequence[Compared]) -> dict[str, Any]:
 def keep_evidence(folder: Path, course: Course) -> None:
     """Write down what the warehouse knows of how it came to what is there."""
     with (folder / "evidence.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in evidence(course.place.warehouse))
+        file.writelines(f"{line}\n" for line in evidence(course.place.database))
 
 
 def keep(folder: Path, figures: Mapping[str, Any], compared: Sequence[Compared]) -> None:

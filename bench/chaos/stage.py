@@ -57,7 +57,7 @@ def staged(world: World, seed: int, folder: Path, *, duckdb: bool, say: Say) -> 
         posting = stack.enter_context(vendor(running.endpoints, shares, seed))
         at_work = {
             ANSWERING: lambda: any(carrier.held() for carrier in between),
-            LOADING: lambda: is_loading(place.warehouse),
+            LOADING: lambda: is_loading(place.database),
         }
         inbox = open_inbox(f"file://{folder}/inbox")
         yield Course(place, running, put, inbox, between, posting, Killer(running, at_work), shares, say), urls[1]

@@ -13,11 +13,11 @@ from demo.installation import Installation
 from demo.world.workspace import Record
 from roomledger.hundredms.tokens import Keys
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse, open_warehouse
+from roomledger.ledger.database import Database, open_database
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import listen_and_load
 from roomledger.pipeline.load import load_batches
-from roomledger.pipeline.subscriptions import webhook_bell
+from roomledger.pipeline.subscriptions import webhook_subscription
 from roomledger.queues.inbox import open_inbox
 from roomledger.settings import Source, read
 from roomledger.stores import Access, Store, open_store
@@ -31,17 +31,17 @@ class Undisturbed:
 
     def __init__(self, place: Installation, warehouse_url: str, inbox: Path) -> None:
         given = read(place.config, {"ROOMLEDGER_WAREHOUSE_URL": warehouse_url})
-        self.warehouse: Warehouse = open_warehouse(given)
+        self.database: Database = open_database(given)
         self._sources = given.sources
         self._stores = {source.name: _open(place, source) for source in given.sources}
         self._inbox = open_inbox(f"file://{inbox}")
-        migrate.upgrade(self.warehouse)
+        migrate.upgrade(self.database)
 
     def sweep(self) -> None:
         """Look into every source, and load what is there."""
         for source in self._sources:
-            collect_source(self.warehouse, source, self._stores[source.name], sources=self._sources)
-        for _ in load_batches(self.warehouse, self._sources, self._stores):
+            collect_source(self.database, source, self._stores[source.name], sources=self._sources)
+        for _ in load_batches(self.database, self._sources, self._stores):
             pass
 
     def hear(self, events: Mapping[str, Sequence[Record]]) -> None:
@@ -49,9 +49,11 @@ class Undisturbed:
         for source, some in events.items():
             for event in some:
                 self._inbox.put(source, without_secrets(json.dumps(event).encode()), datetime.now(UTC))
-        bells = [webhook_bell(self._inbox, self._sources)]
-        while self._inbox.waits(0):
-            for _ in listen_and_load(self.warehouse, self._sources, self._stores, bells, quiet_s=0, most_s=_LONG_S):
+        subscriptions = [webhook_subscription(self._inbox, self._sources)]
+        while self._inbox.peek(0):
+            for _ in listen_and_load(
+                self.database, self._sources, self._stores, subscriptions, quiet_s=0, most_s=_LONG_S
+            ):
                 pass
 
 

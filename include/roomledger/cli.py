@@ -26,7 +26,7 @@ from roomledger import settings, times
 from roomledger.cli_output import complain, print_json, progress, say, show
 from roomledger.cloud import command as bell
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse, WarehouseError, open_warehouse
+from roomledger.ledger.database import Database, WarehouseError, open_database
 from roomledger.ledger.outcome import Load
 from roomledger.ledger.replays import request_replay
 from roomledger.model import BatchRefused
@@ -83,7 +83,7 @@ class _Run:
     """What a verb works with."""
 
     given: settings.Settings
-    warehouse: Warehouse
+    database: Database
     sources: tuple[settings.Source, ...]
     """Those that were chosen, but for workspaces of which there are only webhooks."""
     as_json: bool
@@ -109,11 +109,11 @@ def _opened(
     """Open settings and warehouse for a verb, and turn what goes wrong into one sentence and an exit code."""
     try:
         given = settings.read(config, os.environ)
-        warehouse = open_warehouse(given)
+        database = open_database(given)
         if tables:
-            migrate.require_current(warehouse)
+            migrate.require_current(database)
         sources = tuple(source for source in given.select(names or ()) if source.api)
-        yield _Run(given, warehouse, sources, as_json)
+        yield _Run(given, database, sources, as_json)
     except settings.SettingsError as error:
         for problem in error.problems:
             complain(problem)
@@ -130,7 +130,7 @@ def _opened(
 def init(config: _Config = _TOML) -> None:
     """Create the warehouse's tables, or bring those of an older version up to date; rows stay."""
     with _opened(config, tables=False) as run:
-        before, after = migrate.upgrade(run.warehouse)
+        before, after = migrate.upgrade(run.database)
         told = "had all tables already" if before == after else f"now has the tables of revision {after}"
         say(f"The warehouse {told}. Next: roomledger check")
 
@@ -139,7 +139,7 @@ def init(config: _Config = _TOML) -> None:
 def check(config: _Config = _TOML, source: _Sources = None, as_json: _AsJson = False) -> None:
     """Look at settings, credentials, permissions and warehouse; change nothing. Exit code 2 when something is wrong."""
     with _opened(config, source, as_json, tables=False) as run:
-        findings = check_all(run.warehouse, run.sources, _access)
+        findings = check_all(run.database, run.sources, _access)
         rows = [
             {"what": finding.subject, "state": "wrong" if finding.problem else "well", "problem": finding.problem}
             for finding in findings
@@ -172,7 +172,7 @@ def _collect(run: _Run, stores: dict[str, Store]) -> tuple[list[dict[str, Any]],
 
             try:
                 found = collect_source(
-                    run.warehouse, source, stores[source.name], sources=run.given.sources, on_page=advance
+                    run.database, source, stores[source.name], sources=run.given.sources, on_page=advance
                 )
             except StoreError as error:
                 errors.append(error)
@@ -211,8 +211,8 @@ def _load(run: _Run, stores: dict[str, Store], **options: Any) -> Counter[str]:
     """Load until nothing waits; give the counts."""
     totals = Counter(dict.fromkeys(_COUNTED, 0))
     with progress(quiet=run.as_json) as bars:
-        bar = bars.add_task("loading", total=count_pending(run.warehouse, run.sources))
-        for done in load_batches(run.warehouse, run.sources, stores, **options):
+        bar = bars.add_task("loading", total=count_pending(run.database, run.sources))
+        for done in load_batches(run.database, run.sources, stores, **options):
             bars.advance(bar, sum(done.objects.values()))
             totals["loads"] += 1
             totals["objects"] += sum(done.objects.values())
@@ -246,7 +246,7 @@ def run(
                 collected.update({name: row[name] for name in row.keys() - {"source", "listed", "records_refused"}})
                 # Every look meets the same ones again: the most that one look met, not the sum.
                 records_refused |= {row["source"]: row["records_refused"]}
-            waiting = count_pending(opened.warehouse, opened.sources) > 0
+            waiting = count_pending(opened.database, opened.sources) > 0
             if waiting:
                 loaded.update(_load(opened, stores, batch=batch, reads=reads, accept_refusals=accept_refusals))
         collected["records_refused"] = records_refused.total()
@@ -277,12 +277,12 @@ def listen(
                 "look for what is new"
             )
             raise typer.Exit(USERS_MISTAKE)
-        opened = [subscriptions.open_bell(run.given, name, default_queue_access) for name in names]
+        opened = [subscriptions.open_subscription(run.given, name, default_queue_access) for name in names]
         is_over = _until_ctrl_c()
         if not as_json:
             say(f"Listening to {', '.join(names)}" + ("" if once else "; Ctrl-C ends it"))
         rounds = listen_and_load(
-            run.warehouse,
+            run.database,
             run.given.sources,
             run.stores(),
             opened,
@@ -343,7 +343,7 @@ def _tell_round(done: Answered | Load, problems: set[str], *, as_json: bool) -> 
 @app.command()
 def status(config: _Config = _TOML, as_json: _AsJson = False) -> None:
     """Show how far things are: objects, refusals, retries, what only the vendor holds, how fresh the tables are."""
-    with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
+    with _opened(config) as run, run.database.begin(read_only=True) as tx:
         found = read_status(tx, times.utc_now())
     if as_json:
         print_json(asdict(found))
@@ -369,7 +369,7 @@ def where(
     as_json: _AsJson = False,
 ) -> None:
     """Tell what became of one object, and why: its versions, who saw it, its rows and refusals."""
-    with _opened(config) as run, run.warehouse.begin(read_only=True) as tx:
+    with _opened(config) as run, run.database.begin(read_only=True) as tx:
         found = trace_object(tx, uri)
     if as_json:
         print_json(asdict(found))
@@ -405,9 +405,9 @@ def replay(
     """Read refused objects again after a fix. Rows are replaced, never doubled; what is good now is marked resolved."""
     with _opened(config, [source] if source else None, as_json) as run:
         stores = {} if queue_only else run.stores()
-        with run.warehouse.begin() as tx:
+        with run.database.begin() as tx:
             count = request_replay(
-                tx, run.warehouse, uri=uri, source=source, reason=reason, everything=everything, now=times.utc_now()
+                tx, run.database, uri=uri, source=source, reason=reason, everything=everything, now=times.utc_now()
             )
         if uri and not count:
             complain(f"{uri} holds nothing to replay: `roomledger where` tells why")
@@ -448,7 +448,7 @@ def run_audit(
         if name == "completeness":
             params.setdefault("now", times.utc_now())
         try:
-            with run.warehouse.begin(read_only=True) as tx:
+            with run.database.begin(read_only=True) as tx:
                 rows = audit.run(tx, name, params)
         except audit.AuditError as error:
             complain(str(error))
@@ -483,7 +483,7 @@ def sql(
     """Ask the warehouse; nothing can be changed this way."""
     with _opened(config, as_json=as_json) as run:
         try:
-            with run.warehouse.begin(read_only=True) as tx:
+            with run.database.begin(read_only=True) as tx:
                 rows = [dict(row) for row in tx.exec_driver_sql(query).mappings()]
         except DBAPIError as error:
             complain(f"the warehouse says: {error.orig}")

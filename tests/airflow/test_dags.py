@@ -19,7 +19,7 @@ from demo.upload import fill
 from demo.vendor import Vendor, vendor_server
 from demo.world import CANARIES, World, generate
 from demo.world.events import events
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
 from roomledger.queues.inbox import open_inbox
 from roomledger.webhook.body import without_secrets
@@ -69,9 +69,9 @@ def vendor(filled: World) -> Iterator[Vendor]:
         yield server
 
 
-def everything(warehouse: Warehouse) -> bytes:
+def everything(database: Database) -> bytes:
     """All cells of all tables."""
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         tables = [tx.execute(select(table)).all() for table in metadata.sorted_tables]
     return repr(tables).encode()
 
@@ -184,8 +184,8 @@ for config in sys.argv[2:]:
 
 def test_the_dags_bring_both_clouds_and_webhooks_into_both_engines(
     airflow_home: dict[str, str],
-    ready_duckdb: Callable[[Path], Warehouse],
-    ready_postgres: Callable[[], Warehouse],
+    ready_duckdb: Callable[[Path], Database],
+    ready_postgres: Callable[[], Database],
     filled: World,
     s3: S3Server,
     gcs: GcsServer,
@@ -204,9 +204,9 @@ def test_the_dags_bring_both_clouds_and_webhooks_into_both_engines(
     )
     warehouses = {"duckdb": ready_duckdb(tmp_path), "postgres": ready_postgres()}
     configs = [tmp_path / f"{engine}.toml" for engine in warehouses]
-    for config, warehouse in zip(configs, warehouses.values(), strict=True):
+    for config, database in zip(configs, warehouses.values(), strict=True):
         inbox = f"file://{config.with_suffix('')}"
-        config.write_text(f'[warehouse]\nurl = "{warehouse.url}"\n{sources}[webhooks]\ninbox = "{inbox}"\n')
+        config.write_text(f'[warehouse]\nurl = "{database.url}"\n{sources}[webhooks]\ninbox = "{inbox}"\n')
         for workspace in filled.workspaces:
             for session in workspace.sessions:
                 for event in events(workspace, session["id"]):
@@ -228,21 +228,21 @@ def test_the_dags_bring_both_clouds_and_webhooks_into_both_engines(
     said = "\n".join(line for line in said.splitlines() if "MaskSecret(" not in line)
     home = Path(airflow_home["AIRFLOW_HOME"])
     written = {str(path): path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    written |= {"output": said.encode()} | {engine: everything(warehouse) for engine, warehouse in warehouses.items()}
+    written |= {"output": said.encode()} | {engine: everything(database) for engine, database in warehouses.items()}
     assert [
         (where, secret) for where, content in written.items() for secret in secrets if secret.encode() in content
     ] == []
-    for engine, warehouse in warehouses.items():
+    for engine, database in warehouses.items():
         assert b"meeting_url" in written[engine]
         found: dict[str, dict[str, int]] = {}
         for source, disposition, count in ask(
-            warehouse, "SELECT source, disposition, count(*) FROM object_ledger GROUP BY 1, 2"
+            database, "SELECT source, disposition, count(*) FROM object_ledger GROUP BY 1, 2"
         ):
             found.setdefault(source, {})[disposition] = count
         assert found == filled.expected.objects, engine
         # A recorder whose job has no file is known to webhooks by other ids, and stands for itself.
         tables = {"recordings": "recordings WHERE record IS NOT NULL"}
         for table, rows in filled.expected.rows.items():
-            assert ask(warehouse, f"SELECT count(*) FROM {tables.get(table, table)}") == [(rows,)], (engine, table)
-        assert ask(warehouse, "SELECT count(*) > 500 FROM vendor_events") == [(True,)], engine
-        assert ask(warehouse, "SELECT DISTINCT split_part(started_by, ' ', 1) FROM loads") == [("airflow",)], engine
+            assert ask(database, f"SELECT count(*) FROM {tables.get(table, table)}") == [(rows,)], (engine, table)
+        assert ask(database, "SELECT count(*) > 500 FROM vendor_events") == [(True,)], engine
+        assert ask(database, "SELECT DISTINCT split_part(started_by, ' ', 1) FROM loads") == [("airflow",)], engine

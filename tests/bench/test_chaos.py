@@ -32,7 +32,7 @@ from demo.vendor.webhooks import Posted
 from demo.world import World, generate
 from roomledger import times
 from roomledger.ledger.claims import LEASE
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.queues import Message
 from roomledger.queues.inbox import Inbox, open_inbox
 from tests.rows import NOON, at, put, put_object
@@ -118,7 +118,7 @@ def carrier(rung: Inbox, fates: Fates, passed: list[bytes]) -> Carrier:
 
     def take() -> Sequence[Message]:
         found = rung.receive(0)
-        rung.settle(found)
+        rung.ack(found)
         return found
 
     def pass_on(message: Message) -> None:
@@ -152,7 +152,7 @@ def test_a_notice_is_dropped_doubled_delayed_or_late_as_its_fate_says(tmp_path: 
     both = Counter({key: len(delays) for key, delays in fates.items()})
     assert Counter(passed) == Counter(s3_notice(key) for key in both.elements())
     assert found.passed == Counter({Named(f"s3://acme/{key}", "v1"): count for key, count in both.items() if count})
-    assert not rung.waits(0)
+    assert not rung.peek(0)
 
 
 def test_a_notice_of_either_cloud_names_its_object() -> None:
@@ -173,9 +173,9 @@ def test_webhooks_are_taken_dropped_or_in_doubt() -> None:
     assert found.by_source({"d", "b", "a"}) == {"talk": [{"id": "a"}, {"id": "b"}], "other": [{"id": "d"}]}
 
 
-def fill(warehouse: Warehouse, **cells: Any) -> None:
+def fill(database: Database, **cells: Any) -> None:
     """Some rows, with other times, loads and witnesses at each call."""
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         given = {"load_id": repr(cells), "first_load_id": repr(cells)}
         put_object(tx, "o1", first_seen_by=cells.get("first_seen_by", "listing"), **given)
         put_object(tx, "o2", disposition="superseded", uri="s3://acme/o1", loaded_at=None, modified_at=at(-60))
@@ -187,7 +187,7 @@ def fill(warehouse: Warehouse, **cells: Any) -> None:
 
 
 @pytest.fixture
-def two(ready_duckdb: Callable[[Path], Warehouse], tmp_path: Path) -> Sequence[Warehouse]:
+def two(ready_duckdb: Callable[[Path], Database], tmp_path: Path) -> Sequence[Database]:
     """Two warehouses with the same in them, as far as it must be the same."""
     found = []
     for name, cells in (("one", {}), ("other", {"first_seen_by": "s3_event", "attempts": 3})):
@@ -199,11 +199,11 @@ def two(ready_duckdb: Callable[[Path], Warehouse], tmp_path: Path) -> Sequence[W
     return found
 
 
-def compared(two: Sequence[Warehouse]) -> list[Difference]:
-    return [*differences(*(contents(warehouse, past=False, but={"first_seen_by"}) for warehouse in two))]
+def compared(two: Sequence[Database]) -> list[Difference]:
+    return [*differences(*(contents(database, past=False, but={"first_seen_by"}) for database in two))]
 
 
-def test_when_somebody_looked_and_what_is_past_is_no_difference(two: Sequence[Warehouse]) -> None:
+def test_when_somebody_looked_and_what_is_past_is_no_difference(two: Sequence[Database]) -> None:
     found = {one.table: one for one in compared(two)}
     assert not any(one.differs for one in found.values())
     assert (found["chat_messages"].equal, found["object_ledger"].equal, found["refusals"].equal) == (2, 2, 1)
@@ -228,7 +228,7 @@ def test_when_somebody_looked_and_what_is_past_is_no_difference(two: Sequence[Wa
     ],
 )
 def test_any_other_row_is_a_difference(
-    two: Sequence[Warehouse], statement: str, table: str, missing: int, extra: int
+    two: Sequence[Database], statement: str, table: str, missing: int, extra: int
 ) -> None:
     change(two[1], statement)
     found = {one.table: one for one in compared(two)}
@@ -286,19 +286,19 @@ def test_what_does_not_hold_is_told(found: Iterator[str], sentences: list[str]) 
     assert [*found] == sentences
 
 
-def test_the_warehouse_is_asked_what_it_keeps_and_by_whose_word(ready: Warehouse) -> None:
+def test_the_warehouse_is_asked_what_it_keeps_and_by_whose_word(ready: Database) -> None:
     newer = {"uri": "s3://acme/o2", "version": "newer", "modified_at": at(60)}
     with ready.begin() as tx:
         put(tx, "vendor_events", source="talk", event_id="e1", type="session.open.success", is_replay=False,
             received_at=NOON, taken_in_at=NOON)  # fmt: skip
         put(tx, "refusals", object_id="r1", ordinal=0, uri="100ms://acme/webhooks/77", raw=b'{"id": "e2"}')
         put(tx, "refusals", object_id="r2", ordinal=0, uri="s3://acme/e3", raw=b'{"id": "e3"}')
-        for object_id, witness, kind in (
+        for object_id, observed_by, kind in (
             ("o1", "s3_event", "exists"), ("o2", "listing", "exists"), ("o3", "s3_event", "gone"),
             ("o4", "s3_event", "exists"),
         ):  # fmt: skip
             put_object(tx, object_id, **(newer if object_id == "o4" else {}))
-            put(tx, "observations", object_id=object_id, witness=witness, kind=kind, observed_at=NOON)
+            put(tx, "observations", object_id=object_id, observed_by=observed_by, kind=kind, observed_at=NOON)
     assert asked.kept_webhooks(ready) == {"e1", "e2"}
     assert asked.seen_by(ready, "s3_event") == {
         "s3://acme/o1": [("v", True)],
@@ -307,7 +307,7 @@ def test_the_warehouse_is_asked_what_it_keeps_and_by_whose_word(ready: Warehouse
     }
 
 
-def test_a_claim_counts_until_its_lease_has_run_out_and_as_work_only_at_first(ready: Warehouse) -> None:
+def test_a_claim_counts_until_its_lease_has_run_out_and_as_work_only_at_first(ready: Database) -> None:
     now = times.utc_now()
     with ready.begin() as tx:
         put_object(tx, "o1")

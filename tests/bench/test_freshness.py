@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from bench.cpu import MACHINE, REST
 from bench.freshness import arrivals, measure, write
 from bench.rounds import Arrival, Round, cpu_table, times_table
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from tests.rows import NOON, at, put, put_object
@@ -28,12 +28,12 @@ from tests.worlds import put as put_file
 class Doorbell:
     """Writes into a folder, and rings by looking into it and loading what is there."""
 
-    def __init__(self, warehouse: Warehouse, folder: Path, name: str = "folder", witness: str = "listing") -> None:
+    def __init__(self, database: Database, folder: Path, name: str = "folder", observed_by: str = "listing") -> None:
         self.name = name
-        self.witness = witness
+        self.observed_by = observed_by
         self.rings = True
         self.slow_s = 0.0
-        self._warehouse = warehouse
+        self._warehouse = database
         self._source = source_of(folder / "bucket")
         self._folder = folder / "bucket"
 
@@ -55,13 +55,11 @@ def shown(*tables: Table) -> str:
     return console.export_text()
 
 
-def test_objects_are_written_each_at_its_time_however_long_the_one_before_took(
-    ready: Warehouse, tmp_path: Path
-) -> None:
-    bell = Doorbell(ready, tmp_path)
-    bell.rings, bell.slow_s = False, 0.1
+def test_objects_are_written_each_at_its_time_however_long_the_one_before_took(ready: Database, tmp_path: Path) -> None:
+    subscription = Doorbell(ready, tmp_path)
+    subscription.rings, subscription.slow_s = False, 0.1
     before = time.time()
-    written = write(bell, range(3, 11), per_second=10)
+    written = write(subscription, range(3, 11), per_second=10)
     assert [uri.partition("/room")[2].partition("/")[0] for uri in written] == [str(number) for number in range(3, 11)]
     took = [one - before for one in written.values()]
     assert all(one >= 0.1 * number + 0.1 for number, one in enumerate(took))
@@ -125,11 +123,11 @@ def test_the_table_of_the_processor_has_the_parts_of_all_rounds() -> None:
     ]
 
 
-def test_a_doorbell_that_rings_is_measured_and_one_that_does_not_is_found_out(ready: Warehouse, tmp_path: Path) -> None:
+def test_a_doorbell_that_rings_is_measured_and_one_that_does_not_is_found_out(ready: Database, tmp_path: Path) -> None:
     console = Console(width=150, file=io.StringIO(), record=True)
-    bell = Doorbell(ready, tmp_path / "one")
+    subscription = Doorbell(ready, tmp_path / "one")
     options = {"per_second": 10, "seconds": 0.5, "rest_s": 0.1, "console": console}
-    assert measure([bell], ready, tmp_path / "found", patience_s=60, **options) == 0
+    assert measure([subscription], ready, tmp_path / "found", patience_s=60, **options) == 0
     [found] = json.loads((tmp_path / "found" / "freshness.json").read_text())["rounds"]
     assert [(f"room{n}/" in one["uri"], one["seen_by"]) for n, one in enumerate(found["arrivals"], 1)] == [
         (True, "listing")
@@ -143,7 +141,7 @@ def test_a_doorbell_that_rings_is_measured_and_one_that_does_not_is_found_out(re
 
     silent = Doorbell(ready, tmp_path / "two", "silent")
     silent.rings = False
-    assert measure([bell, silent], ready, tmp_path / "found", patience_s=0, **options) == 1
+    assert measure([subscription, silent], ready, tmp_path / "found", patience_s=0, **options) == 1
     assert "5, 5 missing" in console.export_text()
 
 

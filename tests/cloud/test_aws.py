@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from roomledger.cloud import BellError, CannotRing, Document, aws_apply
+from roomledger.cloud import CannotConfigure, Document, ProvisioningError, aws_apply
 from roomledger.cloud.aws import Via, needed, reader_policy
 from roomledger.cloud.aws_client import Aws
 from roomledger.cloud.choice import Choice, choose
@@ -96,7 +96,7 @@ def test_a_bucket_is_told_only_once_and_only_by_who_may(
         half.setattr(aws_apply, "PATIENCE_S", 90)
         half.setenv("AWS_ACCESS_KEY_ID", session.get_credentials().access_key)
         half.setenv("AWS_SECRET_ACCESS_KEY", session.get_credentials().secret_key)
-        with pytest.raises(CannotRing, match="lack the right to s3:PutBucketNotification"):
+        with pytest.raises(CannotConfigure, match="lack the right to s3:PutBucketNotification"):
             list(aws_apply.apply(*prepared(choice)))
     rung(choice)
     rung(choice)
@@ -179,7 +179,7 @@ def test_what_is_in_the_way_is_told_before_anything_is_changed(aws: Account, rea
     choice = choose(read(table(aws, "first", f"s3://{bucket}/live")), ["first"], scheme="s3")
     rung(choice)
     wider = choose(read(table(aws, "second", f"s3://{bucket}")), ["second"], scheme="s3")
-    with pytest.raises(CannotRing, match="notification roomledger-first"):
+    with pytest.raises(CannotConfigure, match="notification roomledger-first"):
         rung(wider)
     sqs = aws.client("sqs")
     with pytest.raises(sqs.exceptions.QueueDoesNotExist):
@@ -196,7 +196,7 @@ def test_a_topic_that_the_bucket_tells_already_is_heard_besides(aws: Account, re
     rung(first, Via.SNS, "uploads")
     policy = aws.client("sns").get_topic_attributes(TopicArn=f"arn:aws:sns:us-east-1:{ACCOUNT}:uploads")
     second = choose(read(table(aws, "out", f"s3://{bucket}/live")), ["out"], scheme="s3")
-    with pytest.raises(CannotRing, match="--via sns --topic uploads"):
+    with pytest.raises(CannotConfigure, match="--via sns --topic uploads"):
         rung(second)
     rung(second, Via.SNS, "uploads")
     aws.client("s3").put_object(Bucket=bucket, Key="live/a", Body=b"x")
@@ -248,7 +248,7 @@ def test_what_the_user_can_mend_is_told(
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", found.secret_key)
     elif key:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
-    with pytest.raises(CannotRing, match=said):
+    with pytest.raises(CannotConfigure, match=said):
         rung(choice)
 
 
@@ -260,9 +260,9 @@ def test_a_destination_that_s3_may_not_reach_is_tried_again_and_then_told(
     shut = parts | {"queue_policy": {"Version": "2012-10-17", "Statement": []}}
     tries: list[float] = []
     monkeypatch.setattr(aws_apply, "_PAUSE_S", 0.01)
-    with pytest.raises(BellError, match="wait a minute") as refused:
+    with pytest.raises(ProvisioningError, match="wait a minute") as refused:
         list(aws_apply.apply(cloud, shut, policies))
-    assert not isinstance(refused.value, CannotRing)
+    assert not isinstance(refused.value, CannotConfigure)
 
     def opened(pause_s: float) -> None:
         tries.append(pause_s)
@@ -285,7 +285,7 @@ def test_a_queue_lies_where_its_bucket_does(aws: Account, read: Read) -> None:
     ):
         given = table(aws, "far", f"s3://{bucket}") + queue.format(url, region)
         choice = choose(read(given), ["far"], scheme="s3")
-        with pytest.raises(CannotRing, match=said):
+        with pytest.raises(CannotConfigure, match=said):
             prepared(choice)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from roomledger.cloud import CannotRing, Ring, aws, google
+from roomledger.cloud import CannotConfigure, Target, aws, google
 from roomledger.cloud.aws import Via
 from roomledger.cloud.choice import choose
 from roomledger.settings import Settings, SettingsError
@@ -28,13 +28,13 @@ def queue(name: str, url: str) -> str:
 def test_sources_and_their_queue(read: Read) -> None:
     given = SOURCES + queue("q", "sqs://events") + queue("p", "pubsub://p-1/s-1")
     choice = choose(read(given), ["eu", "eu"], scheme="s3")
-    assert choice.rings == (Ring("eu", "b", "live/eu/"),)
+    assert choice.rings == (Target("eu", "b", "live/eu/"),)
     assert choice.neighbours == ("us",)
     assert choice.queue
     assert choice.queue.name == "q"
     assert aws.names(choice, Via.SQS, None)[0] == "events"
     found = choose(read(given), ["goo"], scheme="gs")
-    assert found.rings == (Ring("goo", "b", ""),)
+    assert found.rings == (Target("goo", "b", ""),)
     assert google.names_of(found, project=None, topic=None, reader=None) == ("p-1", "s-1", "s-1")
     assert choose(read(SOURCES), ["eu"], scheme="s3").queue is None
     several = SOURCES + queue("q", "sqs://events") + queue("r", "sqs://others")
@@ -54,7 +54,7 @@ def test_sources_and_their_queue(read: Read) -> None:
     ],
 )
 def test_what_cannot_ring(read: Read, names: list[str], scheme: str, name: str | None, tables: str, said: str) -> None:
-    with pytest.raises(CannotRing, match=said):
+    with pytest.raises(CannotConfigure, match=said):
         choose(read(SOURCES + tables), names, scheme=scheme, queue=name)
 
 
@@ -77,18 +77,18 @@ def test_names_that_aws_does_not_take(
     read: Read, source: str, url: str | None, via: Via, topic: str | None, said: str
 ) -> None:
     tables = f'[[source]]\nname = "{source}"\ncustomer = "A"\nurl = "s3://b"\n' + (queue("q", url) if url else "")
-    with pytest.raises(CannotRing, match=said):
+    with pytest.raises(CannotConfigure, match=said):
         aws.names(choose(read(tables), [source], scheme="s3"), via, topic)
 
 
 def test_projects_and_readers_of_google(read: Read) -> None:
     choice = choose(read(SOURCES + queue("p", "pubsub://p-1/s-1")), ["goo"], scheme="gs")
-    with pytest.raises(CannotRing, match="lies in project p-1"):
+    with pytest.raises(CannotConfigure, match="lies in project p-1"):
         google.names_of(choice, project="p-2", topic=None, reader=None)
-    with pytest.raises(CannotRing, match="serviceAccount:me@x"):
+    with pytest.raises(CannotConfigure, match="serviceAccount:me@x"):
         google.names_of(choice, project=None, topic=None, reader="me@x")
     unknown = choose(read(SOURCES), ["goo"], scheme="gs")
-    with pytest.raises(CannotRing, match="give --project"):
+    with pytest.raises(CannotConfigure, match="give --project"):
         google.names_of(unknown, project=None, topic=None, reader=None)
     assert google.names_of(unknown, project="p-1", topic="t", reader=None) == ("p-1", "t", "roomledger-goo")
 

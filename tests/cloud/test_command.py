@@ -28,7 +28,7 @@ ACME = (
 )
 
 
-def bell(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+def subscription(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     given = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
     command = [sys.executable, "-W", "error", "-c", "from roomledger.cloud.command import app; app()", *words]
     return subprocess.run(
@@ -38,12 +38,12 @@ def bell(*words: str, config: Path | None = None, **environ: str) -> subprocess.
 
 @pytest.mark.parametrize("cloud", ["s3", "gcs"])
 def test_help_teaches_and_its_first_example_runs_as_written(cloud: str, written: Written) -> None:
-    shown = bell(cloud, "--help", COLUMNS="200", NO_COLOR="1")
+    shown = subscription(cloud, "--help", COLUMNS="200", NO_COLOR="1")
     assert shown.returncode == 0
     example, apply = re.findall(r"^ *roomledger bell (.+?) *$", shown.stdout, re.M)
     assert apply.endswith("--apply")
     words, _, _ = example.partition(">")
-    done = bell(*shlex.split(words), config=written(ACME))
+    done = subscription(*shlex.split(words), config=written(ACME))
     assert (done.returncode, done.stderr) == (0, "")
     assert hcl2.loads(done.stdout)["resource"]
     for key in ("notifications", "settings", "notes", "dead-letter"):
@@ -52,7 +52,7 @@ def test_help_teaches_and_its_first_example_runs_as_written(cloud: str, written:
 
 def test_what_the_settings_tell_is_not_asked(written: Written) -> None:
     queue = '[[queue]]\nname = "q"\nurl = "sqs://123456789012/events"\nregion = "cn-north-1"\n'
-    done = bell("s3", "acme-eu", config=written(ACME + queue))  # there are no credentials to ask with
+    done = subscription("s3", "acme-eu", config=written(ACME + queue))  # there are no credentials to ask with
     assert (done.returncode, done.stderr) == (0, "")
     told = json.loads(done.stdout)
     assert told.keys() == {"queue", "queue_policy", "notifications", "reader_policy", "settings", "notes"}
@@ -95,9 +95,9 @@ def test_s3_is_set_once_and_says_what_is_left_to_do(aws: Account, written: Writt
     bucket = aws.new_bucket()
     tables = f'[[source]]\nname = "set"\ncustomer = "A"\nurl = "s3://{bucket}/a"\nendpoint = "{aws.endpoint}"\n'
     config = written(tables)
-    printed = json.loads(bell("s3", "set", config=config, **aws.environ()).stdout)
+    printed = json.loads(subscription("s3", "set", config=config, **aws.environ()).stdout)
     assert printed["queue"]["arn"] == "arn:aws:sqs:us-east-1:000000000000:roomledger-set"
-    first = bell("s3", "set", "--apply", config=config, **aws.environ())
+    first = subscription("s3", "set", "--apply", config=config, **aws.environ())
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.count("\nset   ") + first.stdout.startswith("set   ") == 2
     assert printed["settings"] in first.stdout
@@ -105,9 +105,9 @@ def test_s3_is_set_once_and_says_what_is_left_to_do(aws: Account, written: Writt
     with config.open("a") as file:
         file.write(printed["settings"])
     arn, _ = aws.new_user("set-reader")
-    again = bell("s3", "set", "--apply", "--reader", arn, config=config, **aws.environ())
+    again = subscription("s3", "set", "--apply", "--reader", arn, config=config, **aws.environ())
     assert "set   user set-reader" in again.stdout
-    last = bell("s3", "set", "--apply", "--reader", arn, config=config, **aws.environ())
+    last = subscription("s3", "set", "--apply", "--reader", arn, config=config, **aws.environ())
     assert last.stdout.splitlines()[-1] == "Nothing had to be changed."
     assert all(line.startswith("kept  ") for line in last.stdout.splitlines()[:-1])
 
@@ -117,17 +117,17 @@ def test_gcs_is_set_once_and_says_what_is_left_to_do(google: GoogleCloud, writte
     config = written(f'[[source]]\nname = "set"\ncustomer = "A"\nurl = "gs://b/a"\nendpoint = "{google.endpoint}"\n')
     words = ("gcs", "set", "--project", "acme-prod")
     emulator = {"PUBSUB_EMULATOR_HOST": google.pubsub.removeprefix("http://")}
-    printed = json.loads(bell(*words, config=config, **emulator).stdout)
+    printed = json.loads(subscription(*words, config=config, **emulator).stdout)
     assert printed["grants"][0]["member"] == f"serviceAccount:{AGENT}"
     assert printed["grants"][1]["member"] is None
     assert any("--reader" in note for note in printed["notes"])
-    first = bell(*words, "--apply", config=config, **emulator)
+    first = subscription(*words, "--apply", config=config, **emulator)
     assert (first.returncode, first.stderr) == (0, "")
     assert "Set: 4." in first.stdout
     assert printed["settings"] in first.stdout
     [made] = google.buckets["b"]["notifications"]
     assert {key: made[key] for key in made if key != "id"} == printed["notifications"]["b"][0]
-    last = bell(*words, "--apply", config=config, **emulator)
+    last = subscription(*words, "--apply", config=config, **emulator)
     assert "Nothing had to be changed." in last.stdout
     with config.open("a") as file:
         file.write(printed["settings"])
@@ -159,6 +159,6 @@ def test_a_cloud_that_does_not_answer_is_no_mistake_of_the_user(written: Written
     (port,) = free_ports(1)
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     tables = f'[[source]]\nname = "a"\ncustomer = "A"\nurl = "s3://b"\nendpoint = "http://127.0.0.1:{port}"\n'
-    done = bell("s3", "a", config=written(tables), **keys)
+    done = subscription("s3", "a", config=written(tables), **keys)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "no proper answer from AWS" in done.stderr

@@ -12,7 +12,7 @@ from google import pubsub_v1 as api
 from google.iam.v1 import policy_pb2
 from google.type import expr_pb2
 
-from roomledger.cloud import BellError, CannotRing, Ring, google_apply
+from roomledger.cloud import CannotConfigure, ProvisioningError, Target, google_apply
 from roomledger.cloud.choice import Choice, choose
 from roomledger.cloud.google import names_of, needed, notification
 from roomledger.cloud.google_client import Google
@@ -129,7 +129,7 @@ def test_what_others_have_set_stays(read: Read, google: GoogleCloud) -> None:
     assert (policy.version, policy.bindings[0], len(policy.bindings)) == (3, ours, 2)
 
 
-WANTED = notification(Ring("acme", "b", "live/eu/"), f"//pubsub.googleapis.com/{TOPIC}")
+WANTED = notification(Target("acme", "b", "live/eu/"), f"//pubsub.googleapis.com/{TOPIC}")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_subscription_that_could_never_hear_is_told_before_anything_is_changed
     google.new_bucket("b")
     google.queues.subscribe("pubsub://acme-prod/events", "other")
     choice = chosen(read, google, "acme=gs://b")
-    with pytest.raises(CannotRing, match=r"hears topic projects/acme-prod/topics/other .*--topic other"):
+    with pytest.raises(CannotConfigure, match=r"hears topic projects/acme-prod/topics/other .*--topic other"):
         rung(choice)
     assert google.buckets["b"]["notifications"] == []
     assert rung(choice, topic="other")
@@ -174,7 +174,7 @@ def test_a_subscription_that_could_never_hear_is_told_before_anything_is_changed
         before = {name: getattr(subscription, name) for name in differs}
         for name, value in differs.items():
             setattr(subscription, name, value)
-        with pytest.raises(CannotRing, match=said):
+        with pytest.raises(CannotConfigure, match=said):
             rung(choice, topic="other")
         for name, value in before.items():
             setattr(subscription, name, value)
@@ -192,27 +192,27 @@ def test_a_grant_that_is_not_seen_yet_is_waited_for(
     assert google.buckets["b"]["notifications"]
     google.buckets["b"]["notifications"].clear()
     google.refusals.append((403, "acme@x does not have storage.buckets.update access to the bucket."))
-    with pytest.raises(CannotRing, match=r"storage\.buckets\.update"):
+    with pytest.raises(CannotConfigure, match=r"storage\.buckets\.update"):
         rung(choice)
     google.refusals.append((412, "A policy of the organisation forbids it."))
-    with pytest.raises(BellError, match="forbids it") as refused:
+    with pytest.raises(ProvisioningError, match="forbids it") as refused:
         rung(choice)
-    assert not isinstance(refused.value, CannotRing)
+    assert not isinstance(refused.value, CannotConfigure)
 
 
 def test_a_bucket_that_is_not_there_is_told(read: Read, google: GoogleCloud) -> None:
-    with pytest.raises(CannotRing, match=r"look at bucket nowhere .*storage\.buckets\.get"):
+    with pytest.raises(CannotConfigure, match=r"look at bucket nowhere .*storage\.buckets\.get"):
         rung(chosen(read, google, "acme=gs://nowhere"))
 
 
 def test_credentials_are_looked_for_and_missed(read: Read) -> None:
     choice = choose(read('[[source]]\nname = "a"\ncustomer = "A"\nurl = "gs://b"\n'), ["a"], scheme="gs")
-    with pytest.raises(CannotRing, match="no Google credentials were found"):
+    with pytest.raises(CannotConfigure, match="no Google credentials were found"):
         _ = Google(choice, None).project
 
 
 def test_without_googles_libraries_it_says_what_to_install(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     choice = choose(read('[[source]]\nname = "a"\ncustomer = "A"\nurl = "gs://b"\n'), ["a"], scheme="gs")
     monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
-    with pytest.raises(CannotRing, match=r"google\.cloud\.storage .*pip install google-cloud-storage"):
+    with pytest.raises(CannotConfigure, match=r"google\.cloud\.storage .*pip install google-cloud-storage"):
         Google(choice, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from roomledger.cloud import CannotRing
+from roomledger.cloud import CannotConfigure
 from roomledger.cloud.notifications import merge
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:events"
@@ -64,7 +64,7 @@ def test_what_is_not_in_the_way_stays(theirs: dict[str, Any]) -> None:
     ],
 )
 def test_what_takes_the_same_events_is_in_the_way(theirs: dict[str, Any], said: str) -> None:
-    with pytest.raises(CannotRing) as refused:
+    with pytest.raises(CannotConfigure) as refused:
         merge("bucket", theirs, WANTED, OURS)
     assert said in str(refused.value)
     assert "--via eventbridge" in str(refused.value)

@@ -26,7 +26,7 @@ from demo.world.workspace import PLAYBACK_CANARY, SIGNATURE_CANARY, STREAM_KEY_C
 from roomledger.hundredms import records
 from roomledger.hundredms.events import Event, NamedAsset
 from roomledger.hundredms.webhooks import event
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.vendor_events import Heard, hear
 from roomledger.ledger.vendor_records import Said, tell
 from roomledger.settings import Source
@@ -450,40 +450,40 @@ def said(workspace: Workspace) -> Iterator[Said]:
     yield from (records.asset(asset) for asset in workspace.assets)
 
 
-def hear_all(warehouse: Warehouse, world: World) -> int:
+def hear_all(database: Database, world: World) -> int:
     heard = [
         Heard(source(workspace), *event(one), received_at=NOW)
         for workspace in world.workspaces
         for one in told(workspace)
     ]
-    with warehouse.begin() as tx:
-        return hear(tx, warehouse, heard, now=NOW).events
+    with database.begin() as tx:
+        return hear(tx, database, heard, now=NOW).events
 
 
-def tell_all(warehouse: Warehouse, world: World) -> None:
+def tell_all(database: Database, world: World) -> None:
     for workspace in world.workspaces:
-        with warehouse.begin() as tx:
-            tell(tx, warehouse, source(workspace), said(workspace), now=NOW)
+        with database.begin() as tx:
+            tell(tx, database, source(workspace), said(workspace), now=NOW)
 
 
 @pytest.fixture(scope="module", params=["api first", "webhooks first"])
 def both(
     request: pytest.FixtureRequest,
     world: World,
-    ready_duckdb: Callable[[Path], Warehouse],
+    ready_duckdb: Callable[[Path], Database],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Warehouse:
+) -> Database:
     """A warehouse in which the world was told and heard."""
-    warehouse = ready_duckdb(tmp_path_factory.mktemp("both"))
+    database = ready_duckdb(tmp_path_factory.mktemp("both"))
     if request.param == "api first":
-        tell_all(warehouse, world)
-    assert hear_all(warehouse, world) == len(everything(world))
+        tell_all(database, world)
+    assert hear_all(database, world) == len(everything(world))
     if request.param == "webhooks first":
-        tell_all(warehouse, world)
-    return warehouse
+        tell_all(database, world)
+    return database
 
 
-def test_next_to_the_api_they_add_no_session_stay_or_asset(both: Warehouse, world: World) -> None:
+def test_next_to_the_api_they_add_no_session_stay_or_asset(both: Database, world: World) -> None:
     counted = {view: ask(both, f"SELECT count(*) FROM {view}")[0][0] for view in VIEWS}
     assert counted == {view: world.expected.rows[table] for view, table in VIEWS.items()}
     columns = "session_id, peer_id, user_id, name, role, joined_at, left_at, is_recorder"
@@ -499,7 +499,7 @@ VIEWS = {"sessions": "sessions", "peers": "peers", "recording_assets": "asset_re
 """Views that hold what API and webhooks tell of, and the table of the API that has as many rows."""
 
 
-def test_a_recorder_is_the_job_that_names_its_files(both: Warehouse, world: World) -> None:
+def test_a_recorder_is_the_job_that_names_its_files(both: Database, world: World) -> None:
     expected: dict[str, str] = {}
     jobs, without = set(), set()
     for workspace in world.workspaces:

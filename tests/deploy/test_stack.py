@@ -220,6 +220,6 @@ def test_the_services_come_up_healthy_and_collect(databases: Path, tmp_path: Pat
             return {run["state"] for run in runs} & {"success", "failed"} or None
 
         assert wait_for("a run ends", ended) == {"success"}
-    with psycopg.connect(host=str(databases), user="roomledger", password="recordings") as warehouse:
-        assert warehouse.execute("SELECT uri FROM object_ledger").fetchall() == [(f"file://{chat}",)]
+    with psycopg.connect(host=str(databases), user="roomledger", password="recordings") as database:
+        assert database.execute("SELECT uri FROM object_ledger").fetchall() == [(f"file://{chat}",)]
     assert DOTENV["AIRFLOW_ADMIN_PASSWORD"] not in (tmp_path / "api-server.log").read_text("utf-8")

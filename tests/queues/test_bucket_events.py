@@ -29,7 +29,7 @@ def drain(place: Place, count: int) -> list[queues.Notice]:
     while len(messages) < count:
         found = queue.receive(10)
         assert found, f"{len(messages)} of {count} messages came"
-        queue.settle(found)
+        queue.ack(found)
         messages += found
     return [notice for message in messages for notice in queues.notices(place.settings, message)]
 
@@ -93,11 +93,11 @@ def test_an_upload_to_s3_leads_to_what_the_listing_finds(way: str, s3: S3Server)
     store = stores.open_store(f"s3://{ways.bucket}", stores.Access(session=session(s3), endpoint=s3.endpoint))
     notices = drain(ways.place, len(KEYS) + test_events)
     assert {notice.seen for notice in notices} == {None}
-    assert {notice.uri: store.look(notice.uri) for notice in notices} == listed(store)
+    assert {notice.uri: store.stat(notice.uri) for notice in notices} == listed(store)
     ways.s3.delete_object(Bucket=ways.bucket, Key=KEYS[1])
     [notice] = drain(ways.place, 1)
     assert notice == queues.Notice(f"s3://{ways.bucket}/{KEYS[1]}", None)
-    assert store.look(notice.uri) is None
+    assert store.stat(notice.uri) is None
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +123,11 @@ def test_an_upload_to_gcs_names_what_the_listing_finds(telling: tuple[GcsServer,
     store = stores.open_store(f"gs://{bucket}", stores.Access(endpoint=server.endpoint))
     found = listed(store)
     assert {notice.uri: notice.seen for notice in drain(place, len(KEYS))} == found
-    assert {uri: store.look(uri) for uri in found} == found
+    assert {uri: store.stat(uri) for uri in found} == found
 
     uri, path = f"gs://{bucket}/{KEYS[1]}", f"/storage/v1/b/{bucket}/o/{quote(KEYS[1], safe='')}"
     ask("PATCH", path, json={"metadata": {"checked": "yes"}})
     assert drain(place, 1) == [queues.Notice(uri, found[uri])]
     ask("DELETE", path)
     assert drain(place, 1) == [queues.Notice(uri, None)]
-    assert store.look(uri) is None
+    assert store.stat(uri) is None

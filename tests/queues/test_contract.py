@@ -33,7 +33,7 @@ def at_most(seconds: float) -> Iterator[None]:
 def test_an_empty_queue_gives_nothing(place: Place) -> None:
     queue = place.open()
     with at_most(6):
-        assert not queue.waits(0)
+        assert not queue.peek(0)
         assert queue.receive(0) == []
 
 
@@ -53,13 +53,13 @@ def test_what_waits_comes_at_once(place: Place) -> None:
     assert queue.receive(0) == []  # connected
     place.send([b"message"], {})
     with at_most(1.5):
-        assert queue.waits(10)
+        assert queue.peek(10)
         assert bodies(queue.receive(10)) == [b"message"]
 
 
 def test_what_comes_meanwhile_ends_the_waiting(place: Place) -> None:
     queue = place.open()
-    for verb in (queue.waits, queue.receive):
+    for verb in (queue.peek, queue.receive):
         sender = threading.Timer(1, place.send, ([b"message"], {}))
         sender.start()
         with at_most(4):
@@ -70,7 +70,7 @@ def test_what_comes_meanwhile_ends_the_waiting(place: Place) -> None:
 def test_whether_something_waits_takes_nothing_away(place: Place) -> None:
     queue = place.open()
     place.send([b"message"], {})
-    assert [queue.waits(5) for _ in range(5)] == [True] * 5
+    assert [queue.peek(5) for _ in range(5)] == [True] * 5
     assert bodies(queue.receive(0)) == [b"message"]
 
 
@@ -78,20 +78,20 @@ def test_what_is_received_is_kept_from_others(place: Place) -> None:
     place.send(numbered(3), {})
     assert bodies(place.open().receive(5)) == numbered(3)
     other = place.open()
-    assert not other.waits(0)
+    assert not other.peek(0)
     assert other.receive(0) == []
 
 
 def test_what_is_not_settled_comes_again(place: Place) -> None:
     place.send(numbered(3), {})
     queue = place.open()
-    queue.hold_s = 1
+    queue.visibility_timeout_s = 1
     first = queue.receive(5)
-    queue.settle([message for message in first if message.body == b"message 1"])
+    queue.ack([message for message in first if message.body == b"message 1"])
     again: list[queues.Message] = []
     while len(again) < 2:
         found = queue.receive(5)
-        queue.settle(found)
+        queue.ack(found)
         again += found
     assert bodies(again) == [b"message 0", b"message 2"]
     assert {message.message_id for message in again} < {message.message_id for message in first}
@@ -100,10 +100,10 @@ def test_what_is_not_settled_comes_again(place: Place) -> None:
 def test_what_is_held_stays_away_longer(place: Place) -> None:
     place.send(numbered(3), {})
     queue = place.open()
-    queue.hold_s = 2
+    queue.visibility_timeout_s = 2
     messages = queue.receive(5)
-    queue.hold_s = 60
-    queue.hold(messages)
+    queue.visibility_timeout_s = 60
+    queue.extend(messages)
     time.sleep(2.2)
     assert queue.receive(0) == []
 
@@ -111,15 +111,15 @@ def test_what_is_held_stays_away_longer(place: Place) -> None:
 def test_settling_twice_or_too_late_is_no_error(place: Place) -> None:
     place.send(numbered(2), {})
     queue = place.open()
-    queue.hold_s = 1
+    queue.visibility_timeout_s = 1
     messages = queue.receive(5)
-    queue.settle(messages[:1])
+    queue.ack(messages[:1])
     time.sleep(1.5)
-    queue.settle(messages)
-    queue.settle(messages + messages)
-    queue.hold(messages)
-    queue.settle([])
-    queue.hold([])
+    queue.ack(messages)
+    queue.ack(messages + messages)
+    queue.extend(messages)
+    queue.ack([])
+    queue.extend([])
 
 
 def test_no_more_comes_than_was_asked_for(place: Place) -> None:
@@ -139,8 +139,8 @@ def test_a_thousand_messages_come_and_go_in_seconds(place: Place) -> None:
     with at_most(10):
         found = queue.receive(5)
         assert len(found) == queues.MOST_MESSAGES == 1000
-        queue.hold(found)
-        queue.settle(found)
+        queue.extend(found)
+        queue.ack(found)
     assert bodies(found) == sorted(numbered(1000))
     assert queue.receive(0) == []
 
@@ -151,7 +151,7 @@ def test_many_threads_share_a_queue(place: Place) -> None:
 
     def work(_: int) -> list[queues.Message]:
         found = queue.receive(0, 30)
-        queue.settle(found)
+        queue.ack(found)
         return found
 
     with ThreadPoolExecutor(8) as threads:
@@ -164,10 +164,10 @@ def test_a_queue_that_is_not_there_is_named(place: Place) -> None:
     queue = replace(place, settings=replace(place.settings, url=url)).open()
     message = queues.Message("id", b"", {}, "receipt")
     for attempt in (
-        lambda: queue.waits(0),
+        lambda: queue.peek(0),
         lambda: queue.receive(0),
-        lambda: queue.hold([message]),
-        lambda: queue.settle([message]),
+        lambda: queue.extend([message]),
+        lambda: queue.ack([message]),
     ):
         with pytest.raises(queues.QueueError, match=rf"has no (queue|subscription) {url}.*: .*check the queue's url"):
             attempt()

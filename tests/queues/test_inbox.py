@@ -99,20 +99,20 @@ def place_strange_things(url: str, endpoint: str) -> None:
 
 
 def test_an_event_waits_until_it_is_settled(url: str, inbox: Inbox) -> None:
-    assert (inbox.waits(0), inbox.receive(0)) == (False, [])
+    assert (inbox.peek(0), inbox.receive(0)) == (False, [])
     body = bytes(range(256)) * 40
     inbox.put("acme-eu_2", body, NOON + timedelta(microseconds=1234))
-    assert inbox.waits(0)
+    assert inbox.peek(0)
 
     [found] = inbox.receive(0)
     assert found.body == body
     assert found.attributes == {"source": "acme-eu_2", "received_at": "2026-03-02T12:00:00.001234+00:00"}
-    inbox.hold([found])
+    inbox.extend([found])
     assert open_inbox(url).receive(0) == [found]  # another process, after this one has died
-    inbox.settle([found])
-    assert (inbox.waits(0), inbox.receive(0)) == (False, [])
-    inbox.settle([found])
-    inbox.settle([])
+    inbox.ack([found])
+    assert (inbox.peek(0), inbox.receive(0)) == (False, [])
+    inbox.ack([found])
+    inbox.ack([])
 
 
 def test_the_oldest_come_first_whoever_put_them_down(url: str, inbox: Inbox) -> None:
@@ -145,21 +145,21 @@ def test_two_receivers_at_once_lose_nothing_and_do_not_disturb_each_other(url: s
         mine = open_inbox(url)
         while found := mine.receive(0, most=25):
             taken |= set(bodies(found))
-            mine.settle(found)
+            mine.ack(found)
         return taken
 
     with ThreadPoolExecutor(2) as threads:
         one, other = (threads.submit(drain) for _ in range(2))
         assert one.result() | other.result() == {f"{number}".encode() for number in range(120)}
-    assert not inbox.waits(0)
+    assert not inbox.peek(0)
 
 
 def test_what_another_receiver_has_settled_does_not_keep_the_rest(url: str, inbox: Inbox) -> None:
     for number in range(15):
         inbox.put("acme", f"{number}".encode(), NOON + timedelta(seconds=number))
     found = inbox.receive(0)
-    open_inbox(url).settle(found[:1] + found[7:8])
-    inbox.settle(found)
+    open_inbox(url).ack(found[:1] + found[7:8])
+    inbox.ack(found)
     assert inbox.receive(0) == []
 
 
@@ -181,19 +181,19 @@ def test_what_is_no_event_is_left_alone(url: str, inbox: Inbox) -> None:
     place_strange_things(url, endpoint)
     found = inbox.receive(0)
     assert bodies(found) == [b"event"]
-    inbox.settle(found)
-    assert (inbox.waits(0), inbox.receive(0)) == (False, [])
+    inbox.ack(found)
+    assert (inbox.peek(0), inbox.receive(0)) == (False, [])
 
 
 def test_waiting_ends_with_the_first_event_or_the_patience(inbox: Inbox) -> None:
     began = time.monotonic()
-    assert not inbox.waits(0.2)
+    assert not inbox.peek(0.2)
     assert 0.2 <= time.monotonic() - began < 5
 
     later = threading.Timer(0.3, inbox.put, ("acme", b"here", NOON))
     later.start()
     began = time.monotonic()
-    assert inbox.waits(30)
+    assert inbox.peek(30)
     assert time.monotonic() - began < 10
     assert bodies(inbox.receive(30)) == [b"here"]
     later.join()
@@ -286,13 +286,13 @@ def test_a_writer_that_dies_leaves_a_whole_event_or_none(
     assert done.returncode == -9
     found = folder.receive(0)
     assert bodies(found) == left
-    folder.settle(found)
+    folder.ack(found)
     rest = names(tmp_path / "inbox")
     assert len(rest) == 1 - len(left)  # the unfinished one may still be finished
     for name in rest:
         an_hour_ago = time.time() - 3601
         os.utime(tmp_path / "inbox" / name, (an_hour_ago, an_hour_ago))
-        assert not folder.waits(0)
+        assert not folder.peek(0)
         assert (tmp_path / "inbox" / name).exists()
     assert folder.receive(0) == []
     assert names(tmp_path / "inbox") == []
@@ -348,7 +348,7 @@ def test_a_folder_that_cannot_be_made_is_told_and_mended(folder: FolderInbox, tm
     with pytest.raises(QueueError, match="no event can be put into the inbox"):
         folder.put("acme", b"event", NOON)
     with pytest.raises(QueueError, match="cannot be read: Not a directory"):
-        folder.waits(0)
+        folder.peek(0)
     (tmp_path / "inbox").unlink()
     folder.put("acme", b"event", NOON)
     assert bodies(folder.receive(0)) == [b"event"]
@@ -368,7 +368,7 @@ def test_one_event_that_cannot_be_read_does_not_keep_back_the_others(
 
 
 def test_a_missing_folder_is_told_once(folder: FolderInbox, caplog: pytest.LogCaptureFixture) -> None:
-    assert [folder.waits(0), folder.receive(0), folder.waits(0)] == [False, [], False]
+    assert [folder.peek(0), folder.receive(0), folder.peek(0)] == [False, [], False]
     assert len(caplog.messages) == 1
     assert "the API server makes it with the first webhook" in caplog.messages[0]
 
@@ -382,7 +382,7 @@ def test_a_bucket_as_a_whole_may_be_the_inbox(s3: S3Server, monkeypatch: pytest.
     boto3.Session().client("s3").create_bucket(Bucket="whole")
     inbox = open_inbox("s3://whole")
     inbox.put("acme", b"event", NOON)
-    inbox.settle(found := inbox.receive(0))
+    inbox.ack(found := inbox.receive(0))
     assert bodies(found) == [b"event"]
     assert inbox.receive(0) == []
 
@@ -399,7 +399,7 @@ def s3_without_rights(server: S3Server, environment: pytest.MonkeyPatch) -> Inbo
 
 def test_what_right_is_missing_is_told(seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     inbox = s3_without_rights(seaweedfs, monkeypatch)
-    assert not inbox.waits(0)
+    assert not inbox.peek(0)
     with pytest.raises(QueueError, match=r"no permission to write an event to the inbox s3://.*create objects"):
         inbox.put("acme", b"event", NOON)
 

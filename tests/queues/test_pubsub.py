@@ -45,7 +45,7 @@ def test_what_is_received_is_kept_longer_than_the_subscription_says(pubsub: PubS
     place.send([b"message"], {})
     queue = place.open()
     assert len(queue.receive(5)) == 1
-    assert not queue.waits(2)
+    assert not queue.peek(2)
 
 
 def test_an_empty_answer_before_its_time_does_not_end_the_waiting(
@@ -55,7 +55,7 @@ def test_an_empty_answer_before_its_time_does_not_end_the_waiting(
     place = pubsub_place(pubsub)
     sender = threading.Timer(1, place.send, ([b"message"], {}))
     sender.start()
-    assert place.open().waits(15)
+    assert place.open().peek(15)
     sender.join()
 
 
@@ -63,13 +63,13 @@ def test_what_is_gone_is_no_error_where_each_is_delivered_once(pubsub: PubSubSer
     place = pubsub_place(pubsub, enable_exactly_once_delivery=True)
     place.send([b"1", b"2", b"3"], {})
     queue = place.open()
-    queue.hold_s = 1
+    queue.visibility_timeout_s = 1
     first, *rest = queue.receive(5)
-    queue.settle([first])
-    queue.hold_s = 60
-    queue.hold([first, *rest])
-    queue.settle([first, *rest])
-    queue.settle([first, *rest])
+    queue.ack([first])
+    queue.visibility_timeout_s = 60
+    queue.extend([first, *rest])
+    queue.ack([first, *rest])
+    queue.ack([first, *rest])
     assert queue.receive(0) == []
 
 
@@ -79,8 +79,8 @@ def test_a_request_is_no_larger_than_pubsub_takes(pubsub: PubSubServer) -> None:
     queue = place.open()
     [last] = queue.receive(5)
     long_gone = [Message("m", b"", {}, f"{number:0900}") for number in range(broker.LARGEST_REQUEST // 900 * 2)]
-    queue.hold([*long_gone, last])
-    queue.settle([*long_gone, last])
+    queue.extend([*long_gone, last])
+    queue.ack([*long_gone, last])
 
 
 REFUSALS: list[tuple[Exception, str]] = [
@@ -110,7 +110,7 @@ def silent() -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("verb", ["waits", "receive"])
+@pytest.mark.parametrize("verb", ["peek", "receive"])
 def test_a_server_that_cannot_be_reached_is_not_an_empty_queue(verb: str, silent: str) -> None:
     for endpoint in ("http://127.0.0.1:1", silent):
         queue = queues.open_queue(replace(SETTINGS, endpoint=endpoint), Access())

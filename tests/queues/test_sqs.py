@@ -95,10 +95,10 @@ REFUSALS = {
 def test_a_refusal_is_told_with_the_way_out(code: str) -> None:
     with answering(lambda *_: error(code)) as queue:
         for attempt in (
-            lambda: queue.waits(0),
+            lambda: queue.peek(0),
             lambda: queue.receive(0),
-            lambda: queue.hold(MESSAGES),
-            lambda: queue.settle(MESSAGES),
+            lambda: queue.extend(MESSAGES),
+            lambda: queue.ack(MESSAGES),
         ):
             with pytest.raises(queues.QueueError, match=REFUSALS[code]):
                 attempt()
@@ -141,10 +141,10 @@ def test_a_queue_may_lie_in_another_account(s3: S3Server) -> None:
     place.send([b"message"], {})
     name = place.settings.url.removeprefix("sqs://")
     ours = replace(place, settings=replace(place.settings, url=f"sqs://000000000000/{name}"))
-    assert ours.open().waits(0)
+    assert ours.open().peek(0)
     theirs = replace(place, settings=replace(place.settings, url=f"sqs://111111111111/{name}"))
     with pytest.raises(queues.QueueError, match=rf"has no queue sqs://111111111111/{name}"):
-        theirs.open().waits(0)
+        theirs.open().peek(0)
 
 
 def test_a_first_in_first_out_queue_is_a_queue(s3: S3Server) -> None:
@@ -155,10 +155,10 @@ def test_a_first_in_first_out_queue_is_a_queue(s3: S3Server) -> None:
         client.send_message(QueueUrl=url, MessageBody=str(number), MessageGroupId="g")
     settings = QueueSettings(name="q", url=f"sqs://{name}", endpoint=s3.endpoint)
     queue = queues.open_queue(settings, Access(session=session(s3)))
-    assert queue.waits(0)
+    assert queue.peek(0)
     found = queue.receive(0)
     assert [message.body for message in found] == [b"0", b"1", b"2"]
-    queue.settle(found)
+    queue.ack(found)
 
 
 def test_attributes_are_text() -> None:
@@ -180,11 +180,11 @@ def test_a_long_patience_is_several_polls_of_what_sqs_allows() -> None:
         return 200, {"Messages": [told(1)]} if len(polls) == 3 else {}
 
     with answering(answers) as queue:
-        assert queue.waits(60)
+        assert queue.peek(60)
         assert [(poll["WaitTimeSeconds"], poll["VisibilityTimeout"]) for poll in polls] == [(20, 0)] * 3
         polls.clear()
-        assert not queue.waits(0)
-        assert not queue.waits(0.5)
+        assert not queue.peek(0)
+        assert not queue.peek(0.5)
         assert [poll["WaitTimeSeconds"] for poll in polls] == [0, 0]
 
 
@@ -219,7 +219,7 @@ def test_what_was_received_before_an_error_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "action"), [("settle", "DeleteMessageBatch"), ("hold", "ChangeMessageVisibilityBatch")]
+    ("verb", "action"), [("ack", "DeleteMessageBatch"), ("extend", "ChangeMessageVisibilityBatch")]
 )
 def test_a_batch_that_failed_in_part_is_an_error_unless_its_messages_are_gone(verb: str, action: str) -> None:
     batches: list[int] = []
@@ -244,7 +244,7 @@ def test_a_batch_that_failed_in_part_is_an_error_unless_its_messages_are_gone(ve
 def test_an_error_that_passes_is_not_reported() -> None:
     answers = iter([(500, {}), (503, {}), (200, {"Messages": [told(1)]})])
     with answering(lambda *_: next(answers)) as queue:
-        assert queue.waits(0)
+        assert queue.peek(0)
 
 
 def test_a_silent_server_is_not_an_empty_queue(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:

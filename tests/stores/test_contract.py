@@ -83,7 +83,7 @@ def test_every_listed_key_reads(odd: Bucket) -> None:
 def test_a_look_tells_what_the_listing_tells(odd: Bucket) -> None:
     store = odd.store()
     entries = listed(store)
-    assert [store.look(seen.uri) for seen in entries] == entries
+    assert [store.stat(seen.uri) for seen in entries] == entries
 
 
 ABSENT = ("nothing", "live", "live/", "live/chat", "live/chat/", "live/x", "live/hash", "live/both/b", "live/100%2525")
@@ -92,27 +92,27 @@ ABSENT = ("nothing", "live", "live/", "live/chat", "live/chat/", "live/x", "live
 def test_a_look_finds_nothing_where_the_listing_names_nothing(odd: Bucket) -> None:
     store, prefix = odd.store(), odd.below("live").store()
     for key in (*ABSENT, "live/with%20space", "odd//key", "./live/a+b", "live/a+b/"):
-        assert store.look(f"{odd.url}/{key}") is None
-        assert prefix.look(f"{odd.url}/{key}") is None
+        assert store.stat(f"{odd.url}/{key}") is None
+        assert prefix.stat(f"{odd.url}/{key}") is None
 
 
 def test_a_look_tells_the_version_that_is_there_now(bucket: Bucket) -> None:
     store = bucket.store()
     bucket.put("a/key", b"first bytes")
-    first = store.look(f"{bucket.url}/a/key")
+    first = store.stat(f"{bucket.url}/a/key")
     bucket.put("a/key", b"other bytes")
-    other = store.look(f"{bucket.url}/a/key")
+    other = store.stat(f"{bucket.url}/a/key")
     assert other == bucket.seen("a/key") != first
     assert first is not None
     assert other.size_bytes == first.size_bytes
     bucket.delete("a/key")
-    assert store.look(f"{bucket.url}/a/key") is None
+    assert store.stat(f"{bucket.url}/a/key") is None
 
 
 def test_an_object_outside_the_prefix_can_be_looked_at(bucket: Bucket) -> None:
     bucket.put("inside/a", b"x")
     bucket.put("outside/b", b"x")
-    found = bucket.below("inside").store().look(f"{bucket.url}/outside/b")
+    found = bucket.below("inside").store().stat(f"{bucket.url}/outside/b")
     assert found == (None if bucket.kind == "folder" else bucket.seen("outside/b"))
 
 
@@ -129,9 +129,9 @@ def test_a_look_at_a_bucket_with_versions_tells_the_newest_or_none(
     store = bucket.store()
     for content in (b"first bytes", b"other bytes"):
         bucket.put("key", content)
-        assert store.look(f"{bucket.url}/key") == bucket.seen("key")
+        assert store.stat(f"{bucket.url}/key") == bucket.seen("key")
     bucket.delete("key")
-    assert store.look(f"{bucket.url}/key") is None
+    assert store.stat(f"{bucket.url}/key") is None
 
 
 @pytest.mark.parametrize("kind", ["ministack", "seaweedfs"])
@@ -149,7 +149,7 @@ def test_a_look_at_an_object_of_several_parts_tells_what_the_listing_tells(
     ]
     client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
     client.close()
-    seen = bucket.store().look(f"{bucket.url}/key")
+    seen = bucket.store().stat(f"{bucket.url}/key")
     assert seen == bucket.seen("key")
     assert seen is not None
     assert seen.version.endswith("-2")
@@ -342,7 +342,7 @@ def test_many_threads_share_a_store(bucket: Bucket) -> None:
     store = bucket.store()
     with ThreadPoolExecutor(8) as threads:
         contents = set(threads.map(lambda seen: b"".join(store.read(seen)), listed(store)))
-        looks = list(threads.map(lambda seen: store.look(seen.uri), listed(store)))
+        looks = list(threads.map(lambda seen: store.stat(seen.uri), listed(store)))
     assert contents == {b"content of one"}
     assert looks == listed(store)
 

@@ -59,7 +59,7 @@ def test_an_object_of_another_bucket_is_not_read(kind: str, new_bucket: Callable
     elsewhere = bucket.url.replace(kind, "other") + "/key"
     if kind != "folder":  # there is no bucket to leave: a file elsewhere is none of the store's
         with pytest.raises(ValueError, match=re.escape(elsewhere)):
-            bucket.store().look(elsewhere)
+            bucket.store().stat(elsewhere)
     with pytest.raises(ValueError, match=re.escape(elsewhere)):
         list(bucket.store().read(observed(elsewhere)))
 
@@ -69,15 +69,15 @@ def test_a_look_does_not_leave_the_folder(tmp_path: Path) -> None:
     for name in ("inside/file", "outside"):
         (tmp_path / name).write_text("x")
     store = stores.open_store(f"file://{tmp_path}/inside", stores.Access())
-    assert store.look(f"file://{tmp_path}/inside/file") is not None
+    assert store.stat(f"file://{tmp_path}/inside/file") is not None
     for name in ("outside", "inside/../outside", "inside/../inside/file", "inside/./file", "inside//file"):
-        assert store.look(f"file://{tmp_path}/{name}") is None
+        assert store.stat(f"file://{tmp_path}/{name}") is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_missing_bucket_is_not_an_empty_one(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
     bucket = replace(new_bucket(kind), url=f"{new_bucket(kind).url}-missing")
-    for attempt in (lambda: list_all(bucket.store()), lambda: bucket.store().look(f"{bucket.url}/key")):
+    for attempt in (lambda: list_all(bucket.store()), lambda: bucket.store().stat(f"{bucket.url}/key")):
         with pytest.raises(stores.BucketMissing, match="missing"):
             attempt()
 
@@ -104,7 +104,7 @@ def test_wrong_credentials_are_named(word: str, new_bucket: Callable[[str], Buck
     bucket.put("key", b"content")
     seen = bucket.seen("key")
     store = stores.open_store(bucket.url, replace(bucket.access, session=session(*WRONG_KEYS[word])))
-    for attempt in (lambda: list_all(store), lambda: store.look(seen.uri), lambda: list(store.read(seen))):
+    for attempt in (lambda: list_all(store), lambda: store.stat(seen.uri), lambda: list(store.read(seen))):
         with pytest.raises(stores.AccessDenied, match=rf"does not accept the credentials for s3://seaweedfs-.*{word}"):
             attempt()
 
@@ -125,12 +125,12 @@ def test_a_missing_right_is_named(seaweedfs: S3Server, new_bucket: Callable[[str
         list(store("lister").read(seen))
     absent = f"{bucket.url}/absent"
     with pytest.raises(stores.AccessDenied, match=rf"no permission to list {absent}: .* s3:ListBucket on the bucket"):
-        store("uploader").look(absent)
+        store("uploader").stat(absent)
     assert list_all(store("lister")) == [seen]
     assert b"".join(store("uploader").read(seen)) == b"content"
-    assert store("uploader").look(seen.uri) == seen
-    assert store("lister").look(seen.uri) == seen
-    assert store("lister").look(absent) is None
+    assert store("uploader").stat(seen.uri) == seen
+    assert store("lister").stat(seen.uri) == seen
+    assert store("lister").stat(absent) is None
 
 
 ACCESS = {
@@ -141,15 +141,15 @@ ACCESS = {
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("scheme", ACCESS)
-@pytest.mark.parametrize("verb", ["list", "look", "read"])
+@pytest.mark.parametrize("verb", ["list", "stat", "read"])
 def test_a_server_that_is_not_there_is_named(scheme: str, verb: str) -> None:
     store, uri = stores.open_store(f"{scheme}://bucket/prefix", ACCESS[scheme]), f"{scheme}://bucket/prefix/key"
     attempts = {
         "list": lambda: list_all(store),
-        "look": lambda: store.look(uri),
+        "stat": lambda: store.stat(uri),
         "read": lambda: list(store.read(observed(uri))),
     }
-    said = {"list": "list", "look": "(list|read)", "read": "read"}[verb]
+    said = {"list": "list", "stat": "(list|read)", "read": "read"}[verb]
     with pytest.raises(stores.StoreError, match=rf"{NO_SERVER} .*{said} {scheme}://bucket/prefix") as failure:
         attempts[verb]()
     assert failure.type is stores.StoreError
@@ -215,7 +215,7 @@ def test_a_status_without_the_clouds_words_is_understood(
     with answering(status, b"a proxy's own words") as endpoint:
         store = stores.open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
         uri = f"{scheme}://bucket/{key}"
-        attempts = (lambda: list_all(store), lambda: store.look(uri), lambda: list(store.read(observed(uri))))
+        attempts = (lambda: list_all(store), lambda: store.stat(uri), lambda: list(store.read(observed(uri))))
         for attempt in attempts:
             with pytest.raises(stores.StoreError, match=words) as failure:
                 attempt()

@@ -15,7 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 from demo.world.workspace import Workspace
 from roomledger.hundredms import webhooks
 from roomledger.hundredms.client import Api
-from roomledger.hundredms.storage import HeldAssets
+from roomledger.hundredms.storage import VendorStorage
 from roomledger.hundredms.tokens import Keys
 from roomledger.ledger.vendor_events import Heard
 from roomledger.model import ASSET_TYPES
@@ -315,12 +315,12 @@ def source_of_workspace(acme: Workspace, **settings: Any) -> Source:
 
 
 @contextmanager
-def opened(acme: Workspace, endpoint: str) -> Iterator[HeldAssets]:
+def opened(acme: Workspace, endpoint: str) -> Iterator[VendorStorage]:
     """The workspace ready to be asked; pauses take no time."""
     slept: list[float] = [0]
     now: dict[str, Any] = {"sleep": slept.append, "clock": lambda: time.time() + sum(slept)}
     with Api(endpoint, Keys(acme.access_key, acme.secret), **now) as api:
-        yield HeldAssets(acme.url, api)
+        yield VendorStorage(acme.url, api)
 
 
 def event(type_: str, minutes: float, **data: Any) -> dict[str, Any]:

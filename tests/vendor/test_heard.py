@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, text
 from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records, webhooks
 from roomledger.hundredms.fields import canonical, record
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.tables.columns import Json
 from roomledger.ledger.tables.vendor_events import SUMMED_UP, event_assets, vendor_events
@@ -43,17 +43,17 @@ class Teller:
     """A transaction in which one thing is told after the other."""
 
     tx: Connection
-    warehouse: Warehouse
+    database: Database
 
     def hear(self, *bodies: Body, source: Source = ACME, now: datetime = NOW) -> Understood:
         """Webhooks came."""
         self._forget()
-        return hear(self.tx, self.warehouse, story.heard(source, bodies), now=now)
+        return hear(self.tx, self.database, story.heard(source, bodies), now=now)
 
     def say(self, *said: Said, now: datetime = NOW) -> None:
         """The API was asked."""
         self._forget()
-        tell(self.tx, self.warehouse, ACME, said, now=now)
+        tell(self.tx, self.database, ACME, said, now=now)
 
     def list(self, *uris: str) -> None:
         """The bucket was listed."""
@@ -61,7 +61,7 @@ class Teller:
         bucket = Source(name="acme", customer="Acme", url="s3://acme")
         seen = [Observation(uri, "1", START, 9) for uri in uris]
         noted = [(one, bucket.judged(recognise(one))) for one in seen]
-        record_observations(self.tx, self.warehouse, bucket, noted, witness="listing", now=NOW)
+        record_observations(self.tx, self.database, bucket, noted, observed_by="listing", now=NOW)
 
     def ask(self, query: str, **given: Any) -> Rows:
         """The rows of a query; times are minutes of the story."""
@@ -83,7 +83,7 @@ def _plain(cell: Any) -> Any:
 
 
 @pytest.fixture
-def acme(shared: Warehouse, tx: Connection) -> Teller:
+def acme(shared: Database, tx: Connection) -> Teller:
     return Teller(tx, shared)
 
 
@@ -638,7 +638,7 @@ def test_a_recorder_is_another_job_once_the_api_says_so(acme: Teller) -> None:
 class Run:
     """A bucket, and a warehouse that is told of it."""
 
-    warehouse: Warehouse
+    database: Database
     folder: Path
 
     def put(self, key: str, content: bytes) -> str:
@@ -648,27 +648,27 @@ class Run:
     def load(self) -> None:
         """Look into the bucket and load what is new."""
         bucket = source_of(self.folder)
-        collect_source(self.warehouse, bucket, store_of(bucket))
-        list(load_batches(self.warehouse, [bucket], {bucket.name: store_of(bucket)}))
+        collect_source(self.database, bucket, store_of(bucket))
+        list(load_batches(self.database, [bucket], {bucket.name: store_of(bucket)}))
 
     def hear(self, *bodies: Body) -> Understood:
         """Webhooks came."""
-        with self.warehouse.begin() as tx:
-            return hear(tx, self.warehouse, story.heard(ACME, bodies), now=NOW)
+        with self.database.begin() as tx:
+            return hear(tx, self.database, story.heard(ACME, bodies), now=NOW)
 
     def say(self, *said: Said) -> None:
         """The API was asked."""
-        with self.warehouse.begin() as tx:
-            tell(tx, self.warehouse, ACME, said, now=NOW)
+        with self.database.begin() as tx:
+            tell(tx, self.database, ACME, said, now=NOW)
 
     def placed(self) -> dict[str, tuple[Any, ...]]:
         """Where each object belongs."""
-        rows = ask(self.warehouse, "SELECT uri, session_id, session_evidence, room_id FROM object_ledger")
+        rows = ask(self.database, "SELECT uri, session_id, session_evidence, room_id FROM object_ledger")
         return {uri: tuple(rest) for uri, *rest in rows}
 
 
 @pytest.fixture
-def run(ready: Warehouse, tmp_path: Path) -> Run:
+def run(ready: Database, tmp_path: Path) -> Run:
     return Run(ready, tmp_path / "bucket")
 
 
@@ -715,15 +715,15 @@ def test_webhooks_move_what_is_loaded_by_the_strength_of_their_evidence(run: Run
         too_early: nowhere,
         unnamed: elsewhere,
     }
-    changes = "SELECT witness, from_evidence, to_evidence, to_session_id, count(*) FROM session_changes GROUP BY ALL"
+    changes = "SELECT changed_by, from_evidence, to_evidence, to_session_id, count(*) FROM session_changes GROUP BY ALL"
     changes = changes.replace("ALL", "1, 2, 3, 4 ORDER BY 1, 2, 3, 4")
-    assert ask(run.warehouse, changes) == [
+    assert ask(run.database, changes) == [
         ("api", "webhook", "asset_record", "s3", 1),
         ("webhook", "key", "webhook", "s2", 2),
         ("webhook", "none", "time_window", "s1", 2),
         ("webhook", "none", "webhook", "s2", 4),
     ]
-    said = ask(run.warehouse, "SELECT message, session_id, session_evidence FROM chat_messages ORDER BY message")
+    said = ask(run.database, "SELECT message, session_id, session_evidence FROM chat_messages ORDER BY message")
     assert said == [
         ("at -20", None, "none"),
         ("at 1", "s2", "webhook"),
@@ -737,11 +737,11 @@ def test_webhooks_move_what_is_loaded_by_the_strength_of_their_evidence(run: Run
     shown = (
         "SELECT asset_type, session_id, status, disposition FROM recording_assets WHERE uri IN ('{}', '{}') ORDER BY 1"
     )
-    assert ask(run.warehouse, shown.format(unnamed, stream)) == [
+    assert ask(run.database, shown.format(unnamed, stream)) == [
         ("stream", "s2", "failed", "loaded"),
         ("track", None, "completed", "loaded"),
     ]
-    reason = ask(run.warehouse, f"SELECT session_reason FROM object_ledger WHERE uri = '{named}'")
+    reason = ask(run.database, f"SELECT session_reason FROM object_ledger WHERE uri = '{named}'")
     first = event("beam.recording.success", 40, **s2, chat_recording_path=named)["id"]
     assert reason == [(f"webhook: the vendor names it in event {first}",)]
 
@@ -749,10 +749,10 @@ def test_webhooks_move_what_is_loaded_by_the_strength_of_their_evidence(run: Run
     began = "SELECT recording_started_at FROM transcripts"
     recorder = {"room_id": "room2", "session_id": "s2", "beam_id": "b"}
     run.hear(event("beam.recording.success", 50, **recorder, recording_id="r"))
-    assert ask(run.warehouse, began) == [(None,)]
+    assert ask(run.database, began) == [(None,)]
     assert run.hear(event("beam.started.success", 2, **recorder)) == Understood(events=1)
-    assert ask(run.warehouse, began) == [(START + timedelta(minutes=2),)]
-    assert ask(run.warehouse, "SELECT said_at FROM statements WHERE kind = 'sentence'") == [
+    assert ask(run.database, began) == [(START + timedelta(minutes=2),)]
+    assert ask(run.database, "SELECT said_at FROM statements WHERE kind = 'sentence'") == [
         (START + timedelta(minutes=2, seconds=1),)
     ]
 
@@ -947,7 +947,7 @@ def take(run: Run, steps: Sequence[Step]) -> Tables:
                 run.hear(*(heard[number] | {"is_replay": True} for number in which))
             case "load":
                 run.load()
-    return contents(run.warehouse, past=False)
+    return contents(run.database, past=False)
 
 
 EVENTS, RECORDS = st.frozensets(st.integers(0, MOST_EVENTS - 1)), st.frozensets(st.integers(0, MOST_RECORDS - 1))
@@ -964,7 +964,7 @@ ONE_BY_ONE: list[Step] = [("hear", frozenset([number])) for number in reversed(r
 
 
 @pytest.fixture(scope="module")
-def plain(ready_duckdb: Callable[[Path], Warehouse], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def plain(ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """All was told at once, and then loaded."""
     folder = tmp_path_factory.mktemp("plain")
     run = Run(ready_duckdb(folder), folder / "bucket")
@@ -975,7 +975,7 @@ def plain(ready_duckdb: Callable[[Path], Warehouse], tmp_path_factory: pytest.Te
 @pytest.fixture(scope="module")
 def tables(plain: Run) -> Tables:
     """What the tables hold then."""
-    return contents(plain.warehouse, past=False)
+    return contents(plain.database, past=False)
 
 
 def check(found: Tables, tables: Tables) -> None:
@@ -989,7 +989,7 @@ def check(found: Tables, tables: Tables) -> None:
 
 def test_the_story_has_every_kind_of_evidence(plain: Run) -> None:
     kinds = "SELECT DISTINCT session_evidence, split_part(session_reason, ':', 1) FROM object_ledger ORDER BY ALL"
-    assert ask(plain.warehouse, kinds) == [
+    assert ask(plain.database, kinds) == [
         ("asset_record", "asset_record"),
         ("key", "key"),
         ("none", "no_room_in_key"),
@@ -1000,7 +1000,7 @@ def test_the_story_has_every_kind_of_evidence(plain: Run) -> None:
         ("webhook", "webhook"),
     ]
     recordings = "SELECT kind, status, job_id, beam_id FROM recordings ORDER BY ALL"
-    assert ask(plain.warehouse, recordings) == [
+    assert ask(plain.database, recordings) == [
         ("legacy", "completed", None, None),
         ("legacy", "failed", None, None),
         ("live-stream", "completed", None, "b4"),
@@ -1022,7 +1022,7 @@ def test_the_story_has_every_kind_of_evidence(plain: Run) -> None:
     phases=set(Phase) - {Phase.explain},
 )
 def test_what_comes_first_changes_nothing(
-    ready_postgres: Callable[[], Warehouse], plain: Run, tables: Tables, steps: list[Step]
+    ready_postgres: Callable[[], Database], plain: Run, tables: Tables, steps: list[Step]
 ) -> None:
     check(take(Run(ready_postgres(), plain.folder), steps), tables)
 
@@ -1036,6 +1036,6 @@ def test_what_comes_first_changes_nothing(
     ],
 )
 def test_what_comes_first_changes_nothing_in_duckdb(
-    ready_duckdb: Callable[[Path], Warehouse], tmp_path: Path, plain: Run, tables: Tables, steps: list[Step]
+    ready_duckdb: Callable[[Path], Database], tmp_path: Path, plain: Run, tables: Tables, steps: list[Step]
 ) -> None:
     check(take(Run(ready_duckdb(tmp_path), plain.folder), steps), tables)

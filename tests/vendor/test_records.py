@@ -17,7 +17,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, select, tex
 
 from roomledger.hundredms import records
 from roomledger.hundredms.records import AssetRecord, BadRecord, Peer, Recording, Room, Session
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import Json, arrow_schema
 from roomledger.ledger.tables.vendor_records import (
     asset_records,
@@ -179,7 +179,7 @@ def test_what_is_final(status: str | None, final: bool) -> None:
     assert records.final_job(status) is final
 
 
-def test_both_engines_hold_the_rows(warehouse: Warehouse) -> None:
+def test_both_engines_hold_the_rows(database: Database) -> None:
     odd = {
         "numbers": [10**400, 10**300, float("inf"), float("nan"), 0.1, 5e-324, -0.0],
         "texts": ["\0", "\ud800", "\udc00\ud800", "\U0001f600", "\u2028", "\\u0000", "\x1f", '"'],
@@ -195,11 +195,11 @@ def test_both_engines_hold_the_rows(warehouse: Warehouse) -> None:
         key = tuple(getattr(row, column.name) for column in table.primary_key.columns)
         rows.setdefault(table, {})[key] = {**row._asdict(), **STORED}
     assert set(rows) == set(TABLES.values())
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         for table, stored in rows.items():
             table.create(tx)
             staged = pa.Table.from_pylist([*stored.values()], schema=arrow_schema(table))
-            warehouse.stage(tx, f"said_{table.name}", staged)
+            database.stage(tx, f"said_{table.name}", staged)
             cells = ", ".join(f"CAST({c.name} AS JSON)" if c.type is Json else c.name for c in table.columns)
             tx.execute(text(f"INSERT INTO {table.name} SELECT {cells} FROM said_{table.name}"))
             kept = tx.execute(select(table)).mappings().all()

@@ -9,7 +9,7 @@ import pytest
 
 from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.vendor_records import Told, tell
 from roomledger.model import Observation
@@ -27,35 +27,35 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "bucket"
 
 
-def named(warehouse: Warehouse, folder: Path, key: str, asset_type: str = "chat", asset_id: str = "a1") -> Told:
+def named(database: Database, folder: Path, key: str, asset_type: str = "chat", asset_id: str = "a1") -> Told:
     """Have the vendor name the object under this key."""
     asset = records.asset(story.asset(asset_id, JOB, asset_type, f"file://{folder / key}", 9))
-    with warehouse.begin() as tx:
-        return tell(tx, warehouse, story.source_of_workspace(story.workspace()), [asset], now=NOW)
+    with database.begin() as tx:
+        return tell(tx, database, story.source_of_workspace(story.workspace()), [asset], now=NOW)
 
 
-def noted(warehouse: Warehouse, folder: Path, key: str, *minutes: int) -> dict[str, int]:
+def noted(database: Database, folder: Path, key: str, *minutes: int) -> dict[str, int]:
     """Have a listing name versions of the object under this key."""
     source = source_of(folder)
     moments = [datetime(2026, 3, 2, 10, minute, tzinfo=UTC) for minute in minutes]
     seen = [Observation(f"file://{folder / key}", str(moment), moment, 9) for moment in moments]
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         found = [(one, recognise(one)) for one in seen]
-        return dict(record_observations(tx, warehouse, source, found, witness="listing", now=NOW))
+        return dict(record_observations(tx, database, source, found, observed_by="listing", now=NOW))
 
 
-def dispositions(warehouse: Warehouse) -> list[tuple[str, str | None]]:
-    return ask(warehouse, "SELECT disposition, asset_type FROM object_ledger ORDER BY modified_at")
+def dispositions(database: Database) -> list[tuple[str, str | None]]:
+    return ask(database, "SELECT disposition, asset_type FROM object_ledger ORDER BY modified_at")
 
 
-def test_of_several_versions_that_only_the_vendor_names_the_newest_is_read(ready: Warehouse, folder: Path) -> None:
+def test_of_several_versions_that_only_the_vendor_names_the_newest_is_read(ready: Database, folder: Path) -> None:
     assert noted(ready, folder, "x/one.bin", 1, 2, 3) == {"ignored": 3}
     assert named(ready, folder, "x/one.bin").woken == 3
     assert dispositions(ready) == [("superseded", "chat"), ("superseded", "chat"), ("seen", "chat")]
     assert named(ready, folder, "x/one.bin").woken == 0
 
 
-def test_what_was_named_before_it_was_listed_counts_as_what_it_is(ready: Warehouse, folder: Path) -> None:
+def test_what_was_named_before_it_was_listed_counts_as_what_it_is(ready: Database, folder: Path) -> None:
     named(ready, folder, "x/one.bin")
     assert noted(ready, folder, "x/one.bin", 1) == {"seen": 1}
     named(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", "track", "a2")
@@ -64,7 +64,7 @@ def test_what_was_named_before_it_was_listed_counts_as_what_it_is(ready: Warehou
 
 
 @pytest.fixture
-def loaded(ready: Warehouse, folder: Path) -> Warehouse:
+def loaded(ready: Database, folder: Path) -> Database:
     """A chat under a key that says nothing of it, named, listed and loaded."""
     put(folder, "x/one.bin", chat("hello"))
     source = source_of(folder)
@@ -75,7 +75,7 @@ def loaded(ready: Warehouse, folder: Path) -> Warehouse:
     return ready
 
 
-def test_the_vendor_may_call_it_something_else_later(loaded: Warehouse, folder: Path) -> None:
+def test_the_vendor_may_call_it_something_else_later(loaded: Database, folder: Path) -> None:
     source = source_of(folder)
     assert ask(loaded, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
     assert named(loaded, folder, "x/one.bin", "track").woken == 1
@@ -85,7 +85,7 @@ def test_the_vendor_may_call_it_something_else_later(loaded: Warehouse, folder: 
     assert ask(loaded, "SELECT asset_type, session_id FROM object_assets") == [("track", "s1")]
 
 
-def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Warehouse, folder: Path) -> None:
+def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Database, folder: Path) -> None:
     source = source_of(folder, asset_types=("transcript",))
     stores = {source.name: store_of(source)}
     put(folder, "x/one.bin", chat("hello"))
@@ -97,7 +97,7 @@ def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Wareho
     assert named(ready, folder, "x/one.bin").woken == 0
 
 
-def test_the_vendor_may_call_something_wanted_what_the_settings_left_out(ready: Warehouse, folder: Path) -> None:
+def test_the_vendor_may_call_something_wanted_what_the_settings_left_out(ready: Database, folder: Path) -> None:
     source = source_of(folder, asset_types=("track",))
     stores = {source.name: store_of(source)}
     key = "chat/room1/20260302/Rec-room1-1772445600000.csv"

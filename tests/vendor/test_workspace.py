@@ -12,7 +12,7 @@ import pytest
 from demo.vendor import Vendor, vendor_server
 from demo.world.workspace import Workspace
 from roomledger import times
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.pipeline import sync_workspace as reading
 from roomledger.pipeline.collect import Collected, collect_source
 from roomledger.pipeline.load import load_batches
@@ -24,7 +24,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 
 @pytest.fixture
-def warehouse(ready_duckdb: Callable[[Path], Warehouse], tmp_path: Path) -> Warehouse:
+def database(ready_duckdb: Callable[[Path], Database], tmp_path: Path) -> Database:
     return ready_duckdb(tmp_path)
 
 
@@ -59,70 +59,70 @@ def vendor() -> Iterator[Vendor]:
         yield server
 
 
-def hear(warehouse: Warehouse, vendor: Vendor, acme: Workspace) -> Collected:
+def hear(database: Database, vendor: Vendor, acme: Workspace) -> Collected:
     """Ask the vendor once; all that is named lies in the customer's own bucket."""
     vendor.workspaces = [acme]
     bucket = story.Source(name="acme", customer="Acme", url="s3://acme")
     with story.opened(acme, vendor.endpoint) as opened:
-        return collect_source(warehouse, story.source_of_workspace(acme), opened, sources=[bucket])
+        return collect_source(database, story.source_of_workspace(acme), opened, sources=[bucket])
 
 
-def counted(warehouse: Warehouse) -> dict[str, int]:
+def counted(database: Database) -> dict[str, int]:
     tables = ("rooms", "sessions", "recordings", "asset_records")
-    return {table: ask(warehouse, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+    return {table: ask(database, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
-def test_the_number_of_requests_grows_with_what_is_new(warehouse: Warehouse, vendor: Vendor) -> None:
+def test_the_number_of_requests_grows_with_what_is_new(database: Database, vendor: Vendor) -> None:
     acme = long_ago(600)
-    first = hear(warehouse, vendor, acme)
-    assert counted(warehouse) == {"rooms": 1, "sessions": 600, "recordings": 600, "asset_records": 1200}
+    first = hear(database, vendor, acme)
+    assert counted(database) == {"rooms": 1, "sessions": 600, "recordings": 600, "asset_records": 1200}
     assert first.told == 2401
     assert first.requests == 13 + 7 + 1 + 1 + 1 + 7 + 1  # one page more where the last one is full
-    again = hear(warehouse, vendor, acme)
+    again = hear(database, vendor, acme)
     # A list ends with the first page that is wholly old, so the long ones take two.
     assert (again.told, again.requests) == (0, 10)
     for number in range(600, 610):
         add_job(acme, number, 0.02)
-    third = hear(warehouse, vendor, acme)
+    third = hear(database, vendor, acme)
     assert (third.told, third.requests) == (40, 10)
 
 
-def test_what_comes_late_is_found(warehouse: Warehouse, vendor: Vendor) -> None:
+def test_what_comes_late_is_found(database: Database, vendor: Vendor) -> None:
     """An asset's id is allotted before its file exists: it turns up below newer ones."""
     acme = long_ago(300)
-    hear(warehouse, vendor, acme)
+    hear(database, vendor, acme)
     add_job(acme, 900, 1.5)
-    hear(warehouse, vendor, acme)
-    assert counted(warehouse) == {"rooms": 1, "sessions": 301, "recordings": 301, "asset_records": 602}
+    hear(database, vendor, acme)
+    assert counted(database) == {"rooms": 1, "sessions": 301, "recordings": 301, "asset_records": 602}
 
 
 def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
-    warehouse: Warehouse, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = long_ago(300)
     add_job(acme, 900, 1, status="post_processing", asset_types=["chat", "room-composite", "transcript"])
     job = acme.recordings[-1]
-    hear(warehouse, vendor, acme)
+    hear(database, vendor, acme)
     check = "SELECT status, check_at IS NULL FROM job_records WHERE job_id = 'j00900'"
-    assert ask(warehouse, check) == [("post_processing", False)]
+    assert ask(database, check) == [("post_processing", False)]
     job["status"] = "completed"
     acme.assets.append(story.asset("late", job, "transcript", "s3://acme/t.txt", 5, created_at=stamp(1), status="x"))
     days = [NOW + timedelta(days=3)]
     monkeypatch.setattr(times, "utc_now", lambda: days[0])
-    assert hear(warehouse, vendor, acme).told == 2  # by its id: the lists are read no further back than two days
-    assert ask(warehouse, check) == [("completed", False)]
+    assert hear(database, vendor, acme).told == 2  # by its id: the lists are read no further back than two days
+    assert ask(database, check) == [("completed", False)]
     acme.assets[-1]["status"] = "completed"
     days[0] += timedelta(days=3)
-    assert hear(warehouse, vendor, acme).told == 1
-    assert ask(warehouse, check) == [("completed", True)]
+    assert hear(database, vendor, acme).told == 1
+    assert ask(database, check) == [("completed", True)]
     before = len(vendor.requests)
     days[0] += timedelta(days=3)
-    hear(warehouse, vendor, acme)
+    hear(database, vendor, acme)
     assert not any("j00900" in request for request in vendor.requests[before:])
 
 
 def test_a_first_reading_goes_on_where_it_was_cut_off(
-    warehouse: Warehouse, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_TOLD", 200)
     acme = long_ago(600)
@@ -133,20 +133,20 @@ def test_a_first_reading_goes_on_where_it_was_cut_off(
 
     vendor.faults.on_page = fail
     with pytest.raises(StoreError, match="try again"):
-        hear(warehouse, vendor, acme)
-    assert counted(warehouse)["asset_records"] == 800
+        hear(database, vendor, acme)
+    assert counted(database)["asset_records"] == 800
     vendor.faults.server_errors, vendor.faults.on_page = 0, None
     add_job(acme, 600, 0.02)
     before = len(vendor.requests)
-    hear(warehouse, vendor, acme)
-    assert counted(warehouse) == {"rooms": 1, "sessions": 601, "recordings": 601, "asset_records": 1202}
+    hear(database, vendor, acme)
+    assert counted(database) == {"rooms": 1, "sessions": 601, "recordings": 601, "asset_records": 1202}
     pages = [request for request in vendor.requests[before:] if "recording-assets?" in request]
     assert len(pages) == 5 + 2  # what was left, then the newest down to a page that is wholly old
 
 
 @pytest.mark.parametrize("offsets", [False, True])
 def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
-    warehouse: Warehouse, vendor: Vendor, offsets: bool
+    database: Database, vendor: Vendor, offsets: bool
 ) -> None:
     acme = long_ago(250)
     vendor.faults.offsets = offsets
@@ -156,11 +156,11 @@ def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
             add_job(acme, len(acme.recordings) + 1000, 0.02)
 
     vendor.faults.on_page = arrive
-    hear(warehouse, vendor, acme)
+    hear(database, vendor, acme)
     vendor.faults.on_page = None
-    hear(warehouse, vendor, acme)
+    hear(database, vendor, acme)
     jobs = len(acme.recordings)
-    assert counted(warehouse) == {"rooms": 1, "sessions": jobs, "recordings": jobs, "asset_records": 2 * jobs}
+    assert counted(database) == {"rooms": 1, "sessions": jobs, "recordings": jobs, "asset_records": 2 * jobs}
 
 
 @pytest.mark.parametrize(
@@ -176,36 +176,36 @@ def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
     ],
     ids=lambda faults: " ".join(faults),
 )
-def test_nothing_is_lost_to_a_fault(warehouse: Warehouse, vendor: Vendor, faults: dict[str, Any]) -> None:
+def test_nothing_is_lost_to_a_fault(database: Database, vendor: Vendor, faults: dict[str, Any]) -> None:
     acme = long_ago(120)
     for name, value in faults.items():
         setattr(vendor.faults, name, value)
-    hear(warehouse, vendor, acme)
-    assert counted(warehouse) == {"rooms": 1, "sessions": 120, "recordings": 120, "asset_records": 240}
+    hear(database, vendor, acme)
+    assert counted(database) == {"rooms": 1, "sessions": 120, "recordings": 120, "asset_records": 240}
 
 
-def test_what_is_named_but_not_listed_is_asked_for_once(warehouse: Warehouse, vendor: Vendor) -> None:
+def test_what_is_named_but_not_listed_is_asked_for_once(database: Database, vendor: Vendor) -> None:
     acme = long_ago(2)
     ghost = story.job("ghost", "room8", "s-ghost", 0, 1)
     acme.assets.append(story.asset("a-ghost", ghost, "chat", "s3://acme/ghost.csv", 5))
-    hear(warehouse, vendor, acme)
+    hear(database, vendor, acme)
     asked = [request.partition("/v2/")[2] for request in vendor.requests if "ghost" in request or "room8" in request]
     assert sorted(asked) == [
         "external-streams/ghost", "live-streams/ghost", "recordings/ghost", "rooms/room8", "sessions/s-ghost",
     ]  # fmt: skip
     before = len(vendor.requests)
-    hear(warehouse, vendor, acme)
+    hear(database, vendor, acme)
     assert not any("ghost" in request for request in vendor.requests[before:])
 
 
 def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
-    warehouse: Warehouse, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job that was going on, a session that was, and a room with a new session: all gone from the vendor since."""
     acme = long_ago(2)
     add_job(acme, 8, 1, status="started")
     acme.sessions[-1] |= {"active": True, "peers": {}}
-    hear(warehouse, vendor, acme)
+    hear(database, vendor, acme)
     add_job(acme, 9, -2)
     forgotten = (acme.rooms[0], acme.sessions.pop(-2), acme.recordings.pop(-2))
     acme.rooms.clear()
@@ -214,7 +214,7 @@ def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
 
     def asked() -> list[str]:
         before = len(vendor.requests)
-        hear(warehouse, vendor, acme)
+        hear(database, vendor, acme)
         singles = {"rooms/room1", "sessions/s00008", "recordings/j00008"}
         return sorted(singles & {request.partition("/v2/")[2] for request in vendor.requests[before:]})
 
@@ -227,48 +227,48 @@ def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
     acme.recordings.insert(-1, forgotten[2] | {"status": "completed"})
     days[0] += timedelta(hours=2)
     assert asked() == []  # the lists tell of them again
-    assert ask(warehouse, "SELECT count(*) FROM vendor_unknown") == [(0,)]
-    assert ask(warehouse, "SELECT status FROM recordings WHERE job_id = 'j00008'") == [("completed",)]
+    assert ask(database, "SELECT count(*) FROM vendor_unknown") == [(0,)]
+    assert ask(database, "SELECT status FROM recordings WHERE job_id = 'j00008'") == [("completed",)]
 
 
-def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(warehouse: Warehouse, vendor: Vendor) -> None:
+def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(database: Database, vendor: Vendor) -> None:
     acme = long_ago(3)
-    hear(warehouse, vendor, acme)
-    assert ask(warehouse, "SELECT count(*) FROM object_ledger") == [(0,)]
+    hear(database, vendor, acme)
+    assert ask(database, "SELECT count(*) FROM object_ledger") == [(0,)]
     with story.opened(acme, vendor.endpoint) as opened:
-        found = collect_source(warehouse, story.source_of_workspace(acme), opened, sources=[])
-        again = collect_source(warehouse, story.source_of_workspace(acme), opened, sources=[])
+        found = collect_source(database, story.source_of_workspace(acme), opened, sources=[])
+        again = collect_source(database, story.source_of_workspace(acme), opened, sources=[])
     assert (found.told, found.new["seen"], again.new.total()) == (0, 3, 0)
-    assert ask(warehouse, "SELECT DISTINCT asset_type, disposition FROM object_ledger") == [("chat", "seen")]
+    assert ask(database, "SELECT DISTINCT asset_type, disposition FROM object_ledger") == [("chat", "seen")]
 
 
 @pytest.mark.parametrize(("days_ago", "becomes"), [(1, "loaded"), (16, "missing")])
 def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps_it(
-    warehouse: Warehouse, vendor: Vendor, days_ago: float, becomes: str
+    database: Database, vendor: Vendor, days_ago: float, becomes: str
 ) -> None:
     acme, source = story.workspace(), story.source_of_workspace(story.workspace())
     add_job(acme, 1, days_ago)
     vendor.workspaces = [acme]
     with story.opened(acme, vendor.endpoint) as opened:
-        collect_source(warehouse, source, opened, sources=[])
-        list(load_batches(warehouse, [source], {source.name: opened}))
+        collect_source(database, source, opened, sources=[])
+        list(load_batches(database, [source], {source.name: opened}))
         acme.contents["a00001-chat"] = chat("late")
-        change(warehouse, "UPDATE object_ledger SET retry_at = NULL")  # what half a minute would do
-        list(load_batches(warehouse, [source], {source.name: opened}))
-    assert ask(warehouse, "SELECT asset_type, disposition FROM object_ledger") == [("chat", becomes)]
+        change(database, "UPDATE object_ledger SET retry_at = NULL")  # what half a minute would do
+        list(load_batches(database, [source], {source.name: opened}))
+    assert ask(database, "SELECT asset_type, disposition FROM object_ledger") == [("chat", becomes)]
 
 
-def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(warehouse: Warehouse, vendor: Vendor) -> None:
+def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(database: Database, vendor: Vendor) -> None:
     acme = long_ago(2)
     acme.assets.append({"id": "", "type": "chat", "created_at": stamp(1), "rtmp": "rtmp://live/secret-key"})
-    assert hear(warehouse, vendor, acme).refused == 1
-    hear(warehouse, vendor, acme)
-    [(uri, code, raw, resolved)] = ask(warehouse, "SELECT uri, reason_code, raw, resolved_at FROM refusals")
+    assert hear(database, vendor, acme).refused == 1
+    hear(database, vendor, acme)
+    [(uri, code, raw, resolved)] = ask(database, "SELECT uri, reason_code, raw, resolved_at FROM refusals")
     assert uri.startswith("100ms://acme/recording-assets/")
     assert (code, resolved) == ("id_missing", None)
     assert b"secret-key" not in bytes(raw)
-    with warehouse.begin() as tx:  # as if an older version had refused what this one understands
+    with database.begin() as tx:  # as if an older version had refused what this one understands
         tx.exec_driver_sql('UPDATE refusals SET raw = encode(\'{"id": "a-good", "type": "chat"}\')')
-    hear(warehouse, vendor, long_ago(2))
-    assert ask(warehouse, "SELECT asset_type FROM asset_records WHERE asset_id = 'a-good'") == [("chat",)]
-    assert ask(warehouse, "SELECT resolved_at IS NULL FROM refusals") == [(False,)]
+    hear(database, vendor, long_ago(2))
+    assert ask(database, "SELECT asset_type FROM asset_records WHERE asset_id = 'a-good'") == [("chat",)]
+    assert ask(database, "SELECT resolved_at IS NULL FROM refusals") == [(False,)]

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from roomledger.ledger.database import Warehouse, WarehouseError
-from roomledger.ledger.duckdb import DuckWarehouse
-from roomledger.ledger.postgres import PostgresWarehouse
+from roomledger.ledger.database import Database, WarehouseError
+from roomledger.ledger.duckdb import DuckDB
+from roomledger.ledger.postgres import PostgreSQL
 
 ROWS = pa.table(
     {
@@ -32,48 +32,48 @@ ROWS = pa.table(
 )
 
 
-def open_once(warehouse: Warehouse, *, read_only: bool = False) -> None:
-    with warehouse.begin(read_only=read_only):
+def open_once(database: Database, *, read_only: bool = False) -> None:
+    with database.begin(read_only=read_only):
         pass
 
 
-def test_staged_rows_come_back_as_they_were(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_staged_rows_come_back_as_they_were(database: Database, tmp_path: Path) -> None:
     file = tmp_path / "o'rows.parquet"
     pq.write_table(ROWS, file, row_group_size=3)
     for rows in (ROWS, file):
-        with warehouse.begin() as tx:
-            warehouse.stage(tx, "staged", rows)
+        with database.begin() as tx:
+            database.stage(tx, "staged", rows)
             found = tx.execute(text("SELECT * FROM staged")).all()
         assert sorted(map(tuple, found), key=repr) == sorted((tuple(r.values()) for r in ROWS.to_pylist()), key=repr)
 
 
-def test_empty_rows_can_be_staged(warehouse: Warehouse) -> None:
-    with warehouse.begin() as tx:
-        warehouse.stage(tx, "staged", ROWS.schema.empty_table())
+def test_empty_rows_can_be_staged(database: Database) -> None:
+    with database.begin() as tx:
+        database.stage(tx, "staged", ROWS.schema.empty_table())
         assert tx.execute(text("SELECT count(*) FROM staged")).scalar_one() == 0
 
 
-def test_a_block_that_raises_leaves_nothing(warehouse: Warehouse) -> None:
-    with warehouse.begin() as tx:
+def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+    with database.begin() as tx:
         tx.execute(text("CREATE TABLE kept (n INTEGER)"))
 
     def fail_half_way() -> None:
-        with warehouse.begin() as tx:
+        with database.begin() as tx:
             tx.execute(text("INSERT INTO kept VALUES (1)"))
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
         fail_half_way()
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         assert tx.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
 
 
-def test_read_only_means_it(warehouse: Warehouse) -> None:
-    with warehouse.begin() as tx:
+def test_read_only_means_it(database: Database) -> None:
+    with database.begin() as tx:
         tx.execute(text("CREATE TABLE kept (n INTEGER)"))
-    with pytest.raises(DBAPIError), warehouse.begin(read_only=True) as tx:
+    with pytest.raises(DBAPIError), database.begin(read_only=True) as tx:
         tx.execute(text("INSERT INTO kept VALUES (1)"))
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         assert tx.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
 
 
@@ -86,22 +86,22 @@ def test_a_file_held_by_another_process_is_waited_for(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", hold, path, "1"], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         holder.stdout.readline()
-        with DuckWarehouse(f"duckdb:///{path}").begin() as tx:
+        with DuckDB(f"duckdb:///{path}").begin() as tx:
             assert tx.execute(text("SELECT 1")).scalar_one() == 1
     with subprocess.Popen([sys.executable, "-c", hold, path, "60"], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         holder.stdout.readline()
         with pytest.raises(WarehouseError, match="another process has held"):
-            open_once(DuckWarehouse(f"duckdb:///{path}", lock_wait_s=0.3))
+            open_once(DuckDB(f"duckdb:///{path}", lock_wait_s=0.3))
         holder.kill()
 
 
 def test_a_warehouse_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="roomledger init"):
-        open_once(DuckWarehouse(f"duckdb:///{tmp_path}/none.duckdb"), read_only=True)
+        open_once(DuckDB(f"duckdb:///{tmp_path}/none.duckdb"), read_only=True)
     (tmp_path / "text.duckdb").write_text("this is no database, however long it goes on" * 1000)
     with pytest.raises(WarehouseError, match="cannot be opened"):
-        open_once(DuckWarehouse(f"duckdb:///{tmp_path}/text.duckdb"))
+        open_once(DuckDB(f"duckdb:///{tmp_path}/text.duckdb"))
     with pytest.raises(WarehouseError, match="does not answer") as told:
-        open_once(PostgresWarehouse("postgresql+psycopg://someone:hush@127.0.0.1:1/nowhere"))
+        open_once(PostgreSQL("postgresql+psycopg://someone:hush@127.0.0.1:1/nowhere"))
     assert "hush" not in str(told.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.warehouse.views import VIEWS
 from tests.rows import rows
 
@@ -32,13 +32,13 @@ ORDER BY 1, 2, 4
 """
 
 
-def change(warehouse: Warehouse, statements: str) -> None:
-    with warehouse.begin() as tx:
+def change(database: Database, statements: str) -> None:
+    with database.begin() as tx:
         for statement in statements.split(";"):
             tx.execute(text(statement))
 
 
-def test_privileges_are_as_they_were(new_postgres: Warehouse) -> None:
+def test_privileges_are_as_they_were(new_postgres: Database) -> None:
     migrate.upgrade(new_postgres)
     change(new_postgres, GIVEN)
     with new_postgres.begin() as tx:
@@ -51,7 +51,7 @@ def test_privileges_are_as_they_were(new_postgres: Warehouse) -> None:
     assert after == before
 
 
-def test_a_view_that_is_new_has_the_privileges_that_are_given_by_default(new_postgres: Warehouse) -> None:
+def test_a_view_that_is_new_has_the_privileges_that_are_given_by_default(new_postgres: Database) -> None:
     migrate.upgrade(new_postgres)
     change(
         new_postgres,
@@ -63,7 +63,7 @@ def test_a_view_that_is_new_has_the_privileges_that_are_given_by_default(new_pos
         assert rows(tx, f"{may} AND relnamespace = CAST('public' AS regnamespace)") == [("session_timeline",)]
 
 
-def test_who_owned_a_view_may_read_it_still_and_so_may_who_owns_it_now(new_postgres: Warehouse) -> None:
+def test_who_owned_a_view_may_read_it_still_and_so_may_who_owns_it_now(new_postgres: Database) -> None:
     migrate.upgrade(new_postgres)
     change(
         new_postgres, "CREATE ROLE flo; ALTER VIEW statements OWNER TO flo; COMMENT ON TABLE alembic_version IS NULL"

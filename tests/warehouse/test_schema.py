@@ -12,7 +12,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.tables.columns import metadata
 from roomledger.warehouse import dictionary
 from roomledger.warehouse.tables import FACTS, OBJECT_COLUMNS, RECORD_TABLES
@@ -40,25 +40,25 @@ PUBLIC = {
     " asset_type disposition reason attempts rows_parsed rows_loaded rows_refused rows_duplicate content_sha256"
     " first_seen_at first_seen_by modified_at loaded_at parser_version",
     "refusals": f"{COMMON} uri reason_code detail raw refused_at resolved_at",
-    "observations": "object_id source witness observed_at",
+    "observations": "object_id source observed_by observed_at",
     "loads": "load_id",
 }
 
 
-def test_the_public_columns_are_there(ready: Warehouse) -> None:
+def test_the_public_columns_are_there(ready: Database) -> None:
     with ready.begin() as tx:
         columns = {table: {column["name"] for column in inspect(tx).get_columns(table)} for table in PUBLIC}
     assert {table: set(names.split()) - columns[table] for table, names in PUBLIC.items()} == {t: set() for t in PUBLIC}
 
 
-def test_the_migrations_make_the_tables_of_the_schema(new_postgres: Warehouse) -> None:
+def test_the_migrations_make_the_tables_of_the_schema(new_postgres: Database) -> None:
     migrate.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
 
 
-def test_both_engines_have_the_same_columns_and_comments(ready: Warehouse) -> None:
+def test_both_engines_have_the_same_columns_and_comments(ready: Database) -> None:
     catalogue = {
         "duckdb": "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal",
         "postgresql": "SELECT c.relname, a.attname, col_description(c.oid, a.attnum) FROM pg_class c"
@@ -84,27 +84,27 @@ def test_records_have_the_columns_of_their_table() -> None:
     assert set(RECORD_TABLES.values()) == set(FACTS)
 
 
-def test_init_may_be_repeated_and_a_warehouse_without_tables_is_named(warehouse: Warehouse) -> None:
-    with warehouse.begin():
+def test_init_may_be_repeated_and_a_warehouse_without_tables_is_named(database: Database) -> None:
+    with database.begin():
         pass
     with pytest.raises(WarehouseError, match="roomledger init"):
-        migrate.require_current(warehouse)
-    assert migrate.upgrade(warehouse)[0] is None
-    before, after = migrate.upgrade(warehouse)
+        migrate.require_current(database)
+    assert migrate.upgrade(database)[0] is None
+    before, after = migrate.upgrade(database)
     assert before == after
-    migrate.require_current(warehouse)
-    with warehouse.begin() as tx:
+    migrate.require_current(database)
+    with database.begin() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     for use in (migrate.require_current, migrate.upgrade):
         with pytest.raises(WarehouseError, match="newer Roomledger"):
-            use(warehouse)
+            use(database)
 
 
 @pytest.mark.parametrize(
     "change",
     ["rows_parsed = 3", "disposition = 'lost'", "reason = ''", "reason = NULL"],
 )
-def test_the_database_itself_holds_the_invariants(ready: Warehouse, change: str) -> None:
+def test_the_database_itself_holds_the_invariants(ready: Database, change: str) -> None:
     row: dict[str, Any] = {
         "object_id": "o", "customer": "c", "source": "s", "session_evidence": "none", "uri": "s3://b/k", "version": "v",
         "modified_at": "2026-01-01 00:00:00+00", "size_bytes": 1, "disposition": "seen", "reason": "new", "attempts": 0,

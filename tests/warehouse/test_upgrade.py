@@ -9,7 +9,7 @@ from alembic.config import Config
 from sqlalchemy import text
 
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from tests.worlds import ask
 
 TIME = "2026-03-02 10:00:00+00"
@@ -19,14 +19,14 @@ LAYER = "s3://acme/live/hls/room1/20260302/1772445601000/file-recording/Rec-room
 TRACK = "s3://acme/live/room1/20260302/s1/p1/st1/t1.webm"
 
 
-def insert(warehouse: Warehouse, table: str, **cells: Any) -> None:
+def insert(database: Database, table: str, **cells: Any) -> None:
     query = f"INSERT INTO {table} ({', '.join(cells)}) VALUES ({', '.join(f':{name}' for name in cells)})"
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         tx.execute(text(query), cells)
 
 
-def test_a_warehouse_of_the_first_version_keeps_its_rows(warehouse: Warehouse) -> None:
-    with warehouse.begin() as tx:
+def test_a_warehouse_of_the_first_version_keeps_its_rows(database: Database) -> None:
+    with database.begin() as tx:
         config = Config(attributes={"connection": tx})
         config.set_main_option("script_location", "roomledger.ledger:migrations")
         config.set_main_option("path_separator", "os")
@@ -41,34 +41,34 @@ def test_a_warehouse_of_the_first_version_keeps_its_rows(warehouse: Warehouse) -
         last = "superseded" if uri == TRACK else "loaded"
         settled = {"disposition": last, "reason": f"{last}: so it is", "loaded_at": TIME}
         settled["load_id"] = "again" if uri == CHAT else "l"
-        insert(warehouse, "object_ledger", **known, **counts, **seen, **settled)
+        insert(database, "object_ledger", **known, **counts, **seen, **settled)
         if uri == TRACK:
             continue
         asset = {"ordinal": 0, "load_id": "l", "size_bytes": 5, "created_at": TIME, "status": "completed"}
-        insert(warehouse, "recording_assets", **known, **asset)
+        insert(database, "recording_assets", **known, **asset)
 
     load = dict.fromkeys(("objects", "objects_loaded", "objects_refused", "rows_loaded", "rows_refused"), 1)
     load |= {"rows_duplicate": 0, "claimed_at": TIME, "committed_at": TIME}
-    insert(warehouse, "loads", load_id="l", parser_version="1", started_by="command line", **load)
+    insert(database, "loads", load_id="l", parser_version="1", started_by="command line", **load)
     load["committed_at"] = LATER
-    insert(warehouse, "loads", load_id="again", parser_version="1", started_by="command line", **load)
+    insert(database, "loads", load_id="again", parser_version="1", started_by="command line", **load)
 
-    assert migrate.upgrade(warehouse)[0] == "0001"
-    migrate.require_current(warehouse)
+    assert migrate.upgrade(database)[0] == "0001"
+    migrate.require_current(database)
     seconds = "CAST(extract(epoch FROM recorder_started_at) AS BIGINT)"
     query = f"SELECT object_id, key_room_id, key_session_id, {seconds}, split_part(session_reason, ':', 1)"
-    assert ask(warehouse, f"{query} FROM object_ledger ORDER BY object_id") == [
+    assert ask(database, f"{query} FROM object_ledger ORDER BY object_id") == [
         ("o0", "room1", None, 1772445600, "no_session_known"),
         ("o1", "room1", None, 1772445602, "no_session_known"),
         ("o2", "room1", "s1", None, "key"),
     ]
-    assert ask(warehouse, "SELECT object_id, asset_type, session_id FROM recording_assets ORDER BY object_id") == [
+    assert ask(database, "SELECT object_id, asset_type, session_id FROM recording_assets ORDER BY object_id") == [
         ("o0", "chat", None),
         ("o1", "room-composite", None),
     ]
-    assert ask(warehouse, "SELECT object_id, load_id FROM freshness ORDER BY object_id") == [
+    assert ask(database, "SELECT object_id, load_id FROM freshness ORDER BY object_id") == [
         ("o0", "l"),
         ("o1", "l"),
         ("o2", "l"),
     ]
-    assert ask(warehouse, "SELECT count(*) FROM session_changes") == [(0,)]
+    assert ask(database, "SELECT count(*) FROM session_changes") == [(0,)]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.dialects import postgresql
 
 from roomledger.ledger import migrate
-from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.database import Database, WarehouseError
 from roomledger.warehouse.views import VIEWS, statements
 from tests.rows import NOON, at, put, put_object, rows
 
@@ -45,12 +45,12 @@ def _plain(type_: str) -> str:
     return alike.get(type_, type_)
 
 
-def _comment(warehouse: Warehouse) -> str | None:
-    with warehouse.begin() as tx:
+def _comment(database: Database) -> str | None:
+    with database.begin() as tx:
         return inspect(tx).get_table_comment("statements")["text"]
 
 
-def test_they_are_left_alone_while_nothing_changes(ready: Warehouse) -> None:
+def test_they_are_left_alone_while_nothing_changes(ready: Database) -> None:
     with ready.begin() as tx:
         tx.execute(text("CREATE VIEW mine AS SELECT kind FROM statements"))
         tx.execute(text("COMMENT ON VIEW statements IS 'Whoever makes it anew loses this.'"))
@@ -66,7 +66,7 @@ def test_they_are_left_alone_while_nothing_changes(ready: Warehouse) -> None:
         "DROP VIEW session_timeline",
     ],
 )
-def test_they_are_made_anew_when_one_is_not_as_it_must_be(ready: Warehouse, change: str) -> None:
+def test_they_are_made_anew_when_one_is_not_as_it_must_be(ready: Database, change: str) -> None:
     with ready.begin() as tx:
         tx.execute(text("COMMENT ON VIEW statements IS 'Whoever makes it anew loses this.'"))
         tx.execute(text(change))
@@ -76,7 +76,7 @@ def test_they_are_made_anew_when_one_is_not_as_it_must_be(ready: Warehouse, chan
         assert rows(tx, "SELECT * FROM session_timeline") == []
 
 
-def test_they_are_made_anew_when_their_definitions_change(ready: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_are_made_anew_when_their_definitions_change(ready: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements.c.text, "comment", "It's what was said: word by word.")
     migrate.upgrade(ready)
     with ready.begin() as tx:
@@ -84,7 +84,7 @@ def test_they_are_made_anew_when_their_definitions_change(ready: Warehouse, monk
     assert comments["text"] == "It's what was said: word by word."
 
 
-def test_what_depends_on_those_that_are_made_anew_is_named(new_postgres: Warehouse) -> None:
+def test_what_depends_on_those_that_are_made_anew_is_named(new_postgres: Database) -> None:
     migrate.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         tx.execute(text("DROP VIEW session_timeline"))
@@ -457,7 +457,7 @@ def test_the_load_that_first_brought_rows_counts(tx: Connection, disposition: st
 
 
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])
-def test_one_session_is_read_by_the_indexes_of_postgresql(new_postgres: Warehouse, view: str) -> None:
+def test_one_session_is_read_by_the_indexes_of_postgresql(new_postgres: Database, view: str) -> None:
     migrate.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         tx.execute(text("SET LOCAL enable_seqscan = off"))

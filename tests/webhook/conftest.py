@@ -123,5 +123,5 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 def endpoint(shared: Endpoint) -> Endpoint:
     """That server, with an empty inbox."""
     inbox = open_inbox(shared.inbox_url)
-    inbox.settle(inbox.receive(0))
+    inbox.ack(inbox.receive(0))
     return shared

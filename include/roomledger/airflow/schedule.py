@@ -50,8 +50,8 @@ RETRIES: dict[str, Any] = {
 }
 
 
-def now_and_then(bell: Asset) -> AssetOrTimeSchedule:
+def now_and_then(subscription: Asset) -> AssetOrTimeSchedule:
     """At once when the bell rings, and every 15 minutes in case it did not."""
     # A new installation waits for the bell or the next quarter; with False it would run the one of up to 5 minutes ago.
     every_quarter = CronTriggerTimetable("*/15 * * * *", timezone="UTC", run_immediately=timedelta(0))
-    return AssetOrTimeSchedule(timetable=every_quarter, assets=[bell])
+    return AssetOrTimeSchedule(timetable=every_quarter, assets=[subscription])

@@ -11,7 +11,7 @@ from typing import Any
 
 from roomledger import settings
 from roomledger.airflow.connections import access, queue_access
-from roomledger.ledger.database import Warehouse, open_warehouse
+from roomledger.ledger.database import Database, open_database
 from roomledger.ledger.migrate import require_current
 from roomledger.pipeline import subscriptions
 from roomledger.pipeline.collect import collect_source
@@ -37,10 +37,10 @@ def source_names() -> list[str]:
 
 def collect(name: str) -> dict[str, int]:
     """Bring the warehouse up to date with one source's bucket or workspace; give the counts."""
-    warehouse, sources = _open([name])
+    database, sources = _open([name])
     [source] = sources
     store = open_store(source.url, access(source))
-    found = collect_source(warehouse, source, store, sources=settings.from_environment().sources)
+    found = collect_source(database, source, store, sources=settings.from_environment().sources)
     counts = {"listed": found.listed, **found.new, "gone": found.gone, "moved": found.moved}
     log.info("collected %s: %s", name, counts)
     return counts
@@ -48,18 +48,18 @@ def collect(name: str) -> dict[str, int]:
 
 def plan_loads() -> list[int]:
     """Plan the work that waits now: how many batches each load task is to take; an empty list when nothing waits."""
-    warehouse, sources = _open()
-    batches = -(-count_pending(warehouse, sources) // BATCH)
+    database, sources = _open()
+    batches = -(-count_pending(database, sources) // BATCH)
     tasks = min(batches, TASKS)
     return [batches // tasks + (number < batches % tasks) for number in range(tasks)]
 
 
 def load(batches: int, run_id: str, *, accept_refusals: bool) -> dict[str, int]:
     """Load this many batches, or fewer when less waits by now; give the counts."""
-    warehouse, sources = _open()
+    database, sources = _open()
     counts = {"objects": 0, "rows_loaded": 0, "rows_refused": 0, "rows_duplicate": 0}
     loads = load_batches(
-        warehouse,
+        database,
         sources,
         _stores(sources),
         most=batches,
@@ -81,13 +81,13 @@ def listen(run_id: str) -> dict[str, int]:
     Raises QueueError when at the end a queue, or an object that it names, could not be read: its messages wait there.
     """
     given = settings.from_environment()
-    warehouse, _ = _open()
+    database, _ = _open()
     sources = given.sources
-    opened = [subscriptions.open_bell(given, name, queue_access) for name in settings.queue_names(given)]
+    opened = [subscriptions.open_subscription(given, name, queue_access) for name in settings.queue_names(given)]
     counts: Counter[str] = Counter()
     problems: set[str] = set()
     done = listen_and_load(
-        warehouse,
+        database,
         sources,
         _stores(sources),
         opened,
@@ -125,14 +125,14 @@ def _told_to_end() -> Callable[[], bool]:
 
 def open_queue(name: str) -> Queue:
     """Get the queue, or inbox, of this name ready, with its Airflow connection."""
-    return subscriptions.open_bell(settings.from_environment(), name, queue_access).queue
+    return subscriptions.open_subscription(settings.from_environment(), name, queue_access).queue
 
 
-def _open(names: Sequence[str] = ()) -> tuple[Warehouse, tuple[Source, ...]]:
+def _open(names: Sequence[str] = ()) -> tuple[Database, tuple[Source, ...]]:
     given = settings.from_environment()
-    warehouse = open_warehouse(given)
-    require_current(warehouse)
-    return warehouse, tuple(source for source in given.select(names) if source.api)
+    database = open_database(given)
+    require_current(database)
+    return database, tuple(source for source in given.select(names) if source.api)
 
 
 def _stores(sources: Sequence[Source]) -> dict[str, Store]:

@@ -70,6 +70,6 @@ class _Look:
         from roomledger.airflow import tasks
 
         queue, self._queue = self._queue or tasks.open_queue(self._name), None
-        waits: bool = queue.waits(_PATIENCE_S)
+        waits: bool = queue.peek(_PATIENCE_S)
         self._queue = queue
         return waits

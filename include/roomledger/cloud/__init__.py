@@ -12,15 +12,15 @@ Document = dict[str, Any]
 """Something as the cloud's own interface takes it."""
 
 
-class BellError(Exception):
+class ProvisioningError(Exception):
     """The cloud did not do what was asked; the same call may work later."""
 
 
-class CannotRing(BellError):
+class CannotConfigure(ProvisioningError):
     """Somebody has to decide or mend something first; the message says what."""
 
 
-class Ring(NamedTuple):
+class Target(NamedTuple):
     """The part of a bucket that is to ring: one source."""
 
     source: str

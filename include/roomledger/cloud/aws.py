@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from roomledger.cloud import CannotRing, Document, Ring
+from roomledger.cloud import CannotConfigure, Document, Target
 from roomledger.cloud.choice import Choice
 
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
@@ -95,23 +95,23 @@ def names(choice: Choice, via: Via, topic: str | None) -> tuple[str, str]:
     """Give the names of queue and topic. Raises `CannotRing` for names that AWS does not take."""
     queue = str(choice.queue.parts["queue"]) if choice.queue else choice.name
     if queue.endswith(".fifo"):
-        raise CannotRing(f"{queue} is a FIFO queue, and S3 sends to none: name another queue in the settings")
+        raise CannotConfigure(f"{queue} is a FIFO queue, and S3 sends to none: name another queue in the settings")
     if topic is not None and via is not Via.SNS:
-        raise CannotRing("--topic goes with --via sns")
+        raise CannotConfigure("--topic goes with --via sns")
     topic = topic or choice.name
     wanted = [("queue", queue), *([("topic", topic)] if via is Via.SNS else [])]
     wanted += [("rule", ring.name) for ring in choice.rings if via is Via.EVENTBRIDGE]
     for kind, name in wanted:
         if len(name) > _LONGEST[kind] or not _NAME.fullmatch(name):
             ways = {"queue": "write a [[queue]] with another", "topic": "choose with --topic", "rule": "use --via sqs"}
-            raise CannotRing(
+            raise CannotConfigure(
                 f"{name} cannot be the name of a {kind}, which AWS wants of at most {_LONGEST[kind]} letters, digits, "
                 f"'-' and '_': {ways[kind]}"
             )
     return queue, topic
 
 
-def _notifications(rings: Sequence[Ring], via: Via, queue: str, topic: str) -> Document:
+def _notifications(rings: Sequence[Target], via: Via, queue: str, topic: str) -> Document:
     """What is to stand in the notification configuration of a bucket, beside what others have there."""
     if via is Via.EVENTBRIDGE:
         return {"EventBridgeConfiguration": {}}
@@ -127,7 +127,7 @@ def _notifications(rings: Sequence[Ring], via: Via, queue: str, topic: str) -> D
     return {f"{kind}Configurations": entries}
 
 
-def _event_pattern(ring: Ring) -> Document:
+def _event_pattern(ring: Target) -> Document:
     """Which events of EventBridge are ours; its keys are not encoded."""
     detail: Document = {"bucket": {"name": [ring.bucket]}}
     if ring.prefix:
@@ -135,7 +135,7 @@ def _event_pattern(ring: Ring) -> Document:
     return {"source": ["aws.s3"], "detail-type": ["Object Created", "Object Deleted"], "detail": detail}
 
 
-def _let_in(service: str, senders: Mapping[Ring, str], action: str, to: str, at: Addresses) -> Document:
+def _let_in(service: str, senders: Mapping[Target, str], action: str, to: str, at: Addresses) -> Document:
     """Who may send to a queue, or publish to a topic: what has these ARNs, and buckets of this account only."""
     statements = []
     for ring, arn in senders.items():
@@ -149,7 +149,7 @@ def _let_in(service: str, senders: Mapping[Ring, str], action: str, to: str, at:
     return _policy(statements)
 
 
-def reader_policy(rings: Sequence[Ring], queue: str, at: Addresses) -> Document:
+def reader_policy(rings: Sequence[Target], queue: str, at: Addresses) -> Document:
     """What whoever reads the queue and these objects may do."""
     statements = [_allow(list(READER_ACTIONS), queue)]
     buckets = {ring.bucket: at.of("bucket", ring.bucket) for ring in rings}

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
-from roomledger.cloud import BellError, CannotRing, Document, Step, notifications
+from roomledger.cloud import CannotConfigure, Document, ProvisioningError, Step, notifications
 from roomledger.cloud.aws_client import Aws, unreachable
 
 PATIENCE_S = 90.0
@@ -28,7 +28,7 @@ def apply(cloud: Aws, parts: Document, policies: Mapping[str, Document], reader:
     """
     who = _READER.fullmatch(reader) if reader else None
     if reader and not who:
-        raise CannotRing(
+        raise CannotConfigure(
             f"--reader {reader}: give the ARN of a role or user, such as arn:aws:iam::123456789012:role/name"
         )
     plans = {
@@ -114,7 +114,7 @@ def _rule(cloud: Aws, rule: Document) -> Iterator[Step]:
         changed = all(one["Arn"] != target["Arn"] for one in targets)
         if changed:
             for failed in events.put_targets(Rule=name, Targets=[target]).get("FailedEntries", ()):
-                raise BellError(f"EventBridge did not take a target: {failed}")
+                raise ProvisioningError(f"EventBridge did not take a target: {failed}")
         yield Step(changed, f"rule {name}: tells {target['Arn']}")
 
 

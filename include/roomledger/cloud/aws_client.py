@@ -12,7 +12,7 @@ import boto3  # type: ignore[import-untyped]  # ships no types
 from botocore import exceptions  # type: ignore[import-untyped]  # ships no types
 from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 
-from roomledger.cloud import BellError, CannotRing, aws
+from roomledger.cloud import CannotConfigure, ProvisioningError, aws
 from roomledger.cloud.choice import Choice
 from roomledger.stores import transfer
 from roomledger.stores.s3 import default_session
@@ -48,7 +48,7 @@ class Aws:
             self._session = boto3.Session(profile_name=profile) if profile else default_session(source.connection)
         except exceptions.ProfileNotFound as error:
             told = transfer.summary(error)
-            raise CannotRing(f"{told}: `aws configure list-profiles` lists those that there are") from error
+            raise CannotConfigure(f"{told}: `aws configure list-profiles` lists those that there are") from error
         self._endpoint = source.endpoint
         self._queue_endpoint = queue.endpoint if queue else source.endpoint
         self.region = self._session.region_name or "us-east-1"
@@ -62,9 +62,9 @@ class Aws:
         except exceptions.ClientError as error:
             raise _explained(error) from error
         except _NO_CREDENTIALS as error:
-            raise CannotRing(f"no AWS credentials were found ({transfer.summary(error)}): {_WAY_OUT}") from error
+            raise CannotConfigure(f"no AWS credentials were found ({transfer.summary(error)}): {_WAY_OUT}") from error
         except exceptions.BotoCoreError as error:
-            raise BellError(f"no proper answer from AWS: {transfer.summary(error)}") from error
+            raise ProvisioningError(f"no proper answer from AWS: {transfer.summary(error)}") from error
 
     def _client(self, service: str) -> Any:
         key = service, self.region
@@ -96,7 +96,7 @@ class Aws:
         region = (queue and queue.region) or choice.source.region
         if ask or not account:
             if account not in (None, self.account):
-                raise CannotRing(
+                raise CannotConfigure(
                     f"queue {choice.name} is to lie in account {account}, and the credentials are of {self.account}: a "
                     "bucket rings in its own account, so use credentials of that one"
                 )
@@ -107,7 +107,7 @@ class Aws:
             region = region or found[choice.rings[0].bucket]
             if {region} != set(found.values()):
                 lie = ", ".join(f"{bucket} in {where}" for bucket, where in found.items())
-                raise CannotRing(
+                raise CannotConfigure(
                     f"a queue has to lie in the region of its buckets: {lie}{said}. Let those of each region ring in a "
                     "queue of their own, there"
                 )
@@ -132,9 +132,9 @@ class Aws:
             except exceptions.ClientError as error:
                 match error.response["Error"]["Code"]:
                     case "404":
-                        raise CannotRing(f"there is no bucket {bucket}: check the url of the source") from error
+                        raise CannotConfigure(f"there is no bucket {bucket}: check the url of the source") from error
                     case "403":
-                        raise CannotRing(
+                        raise CannotConfigure(
                             f"bucket {bucket} cannot be reached: either the credentials lack s3:ListBucket on it, or "
                             f"it is not of their account {account}"
                         ) from error
@@ -147,17 +147,17 @@ def unreachable(error: exceptions.ClientError) -> bool:
     return "Unable to validate" in error.response["Error"].get("Message", "")
 
 
-def _explained(error: exceptions.ClientError) -> BellError:
+def _explained(error: exceptions.ClientError) -> ProvisioningError:
     code, message = str(error.response["Error"]["Code"]), error.response["Error"].get("Message", "")
     operation = error.operation_name
     if _BAD_CREDENTIALS.search(code):
-        return CannotRing(f"AWS does not accept the credentials: {code}: {_WAY_OUT}")
+        return CannotConfigure(f"AWS does not accept the credentials: {code}: {_WAY_OUT}")
     if _DENIED.search(code):
-        return CannotRing(f"the credentials lack the right to {_RIGHTS.get(operation, operation)}: {message}")
+        return CannotConfigure(f"the credentials lack the right to {_RIGHTS.get(operation, operation)}: {message}")
     if unreachable(error):
-        return BellError(
+        return ProvisioningError(
             "S3 cannot send there yet, though it was let in: wait a minute and run the same again. If it stays so, see "
             "whether the key that the queue is encrypted with keeps it out, and whether all other places that the "
             f"bucket tells are still there ({message})"
         )
-    return BellError(f"AWS refused {operation}: {code}: {message}")
+    return ProvisioningError(f"AWS refused {operation}: {code}: {message}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from roomledger.cloud import CannotRing, Ring
+from roomledger.cloud import CannotConfigure, Target
 from roomledger.settings import QueueSettings, Settings, Source
 from roomledger.stores import split
 
@@ -19,7 +19,7 @@ _EXAMPLES = {"s3": "sqs://queue-name", "gs": "pubsub://project/subscription"}
 class Choice:
     """What is to ring."""
 
-    rings: tuple[Ring, ...]
+    rings: tuple[Target, ...]
     source: Source
     """The first one: they are all reached in one way."""
     queue: QueueSettings | None
@@ -58,10 +58,10 @@ def choose(settings: Settings, names: Sequence[str], *, scheme: str, queue: str 
         found = source.url.partition("://")[0]
         if found != scheme:
             way = f"use roomledger bell {_COMMANDS[found]} {source.name}" if found in _COMMANDS else "it rings no bell"
-            raise CannotRing(f"source {source.name} is {source.url}: {way}")
+            raise CannotConfigure(f"source {source.name} is {source.url}: {way}")
         for key in ("connection", "endpoint", "region"):
             if getattr(source, key) != getattr(first, key):
-                raise CannotRing(
+                raise CannotConfigure(
                     f"sources {first.name} and {source.name} differ in their {key}: let each ring in a queue of its own"
                 )
     rings = tuple(map(_ring, sources))
@@ -71,19 +71,19 @@ def choose(settings: Settings, names: Sequence[str], *, scheme: str, queue: str 
     return Choice(rings, first, _queue(settings, scheme, queue), neighbours)
 
 
-def _ring(source: Source) -> Ring:
+def _ring(source: Source) -> Target:
     _, bucket, prefix = split(source.url)
-    return Ring(source.name, bucket, prefix and f"{prefix}/")
+    return Target(source.name, bucket, prefix and f"{prefix}/")
 
 
 def _queue(settings: Settings, scheme: str, name: str | None) -> QueueSettings | None:
     known = {one.name: one for one in settings.queues if one.url.startswith(f"{_QUEUES[scheme]}://")}
     if name is None:
         if len(known) > 1:
-            raise CannotRing(f"several queues could hear it: choose with --queue {' or '.join(known)}")
+            raise CannotConfigure(f"several queues could hear it: choose with --queue {' or '.join(known)}")
         return next(iter(known.values()), None)
     if name not in known:
         example = f'write a [[queue]] with name and url = "{_EXAMPLES[scheme]}"'
         have = f"they have {' or '.join(known)}" if known else example
-        raise CannotRing(f"the settings have no [[queue]] of {_QUEUES[scheme].upper()} called {name}: {have}")
+        raise CannotConfigure(f"the settings have no [[queue]] of {_QUEUES[scheme].upper()} called {name}: {have}")
     return known[name]

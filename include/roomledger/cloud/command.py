@@ -16,7 +16,7 @@ import typer
 
 from roomledger import settings
 from roomledger.cli_output import complain, print_json, say
-from roomledger.cloud import BellError, CannotRing, Step, aws, google, terraform
+from roomledger.cloud import CannotConfigure, ProvisioningError, Step, aws, google, terraform
 from roomledger.cloud.aws import Via
 from roomledger.cloud.choice import Choice, choose
 from roomledger.stores import StoreError
@@ -113,14 +113,14 @@ def _explained() -> Iterator[None]:
         for problem in error.problems:
             complain(problem)
         raise typer.Exit(USERS_MISTAKE) from None
-    except (BellError, StoreError) as error:
+    except (ProvisioningError, StoreError) as error:
         complain(str(error))
-        raise typer.Exit(USERS_MISTAKE if isinstance(error, CannotRing | StoreError) else FAILURE) from None
+        raise typer.Exit(USERS_MISTAKE if isinstance(error, CannotConfigure | StoreError) else FAILURE) from None
 
 
 def _choose(config: Path, names: list[str], scheme: str, queue: str | None, form: Format, apply: bool) -> Choice:
     if apply and form is Format.TERRAFORM:
-        raise CannotRing("--apply sets it itself: leave out --format, or give the printed file to terraform apply")
+        raise CannotConfigure("--apply sets it itself: leave out --format, or give the printed file to terraform apply")
     return choose(settings.read(config, os.environ), names, scheme=scheme, queue=queue)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from roomledger.cloud import CannotRing, Document, Ring
+from roomledger.cloud import CannotConfigure, Document, Target
 from roomledger.cloud.choice import Choice
 
 SUBSCRIPTION = {
@@ -35,12 +35,12 @@ def names_of(choice: Choice, *, project: str | None, topic: str | None, reader: 
     if choice.queue:
         named = choice.queue.parts
         if project not in (None, named["project"]):
-            raise CannotRing(f"queue {choice.queue.name} lies in project {named['project']}: leave out --project")
+            raise CannotConfigure(f"queue {choice.queue.name} lies in project {named['project']}: leave out --project")
         project, subscription = named["project"], str(named["subscription"])
     if not project:
-        raise CannotRing("no project is known to put the queue into: give --project, or write a [[queue]]")
+        raise CannotConfigure("no project is known to put the queue into: give --project, or write a [[queue]]")
     if reader is not None and ":" not in reader:
-        raise CannotRing(f"--reader {reader}: write who it is, such as serviceAccount:{reader}")
+        raise CannotConfigure(f"--reader {reader}: write who it is, such as serviceAccount:{reader}")
     return Names(project, topic or subscription, subscription)
 
 
@@ -67,7 +67,7 @@ def needed(choice: Choice, names: Names, *, reader: str | None, agents: Mapping[
     }
 
 
-def notification(ring: Ring, topic: str) -> Document:
+def notification(ring: Target, topic: str) -> Document:
     """What tells a topic of the objects of one source."""
     told = {"topic": topic, "payload_format": "JSON_API_V1", "event_types": ["OBJECT_FINALIZE", "OBJECT_DELETE"]}
     return told | ({"object_name_prefix": ring.prefix} if ring.prefix else {})

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from roomledger.cloud import BellError, CannotRing, Document, Step
+from roomledger.cloud import CannotConfigure, Document, ProvisioningError, Step
 from roomledger.cloud.google_client import Google
 
 if TYPE_CHECKING:
@@ -60,17 +60,19 @@ def _found(cloud: Google, path: str) -> Any:
 def _check(path: str, topic: str, found: Any) -> None:
     """Raise `CannotRing` for a subscription that could never hear."""
     if found.topic == _DELETED:
-        raise CannotRing(f"{path} hears a topic that was deleted: delete the subscription too, and ring again")
+        raise CannotConfigure(f"{path} hears a topic that was deleted: delete the subscription too, and ring again")
     if found.topic != topic:
-        raise CannotRing(
+        raise CannotConfigure(
             f"{path} hears topic {found.topic} and no other, and this would tell {topic}. Nothing was changed. Either "
             f"use that topic (--topic {found.topic.rpartition('/')[2]}), or write another subscription into the "
             "settings"
         )
     if found.push_config.push_endpoint or found.bigquery_config or found.cloud_storage_config:
-        raise CannotRing(f"{path} sends its messages away, so none can be fetched: write another into the settings")
+        raise CannotConfigure(
+            f"{path} sends its messages away, so none can be fetched: write another into the settings"
+        )
     if found.filter:
-        raise CannotRing(f"{path} filters its messages ({found.filter}): write another into the settings")
+        raise CannotConfigure(f"{path} filters its messages ({found.filter}): write another into the settings")
 
 
 def _topic(cloud: Google, path: str) -> Step:
@@ -147,7 +149,7 @@ def _notification(cloud: Google, bucket: Bucket, topic: str, wanted: Document) -
             with cloud.asked(f"make bucket {bucket.name} ring (storage.buckets.update)"):
                 made.create()
             return Step(True, f"{told} (notification {made.notification_id})")
-        except BellError as error:
+        except ProvisioningError as error:
             # The storage service does not see for a while what it may do on the topic.
             if name not in str(error) or time.monotonic() + _PAUSE_S > deadline:
                 raise

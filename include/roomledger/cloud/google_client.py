@@ -14,7 +14,7 @@ import requests
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 
-from roomledger.cloud import BellError, CannotRing
+from roomledger.cloud import CannotConfigure, ProvisioningError
 from roomledger.cloud.choice import Choice
 from roomledger.stores import transfer
 
@@ -42,7 +42,7 @@ class Google:
             for name in ("google.cloud.storage", "google.pubsub_v1"):
                 import_module(name)
         except ImportError as error:
-            raise CannotRing(
+            raise CannotConfigure(
                 f"{error.name} is not installed: pip install google-cloud-storage google-cloud-pubsub; "
                 "--format terraform needs neither"
             ) from error
@@ -58,16 +58,16 @@ class Google:
         try:
             yield
         except Forbidden as error:
-            raise CannotRing(f"the credentials lack the right to {what}: {error.message}") from error
+            raise CannotConfigure(f"the credentials lack the right to {what}: {error.message}") from error
         except (Unauthorized, RefreshError) as error:
             told = transfer.summary(error)
-            raise CannotRing(f"Google does not accept the credentials ({told}): {_WAY_OUT}") from error
+            raise CannotConfigure(f"Google does not accept the credentials ({told}): {_WAY_OUT}") from error
         except NotFound as error:
-            raise CannotRing(f"to {what}, something is missing: {error.message}") from error
+            raise CannotConfigure(f"to {what}, something is missing: {error.message}") from error
         except DefaultCredentialsError as error:
-            raise CannotRing(f"no Google credentials were found: {_WAY_OUT}") from error
+            raise CannotConfigure(f"no Google credentials were found: {_WAY_OUT}") from error
         except (GoogleAPICallError, RetryError, GoogleAuthError, requests.RequestException, OSError) as error:
-            raise BellError(f"Google did not {what}: {transfer.summary(error)}") from error
+            raise ProvisioningError(f"Google did not {what}: {transfer.summary(error)}") from error
 
     @property
     def project(self) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from roomledger.cloud import CannotRing, Document, Step
+from roomledger.cloud import CannotConfigure, Document, Step
 
 _KINDS = {
     "QueueConfigurations": "QueueArn",
@@ -79,7 +79,7 @@ def _refuse_overlaps(bucket: str, entry: _Entry, others: list[_Entry]) -> None:
         if other.kind == "TopicConfigurations"
     ]
     ways.append("take it away, or narrow its prefix, and ring again")
-    raise CannotRing(
+    raise CannotConfigure(
         f"bucket {bucket} has {' and '.join(map(str, in_the_way))}, which takes events of {entry.prefix or 'all keys'} "
         f"too, and S3 tells one event of an object to one place only. Nothing was changed. Either {', or '.join(ways)}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from roomledger.cloud import Document, Ring, aws, google
+from roomledger.cloud import Document, Target, aws, google
 from roomledger.cloud.aws import Addresses, Via
 from roomledger.cloud.choice import Choice
 from roomledger.cloud.hcl import Body, reference, write
@@ -123,12 +123,12 @@ def gcs(choice: Choice, names: google.Names, reader: str | None, *, settings: st
     return _written(choice, settings, notes, blocks)
 
 
-def _label(*rings: Ring) -> str:
+def _label(*rings: Target) -> str:
     """What Terraform calls the parts that belong to these sources."""
     return "_".join(["roomledger", *(ring.source for ring in rings)])
 
 
-def _bucket_labels(rings: Sequence[Ring]) -> dict[str, str]:
+def _bucket_labels(rings: Sequence[Target]) -> dict[str, str]:
     """By bucket: a bucket's name may hold dots, so its first source gives the label."""
     return {ring.bucket: _label(ring) for ring in reversed(rings)}
 

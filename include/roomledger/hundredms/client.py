@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from roomledger.hundredms.downloads import Address, read_content
-from roomledger.hundredms.http import Failure, Wire
+from roomledger.hundredms.http import Failure, HttpClient
 from roomledger.hundredms.redact import redact_text
 from roomledger.hundredms.retries import Patience, Transient, asked_pause
 from roomledger.hundredms.tokens import Keys, Tokens
@@ -66,7 +66,7 @@ class Api:
         self._concurrency = concurrency
         self._tokens = Tokens(keys, clock)
         self._patience = Patience(tries=tries, max_wait_s=max_wait_s, sleep=sleep, clock=clock)
-        self._wire = Wire(timeout, concurrency)
+        self._wire = HttpClient(timeout, concurrency)
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import httpx
 
-from roomledger.hundredms.http import Failure, Wire, next_piece
+from roomledger.hundredms.http import Failure, HttpClient, next_piece
 from roomledger.hundredms.retries import Patience, Transient, asked_pause
 from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
 
@@ -35,7 +35,9 @@ class _Opened(NamedTuple):
     rest: Iterator[bytes]
 
 
-def read_content(asset_id: str, address: Callable[[], Address], wire: Wire, patience: Patience) -> Iterator[bytes]:
+def read_content(
+    asset_id: str, address: Callable[[], Address], wire: HttpClient, patience: Patience
+) -> Iterator[bytes]:
     """Give the content in pieces; `address` asks the vendor for a URL, a second time if the storage refuses the first.
 
     Raises `ObjectGone`, `AccessDenied` or `StoreError`, with the first piece or any later one.
@@ -59,12 +61,12 @@ def read_content(asset_id: str, address: Callable[[], Address], wire: Wire, pati
         raise StoreError(f"asset {asset_id} broke off after {received} bytes: try again ({piece.words})")
 
 
-def _open(asset_id: str, address: Address, wire: Wire, patience: Patience) -> _Opened | Failure:
+def _open(asset_id: str, address: Address, wire: HttpClient, patience: Patience) -> _Opened | Failure:
     """Begin to read; a failure says why the storage refuses the URL."""
     return patience.ask(lambda: _try_to_open(asset_id, address, wire, patience))
 
 
-def _try_to_open(asset_id: str, address: Address, wire: Wire, patience: Patience) -> _Opened | Failure:
+def _try_to_open(asset_id: str, address: Address, wire: HttpClient, patience: Patience) -> _Opened | Failure:
     answer = wire.open(address.url)
     if isinstance(answer, Failure):
         raise Transient(_not_given(asset_id, answer.words))

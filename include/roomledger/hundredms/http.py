@@ -27,7 +27,7 @@ class Failure(NamedTuple):
     words: str
 
 
-class Wire:
+class HttpClient:
     """The connections to any number of servers, for any number of threads. Redirects are not followed."""
 
     def __init__(self, timeout: httpx.Timeout, kept_connections: int) -> None:

@@ -17,7 +17,7 @@ from roomledger.model import Observation
 from roomledger.stores import Access, CredentialsMissing, ObjectGone, StoreError
 
 
-class HeldAssets:
+class VendorStorage:
     """The text assets of one workspace that the vendor holds."""
 
     def __init__(self, url: str, api: Api) -> None:
@@ -28,7 +28,7 @@ class HeldAssets:
         """Nothing: what there is to read is named by the vendor's records."""
         return iter(())
 
-    def look(self, uri: str) -> Observation | None:
+    def stat(self, uri: str) -> Observation | None:
         """Nothing: the vendor's storage tells of itself only in the vendor's records."""
         return None
 
@@ -45,11 +45,11 @@ class HeldAssets:
             raise StoreError(f"{error}, though it is not {VENDOR_KEEPS.days} days old") from None
 
 
-def open_workspace(url: str, access: Access) -> HeldAssets:
+def open_workspace(url: str, access: Access) -> VendorStorage:
     """Get the workspace at `100ms://name` ready; nothing is asked yet. Raises CredentialsMissing."""
     if not access.keys:
         raise CredentialsMissing(f"{url}: its connection holds no access key and app secret: set login and password")
-    return HeldAssets(url, Api(access.endpoint or BASE_URL, access.keys))
+    return VendorStorage(url, Api(access.endpoint or BASE_URL, access.keys))
 
 
 def default_keys(url: str, connection: str | None) -> Keys:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Text, bindparam, text
 
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.versions import locked
 from roomledger.model import Observation
 
@@ -42,7 +42,7 @@ def retry_delay(attempts: int) -> timedelta:
 
 def claim_batch(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     sources: Sequence[str],
     *,
     token: str,
@@ -64,7 +64,7 @@ def claim_batch(
     died = tx.execute(_with_sources(_DIED), which).scalar_one()
     kind = _WAITING if died is None else _LEFT_BEHIND.format(attempts=died)
     query = _with_sources(
-        _CLAIM.format(kind=kind, order="DESC" if newest_first else "ASC", skip_locked=warehouse.skip_locked)
+        _CLAIM.format(kind=kind, order="DESC" if newest_first else "ASC", skip_locked=database.skip_locked)
     )
     limit = limit if died is None else max(1, limit >> 2 * died)
     rows = tx.execute(query, which | {"token": token, "lease": now + LEASE, "limit": limit}).mappings().all()
@@ -131,18 +131,18 @@ def _claim(row: RowMapping, replaced: Any) -> Claim:
     )
 
 
-def renew_lease(tx: Connection, warehouse: Warehouse, token: str, now: datetime) -> int:
+def renew_lease(tx: Connection, database: Database, token: str, now: datetime) -> int:
     """Prolong the lease of all that this token still holds; give the count."""
-    query = f"UPDATE object_ledger SET lease_until = :lease WHERE {locked(_HELD, warehouse.lock)} RETURNING 1"
+    query = f"UPDATE object_ledger SET lease_until = :lease WHERE {locked(_HELD, database.lock)} RETURNING 1"
     return len(tx.execute(text(query), {"lease": now + LEASE, "token": token}).all())
 
 
-def release_claims(tx: Connection, warehouse: Warehouse, token: str, reason: str) -> int:
+def release_claims(tx: Connection, database: Database, token: str, reason: str) -> int:
     """Give back all that this token still holds, as if it had not been claimed; give the count."""
     query = f"""
         UPDATE object_ledger
         SET disposition = 'seen', reason = :reason, claimed_by = NULL, lease_until = NULL, attempts = attempts - 1
-        WHERE {locked(_HELD, warehouse.lock)} RETURNING 1
+        WHERE {locked(_HELD, database.lock)} RETURNING 1
     """
     return len(tx.execute(text(query), {"token": token, "reason": reason}).all())
 

@@ -26,7 +26,7 @@ class WarehouseError(Exception):
     """The warehouse cannot be used as it is; the message says what to do."""
 
 
-class Warehouse(Protocol):
+class Database(Protocol):
     """One engine; the contract that the suite in `tests/warehouse` checks."""
 
     url: str
@@ -52,15 +52,15 @@ class Warehouse(Protocol):
         """Make `rows` readable as the table `name` until the transaction ends."""
 
 
-def open_warehouse(settings: Settings) -> Warehouse:
+def open_database(settings: Settings) -> Database:
     """Give the engine for the settings' address; nothing is opened yet."""
     if settings.warehouse_url.startswith("duckdb:"):
-        from roomledger.ledger.duckdb import DuckWarehouse
+        from roomledger.ledger.duckdb import DuckDB
 
-        return DuckWarehouse(settings.warehouse_url, settings.warehouse_memory_mb)
-    from roomledger.ledger.postgres import PostgresWarehouse
+        return DuckDB(settings.warehouse_url, settings.warehouse_memory_mb)
+    from roomledger.ledger.postgres import PostgreSQL
 
-    return PostgresWarehouse(settings.warehouse_url)
+    return PostgreSQL(settings.warehouse_url)
 
 
 def fetch_rows(tx: Connection, query: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:

@@ -21,7 +21,7 @@ from roomledger.settings import DEFAULT_MEMORY_MB
 _LOCK_WAIT_S = 120
 
 
-class DuckWarehouse:
+class DuckDB:
     """A DuckDB file."""
 
     lock = ""

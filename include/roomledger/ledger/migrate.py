@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, make_url, text
 
 from roomledger.ledger import session_evidence
-from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.database import Database, WarehouseError
 from roomledger.warehouse import grants, views
 
 
@@ -22,18 +22,18 @@ class DuckDBImpl(PostgresqlImpl):
     __dialect__ = "duckdb"
 
 
-def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
+def upgrade(database: Database) -> tuple[str | None, str]:
     """Create or change the tables and the views; give the revision before and after.
 
     Views that are as they must be are left alone. Else all are made anew. Raises WarehouseError when a newer version
     made the tables, and when somebody's own view reads one of ours: PostgreSQL keeps that one, so all stays as it was.
     """
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         before = MigrationContext.configure(tx).get_current_revision()
-    _require_known(warehouse, before)
-    if before and warehouse.alters_before_writing:
-        _all_but_the_last(warehouse, before)
-    with warehouse.begin() as tx:
+    _require_known(database, before)
+    if before and database.alters_before_writing:
+        _all_but_the_last(database, before)
+    with database.begin() as tx:
         if before == _head() and _has_views(tx):
             return before, before
         access = grants.held(tx)
@@ -43,18 +43,18 @@ def upgrade(warehouse: Warehouse) -> tuple[str | None, str]:
         grants.restore(tx, access)
         tx.execute(text(f"COMMENT ON TABLE alembic_version IS '{_made_of()}'"))
         if before != _head():  # a new version may judge the evidence anew
-            session_evidence.place(tx, warehouse, "SELECT object_id FROM object_ledger")
-            session_evidence.move(tx, witness="upgrade", now=datetime.now(UTC))
+            session_evidence.place(tx, database, "SELECT object_id FROM object_ledger")
+            session_evidence.move(tx, changed_by="upgrade", now=datetime.now(UTC))
     return before, _head()
 
 
-def _all_but_the_last(warehouse: Warehouse, before: str) -> None:
+def _all_but_the_last(database: Database, before: str) -> None:
     """Run each migration after `before` in a transaction of its own: what the next one alters, this one has written to.
 
     Who is stopped between them leaves the tables of an older version, and goes on from there the next time.
     """
     for script in list(_scripts().iterate_revisions(_head(), before))[:0:-1]:
-        with warehouse.begin() as tx:
+        with database.begin() as tx:
             views.drop(tx)
             command.upgrade(_config(connection=tx), script.revision)
 
@@ -74,29 +74,29 @@ def _made_of() -> str:
     return f"One row: the revision of the tables. The views were made from definitions with digest {views.digest()}."
 
 
-def require_current(warehouse: Warehouse) -> None:
+def require_current(database: Database) -> None:
     """Raise WarehouseError unless the tables are those of this version."""
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         have = MigrationContext.configure(tx).get_current_revision()
     if have is None:
-        raise WarehouseError(f"the warehouse at {_shown(warehouse)} has no tables yet: run `roomledger init`")
-    _require_known(warehouse, have)
+        raise WarehouseError(f"the warehouse at {_shown(database)} has no tables yet: run `roomledger init`")
+    _require_known(database, have)
     if have != _head():
         raise WarehouseError(
-            f"the warehouse at {_shown(warehouse)} has the tables of an older version ({have}): run `roomledger init`, "
+            f"the warehouse at {_shown(database)} has the tables of an older version ({have}): run `roomledger init`, "
             "which keeps all rows"
         )
 
 
-def _require_known(warehouse: Warehouse, revision: str | None) -> None:
+def _require_known(database: Database, revision: str | None) -> None:
     if revision not in {None, *(script.revision for script in _scripts().walk_revisions())}:
         raise WarehouseError(
-            f"the warehouse at {_shown(warehouse)} was made by a newer Roomledger (tables {revision}): upgrade this one"
+            f"the warehouse at {_shown(database)} was made by a newer Roomledger (tables {revision}): upgrade this one"
         )
 
 
-def _shown(warehouse: Warehouse) -> str:
-    return make_url(warehouse.url).render_as_string(hide_password=True)
+def _shown(database: Database) -> str:
+    return make_url(database.url).render_as_string(hide_password=True)
 
 
 def _config(**attributes: Connection) -> Config:

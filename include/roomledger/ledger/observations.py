@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, text
 
 from roomledger.ledger import session_evidence
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.ledger import object_ledger
@@ -23,11 +23,11 @@ _LEDGER_COLUMNS = [column.name for column in object_ledger.columns]
 
 def record_observations(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     source: Source,
     seen: Sequence[tuple[Observation, Asset | Ignored]],
     *,
-    witness: str,
+    observed_by: str,
     now: datetime,
 ) -> dict[str, int]:
     """Write down that these versions exist; give the count of new ones by disposition.
@@ -35,18 +35,18 @@ def record_observations(
     A version that is known changes nothing. An older unread version gives way to a newer one; a version that arrives
     late, after a newer one, is superseded from the start; one that had gone missing is back with its rows.
     """
-    warehouse.hold_evidence(tx, change=False)
-    warehouse.stage(tx, "noted", _noted(source, {o.object_id: (o, what) for o, what in seen}.values(), witness, now))
-    back = tx.execute(text(_BACK.format(rows=locked(_IS_BACK, warehouse.lock)))).scalars().all()
+    database.hold_evidence(tx, change=False)
+    database.stage(tx, "noted", _noted(source, {o.object_id: (o, what) for o, what in seen}.values(), observed_by, now))
+    back = tx.execute(text(_BACK.format(rows=locked(_IS_BACK, database.lock)))).scalars().all()
     new = {row.object_id: row.disposition for row in tx.execute(text(_NEW))}
     if new:
-        session_evidence.place(tx, warehouse, "SELECT object_id FROM noted")
-        woken = requeue_retyped(tx, warehouse, "SELECT object_id FROM noted", now=now)
+        session_evidence.place(tx, database, "SELECT object_id FROM noted")
+        woken = requeue_retyped(tx, database, "SELECT object_id FROM noted", now=now)
         new.update((object_id, "seen") for object_id in woken if object_id in new)
-        give_way(tx, warehouse, "SELECT uri FROM noted")
-    tx.execute(text(_OBSERVED), {"witness": witness, "now": now})
+        give_way(tx, database, "SELECT uri FROM noted")
+    tx.execute(text(_OBSERVED), {"observed_by": observed_by, "now": now})
     if back:
-        _observe(tx, source.name, witness, "back", back, now)
+        _observe(tx, source.name, observed_by, "back", back, now)
     return Counter(new.values()) | ({"back": len(back)} if back else {})
 
 
@@ -87,17 +87,17 @@ RETURNING object_id, disposition
 """
 
 _OBSERVED = """
-INSERT INTO observations (object_id, source, witness, kind, observed_at)
-SELECT object_id, source, :witness, 'exists', CAST(:now AS TIMESTAMP WITH TIME ZONE) FROM noted
+INSERT INTO observations (object_id, source, observed_by, kind, observed_at)
+SELECT object_id, source, :observed_by, 'exists', CAST(:now AS TIMESTAMP WITH TIME ZONE) FROM noted
 WHERE NOT EXISTS (
     SELECT 1 FROM observations said
-    WHERE said.object_id = noted.object_id AND said.witness = :witness AND said.kind = 'exists'
+    WHERE said.object_id = noted.object_id AND said.observed_by = :observed_by AND said.kind = 'exists'
 )
 """
 
 
 def _noted(
-    source: Source, seen: Iterable[tuple[Observation, Asset | Ignored]], witness: str, now: datetime
+    source: Source, seen: Iterable[tuple[Observation, Asset | Ignored]], observed_by: str, now: datetime
 ) -> pa.Table:
     rows = []
     for observation, what in seen:
@@ -127,7 +127,7 @@ def _noted(
                 "rows_refused": 0,
                 "rows_duplicate": 0,
                 "first_seen_at": now,
-                "first_seen_by": witness,
+                "first_seen_by": observed_by,
             }
         )
     return pa.Table.from_pylist(rows, schema=arrow_schema(object_ledger))
@@ -135,22 +135,22 @@ def _noted(
 
 def mark_missing(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     source: str,
     uris: Sequence[str],
     *,
     before: datetime,
-    witness: str,
+    observed_by: str,
     now: datetime,
 ) -> int:
     """Write down that these objects have gone from the bucket: rows stay, nothing is read; give the count.
 
     The witness looked for them at the time `before`: an object with a version first seen since then may be there.
     """
-    warehouse.stage(tx, "gone", pa.table({"uri": pa.array(uris, pa.string())}))
-    query = text(_GONE.format(rows=locked(_IS_GONE, warehouse.lock)))
+    database.stage(tx, "gone", pa.table({"uri": pa.array(uris, pa.string())}))
+    query = text(_GONE.format(rows=locked(_IS_GONE, database.lock)))
     gone = tx.execute(query, {"source": source, "before": before}).scalars().all()
-    _observe(tx, source, witness, "gone", gone, now)
+    _observe(tx, source, observed_by, "gone", gone, now)
     return len(gone)
 
 
@@ -177,7 +177,9 @@ def present_uris(tx: Connection, source: str, before: datetime) -> Iterable[Sequ
     return (page for page in rows.scalars().partitions())
 
 
-def _observe(tx: Connection, source: str, witness: str, kind: str, objects: Sequence[str], now: datetime) -> None:
+def _observe(tx: Connection, source: str, observed_by: str, kind: str, objects: Sequence[str], now: datetime) -> None:
     if objects:
-        query = "INSERT INTO observations (object_id, source, witness, kind, observed_at) VALUES (:o, :s, :w, :k, :t)"
-        tx.execute(text(query), [{"o": o, "s": source, "w": witness, "k": kind, "t": now} for o in objects])
+        query = (
+            "INSERT INTO observations (object_id, source, observed_by, kind, observed_at) VALUES (:o, :s, :w, :k, :t)"
+        )
+        tx.execute(text(query), [{"o": o, "s": source, "w": observed_by, "k": kind, "t": now} for o in objects])

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, text
 
 from roomledger.hundredms.records import final_asset, final_job
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 
 ROOM_AGE = timedelta(days=1)
 """A room may be renamed: it is asked for again with a new session, but not more often than this."""
@@ -86,11 +86,11 @@ def not_known(tx: Connection, source: str, ids: Collection[str], *, now: datetim
         tx.execute(text(query), [given | {"id": one} for one in ids])
 
 
-def schedule(tx: Connection, warehouse: Warehouse, jobs: Collection[str], *, now: datetime, until: timedelta) -> None:
+def schedule(tx: Connection, database: Database, jobs: Collection[str], *, now: datetime, until: timedelta) -> None:
     """Decide when these jobs are asked for again: never when all that was planned has come, or `until` has passed."""
     if not jobs:
         return
-    warehouse.stage(tx, "touched", pa.table({"job_id": pa.array(sorted(jobs), pa.string())}))
+    database.stage(tx, "touched", pa.table({"job_id": pa.array(sorted(jobs), pa.string())}))
     mine = "job_id IN (SELECT job_id FROM touched)"
     query = f"SELECT job_id, status, planned_types, created_at, stopped_at FROM job_records WHERE {mine}"
     found = tx.execute(text(query)).all()
@@ -104,7 +104,7 @@ def schedule(tx: Connection, warehouse: Warehouse, jobs: Collection[str], *, now
         "job_id": pa.array([row.job_id for row in found], pa.string()),
         "check_at": pa.array(times, pa.timestamp("us", tz="UTC")),
     }
-    warehouse.stage(tx, "scheduled", pa.table(scheduled))
+    database.stage(tx, "scheduled", pa.table(scheduled))
     tx.execute(
         text("""
             UPDATE job_records SET check_at = scheduled.check_at

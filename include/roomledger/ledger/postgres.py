@@ -27,7 +27,7 @@ _EVIDENCE = 0x726F6F6D
 """Number of the advisory lock, which nobody else is likely to use: "room" in ASCII."""
 
 
-class PostgresWarehouse:
+class PostgreSQL:
     """A PostgreSQL database, 15 or newer."""
 
     lock = "FOR UPDATE"

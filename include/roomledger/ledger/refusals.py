@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 
-class Misunderstood(NamedTuple):
+class RefusalRow(NamedTuple):
     """One thing that could not be understood."""
 
     customer: str
@@ -33,9 +33,9 @@ class Misunderstood(NamedTuple):
         return blake2b(self.address.encode() + b"\n" + self.raw, digest_size=16).hexdigest()
 
 
-def keep(tx: Connection, misunderstood: Sequence[Misunderstood], *, now: datetime) -> None:
+def keep(tx: Connection, refuse: Sequence[RefusalRow], *, now: datetime) -> None:
     """Keep these as refusals, each once."""
-    for one in misunderstood:
+    for one in refuse:
         tx.execute(text(_KEEP), one._asdict() | {"object": one.object_id, "now": now})
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.versions import NEWER, THIS, give_way, locked
 
 
 def request_replay(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     *,
     uri: str | None = None,
     source: str | None = None,
@@ -38,7 +38,7 @@ def request_replay(
     chosen = [conditions[key] for key in given]
     if not uri and not everything and not reason:
         chosen.append("(disposition = 'refused' OR uri IN (SELECT uri FROM open_refusals))")
-    rows = locked(" AND ".join([_IS_SETTLED, *chosen]), warehouse.lock)
+    rows = locked(" AND ".join([_IS_SETTLED, *chosen]), database.lock)
     return len(tx.execute(text(_REPLAY.format(rows=rows)), given | {"now": now}).all())
 
 
@@ -60,7 +60,7 @@ RETURNING 1
 
 def requeue_retyped(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     objects: str,
     given: Mapping[str, Any] | None = None,
     *,
@@ -73,10 +73,10 @@ def requeue_retyped(
     so that their keys tell again. They were placed in this transaction. Of several unread versions the newest alone is
     read. Gives the ids of those that were to be read otherwise.
     """
-    rows = locked(f"{_MISTAKEN.format(unnamed=unnamed)} AND object_id IN ({objects})", warehouse.lock)
+    rows = locked(f"{_MISTAKEN.format(unnamed=unnamed)} AND object_id IN ({objects})", database.lock)
     woken = list(tx.execute(text(_WAKE.format(rows=rows)), {**(given or {}), "now": now}).scalars())
     if woken:
-        give_way(tx, warehouse, f"SELECT uri FROM object_ledger WHERE object_id IN ({objects})", given)
+        give_way(tx, database, f"SELECT uri FROM object_ledger WHERE object_id IN ({objects})", given)
     return woken
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import ASSET_TYPES
 from roomledger.warehouse.tables import (
@@ -43,7 +43,7 @@ _TABLES_OF = {
 }
 
 
-def place(tx: Connection, warehouse: Warehouse, objects: str, given: Mapping[str, Any] | None = None) -> int:
+def place(tx: Connection, database: Database, objects: str, given: Mapping[str, Any] | None = None) -> int:
     """Find the session of these objects anew and write it into the ledger; give the count of those that changed.
 
     `objects` is a SELECT of object ids, `given` its parameters. The transaction holds the evidence (`hold_evidence`).
@@ -53,7 +53,7 @@ def place(tx: Connection, warehouse: Warehouse, objects: str, given: Mapping[str
     tx.execute(text("DROP TABLE IF EXISTS placed"))
     query = _PLACED.format(objects=objects, types=names, tolerance=f"INTERVAL '{TOLERANCE_S} seconds'")
     tx.execute(text(query), given or {})
-    tx.execute(text(f"SELECT object_id FROM object_ledger WHERE {_CHANGED} ORDER BY object_id {warehouse.lock}"))
+    tx.execute(text(f"SELECT object_id FROM object_ledger WHERE {_CHANGED} ORDER BY object_id {database.lock}"))
     return len(tx.execute(text(_WRITE)).all())
 
 
@@ -161,12 +161,12 @@ RETURNING object_ledger.object_id
 """
 
 
-def move(tx: Connection, *, witness: str, now: datetime) -> int:
+def move(tx: Connection, *, changed_by: str, now: datetime) -> int:
     """Give the rows of what was `placed` in this transaction to their session; a change leaves a trace.
 
     Gives the count of objects whose rows changed their session.
     """
-    moved = len(tx.execute(text(_TRACE), {"witness": witness, "now": now}).all())
+    moved = len(tx.execute(text(_TRACE), {"changed_by": changed_by, "now": now}).all())
     kinds = tx.execute(text("SELECT DISTINCT asset_type FROM placed WHERE loaded_at IS NOT NULL")).scalars().all()
     tables = [table for kind in kinds for table in _TABLES_OF.get(kind, ())]
     for table in (object_assets, *tables, refusals):
@@ -179,9 +179,9 @@ def move(tx: Connection, *, witness: str, now: datetime) -> int:
 
 # Where an object is placed for the first time nothing changes.
 _TRACE = """
-INSERT INTO session_changes (object_id, changed_at, witness, from_room_id, from_session_id, from_evidence,
+INSERT INTO session_changes (object_id, changed_at, changed_by, from_room_id, from_session_id, from_evidence,
                              to_room_id, to_session_id, to_evidence, reason)
-SELECT object_id, CAST(:now AS TIMESTAMP WITH TIME ZONE), :witness, from_room_id, from_session_id, from_evidence,
+SELECT object_id, CAST(:now AS TIMESTAMP WITH TIME ZONE), :changed_by, from_room_id, from_session_id, from_evidence,
        room_id, session_id, session_evidence, session_reason
 FROM placed WHERE is_moved AND from_reason IS NOT NULL
 RETURNING object_id

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, text
 
 from roomledger.formats import PARSER_VERSION
 from roomledger.ledger import session_evidence
-from roomledger.ledger.database import Rows, Warehouse
+from roomledger.ledger.database import Database, Rows
 from roomledger.ledger.outcome import Load, Outcome, settled_rows
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.columns import Json
@@ -25,7 +25,7 @@ from roomledger.warehouse.tables import FACTS, OBJECT_COLUMNS, chat_messages
 
 def commit(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     token: str,
     outcomes: Sequence[Outcome],
     spooled: Mapping[Table, Rows],
@@ -35,10 +35,10 @@ def commit(
     started_by: str,
 ) -> Load:
     """Settle the outcomes of this token's claims and write their rows; `token` becomes the load's id."""
-    warehouse.hold_evidence(tx, change=False)
-    warehouse.stage(tx, "settled", settled_rows(outcomes))
+    database.hold_evidence(tx, change=False)
+    database.stage(tx, "settled", settled_rows(outcomes))
     names = {"load": token, "now": now, "parser": PARSER_VERSION}
-    tx.execute(text(_LOCKED.format(lock=warehouse.lock)))
+    tx.execute(text(_LOCKED.format(lock=database.lock)))
     replaced = tx.execute(text(_REPLACED)).scalars().all()
     settled = tx.execute(text(_SETTLE), names).scalars().all()
     if any(outcome.is_changed for outcome in outcomes):
@@ -53,18 +53,18 @@ def commit(
             tx.execute(text(f"DELETE FROM {table.name} WHERE object_id IN ({_WITHOUT_ROWS})"), names)
         tx.execute(text(_RESOLVE_RECORDS), names)
     # The rows that follow take their session from the ledger. A new version of the parsers may read keys anew.
-    session_evidence.place(tx, warehouse, "SELECT object_id FROM settled")
+    session_evidence.place(tx, database, "SELECT object_id FROM settled")
     for table, rows in spooled.items():
-        warehouse.stage(tx, f"spooled_{table.name}", rows)
+        database.stage(tx, f"spooled_{table.name}", rows)
     if chat_messages in spooled:
         tx.execute(text(_COUNT_DUPLICATES), names)
     for table in spooled.keys() - {refusals}:
         tx.execute(text(_insert(table)), names)
     if refusals not in spooled:
-        warehouse.stage(tx, "spooled_refusals", spooled_schema(refusals).empty_table())
+        database.stage(tx, "spooled_refusals", spooled_schema(refusals).empty_table())
     tx.execute(text(_RESOLVE), names)
     tx.execute(text(_REFUSE), names)
-    requeue_retyped(tx, warehouse, "SELECT object_id FROM settled", now=now, unnamed=_UNNAMED)
+    requeue_retyped(tx, database, "SELECT object_id FROM settled", now=now, unnamed=_UNNAMED)
     rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS), names).one()
     load = Load(
         load_id=token,

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 
 from roomledger.formats.object_keys import recognise
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.model import TEXT_TYPES, Observation
 from roomledger.settings import Source
@@ -24,7 +24,7 @@ _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def note_held(
-    tx: Connection, warehouse: Warehouse, source: Source, buckets: Sequence[str], *, now: datetime
+    tx: Connection, database: Database, source: Source, buckets: Sequence[str], *, now: datetime
 ) -> dict[str, int]:
     """Write into the ledger what this workspace named and no bucket holds; give the count of new ones by disposition.
 
@@ -35,7 +35,7 @@ def note_held(
     query = text(_HELD.format(elsewhere=elsewhere)).bindparams(bindparam("types", expanding=True))
     held = tx.execute(query, given | {"source": source.name, "types": sorted(TEXT_TYPES)}).all()
     noted = [(seen := _observed(row), source.judged(recognise(seen, row.asset_type))) for row in held]
-    return record_observations(tx, warehouse, source, noted, witness="api", now=now) if noted else {}
+    return record_observations(tx, database, source, noted, observed_by="api", now=now) if noted else {}
 
 
 # The version is the asset, which the vendor writes once, and its size.

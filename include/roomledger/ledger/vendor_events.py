@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, text
 
 from roomledger.hundredms.events import Event, NamedAsset
 from roomledger.ledger import session_evidence
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.recorder_jobs import match_recorders
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.columns import Json, arrow_schema
@@ -53,12 +53,12 @@ class Understood:
     """Objects that an event named otherwise than they were taken, and that are read again."""
 
 
-def hear(tx: Connection, warehouse: Warehouse, heard: Iterable[Heard], *, now: datetime) -> Understood:
+def hear(tx: Connection, database: Database, heard: Iterable[Heard], *, now: datetime) -> Understood:
     """Write down what these events say."""
     told: dict[tuple[str, str], Heard] = {}
     for one in sorted(heard, key=lambda one: one.event.is_replay):
         told.setdefault((one.source.name, one.event.event_id), one)
-    warehouse.hold_evidence(tx, change=True)
+    database.hold_evidence(tx, change=True)
     whose = {key: {"customer": one.source.customer, "source": one.source.name} for key, one in told.items()}
     rows = [
         one.event._asdict() | whose[key] | {"received_at": one.received_at, "taken_in_at": now}
@@ -67,8 +67,8 @@ def hear(tx: Connection, warehouse: Warehouse, heard: Iterable[Heard], *, now: d
     named = [
         asset._asdict() | whose[key] | _more(asset, one.event, now) for key, one in told.items() for asset in one.assets
     ]
-    warehouse.stage(tx, "heard_events", pa.Table.from_pylist(rows, schema=arrow_schema(vendor_events)))
-    warehouse.stage(tx, "heard_assets", pa.Table.from_pylist(named, schema=arrow_schema(event_assets)))
+    database.stage(tx, "heard_events", pa.Table.from_pylist(rows, schema=arrow_schema(vendor_events)))
+    database.stage(tx, "heard_assets", pa.Table.from_pylist(named, schema=arrow_schema(event_assets)))
     tx.execute(text(_CAME_BY_ITSELF))
     tx.execute(text("DROP TABLE IF EXISTS news_events"))
     tx.execute(text(_NEWS))
@@ -79,9 +79,9 @@ def hear(tx: Connection, warehouse: Warehouse, heard: Iterable[Heard], *, now: d
     for table, summed_up in _SUMS.items():
         tx.execute(text(_upsert(table, summed_up)))
     match_recorders(tx, "SELECT COALESCE(beam_id, recording_id, event_id) FROM news_events")
-    session_evidence.place(tx, warehouse, _CONCERNED)
-    found.moved = session_evidence.move(tx, witness="webhook", now=now)
-    found.woken = len(requeue_retyped(tx, warehouse, _CONCERNED, now=now))
+    session_evidence.place(tx, database, _CONCERNED)
+    found.moved = session_evidence.move(tx, changed_by="webhook", now=now)
+    found.woken = len(requeue_retyped(tx, database, _CONCERNED, now=now))
     return found
 
 

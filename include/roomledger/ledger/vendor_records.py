@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, text
 
 from roomledger.hundredms.records import AssetRecord, Peer, Recording, Room, Session
 from roomledger.ledger import session_evidence
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.recorder_jobs import match_recorders
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.columns import Json, arrow_schema
@@ -59,7 +59,7 @@ class Told:
 
 def tell(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     source: Source,
     said: Iterable[Said],
     *,
@@ -67,15 +67,15 @@ def tell(
 ) -> Told:
     """Write down what the vendor said."""
     told = Told()
-    warehouse.hold_evidence(tx, change=True)
+    database.hold_evidence(tx, change=True)
     rows = _by_table(said)
     for table in SAID:
-        told.news[table.name] = _write(tx, warehouse, source, table, rows.get(table, {}), now)
+        told.news[table.name] = _write(tx, database, source, table, rows.get(table, {}), now)
     tx.execute(text(_ROOMS_ASKED), {"now": now})
     match_recorders(tx, _NAMED_ALIKE)
-    session_evidence.place(tx, warehouse, _CONCERNED)
-    told.moved = session_evidence.move(tx, witness="api", now=now)
-    told.woken = len(requeue_retyped(tx, warehouse, _CONCERNED, now=now))
+    session_evidence.place(tx, database, _CONCERNED)
+    told.moved = session_evidence.move(tx, changed_by="api", now=now)
+    told.woken = len(requeue_retyped(tx, database, _CONCERNED, now=now))
     tx.execute(text(_KNOWN_AFTER_ALL), {"source": source.name})
     return told
 
@@ -92,7 +92,7 @@ def _by_table(said: Iterable[Said]) -> dict[Table, dict[tuple[Any, ...], Any]]:
 
 def _write(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     source: Source,
     table: Table,
     rows: Mapping[tuple[Any, ...], Any],
@@ -107,7 +107,7 @@ def _write(
         "read_at": now,
     }
     staged = pa.Table.from_pylist([row._asdict() | common for row in rows.values()], schema=arrow_schema(table))
-    warehouse.stage(tx, f"said_{table.name}", staged)
+    database.stage(tx, f"said_{table.name}", staged)
     keys = [column.name for column in table.primary_key.columns]
     same = " AND ".join(f"known.{key} = said.{key}" for key in keys)
     kept = {*keys, "first_seen_at", "first_seen_by", "check_at"}

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 
 NEWER = "(newer.modified_at, newer.first_seen_at, newer.object_id)"
 """Sort key of the version called `newer`; compare it with THIS to know which of two versions is current."""
@@ -25,9 +25,9 @@ def locked(condition: str, lock: str) -> str:
     return f"object_id IN (SELECT object_id FROM object_ledger WHERE {condition} ORDER BY object_id {lock})"
 
 
-def give_way(tx: Connection, warehouse: Warehouse, uris: str, given: Mapping[str, Any] | None = None) -> None:
+def give_way(tx: Connection, database: Database, uris: str, given: Mapping[str, Any] | None = None) -> None:
     """Supersede versions that were not read yet and have a newer one; `uris` is a SELECT of their addresses."""
-    rows = locked(_IS_OUTDATED.format(uris=uris), warehouse.lock)
+    rows = locked(_IS_OUTDATED.format(uris=uris), database.lock)
     tx.execute(text(_OUTDATED.format(rows=rows)), given or {})
 
 

@@ -16,14 +16,14 @@ import pyarrow.compute as pc
 
 from roomledger import times
 from roomledger.formats import object_keys
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.observations import mark_missing, present_uris, record_observations
 from roomledger.model import Observation
 from roomledger.settings import Source
 from roomledger.stores import Store
 
 if TYPE_CHECKING:
-    from roomledger.hundredms.storage import HeldAssets
+    from roomledger.hundredms.storage import VendorStorage
 
 _NOTED = 20_000
 
@@ -49,7 +49,7 @@ class Collected:
 
 
 def collect_source(
-    warehouse: Warehouse,
+    database: Database,
     source: Source,
     store: Store,
     *,
@@ -62,21 +62,21 @@ def collect_source(
     settings name, is read from the vendor's own storage.
     """
     if source.is_workspace:
-        return _ask(warehouse, source, cast("HeldAssets", store), sources, on_page)
-    return _list(warehouse, source, store, on_page)
+        return _ask(database, source, cast("VendorStorage", store), sources, on_page)
+    return _list(database, source, store, on_page)
 
 
 def _ask(
-    warehouse: Warehouse,
+    database: Database,
     source: Source,
-    workspace: HeldAssets,
+    workspace: VendorStorage,
     sources: Sequence[Source],
     on_page: Callable[[int], None],
 ) -> Collected:
-    from roomledger.pipeline.sync_workspace import Reading  # httpx and jwt are for workspaces only
+    from roomledger.pipeline.sync_workspace import WorkspaceSync  # httpx and jwt are for workspaces only
 
-    heard = Reading(
-        warehouse=warehouse,
+    heard = WorkspaceSync(
+        database=database,
         source=source,
         api=workspace.api,
         buckets=[f"{other.url}/" for other in sources if not other.is_workspace],
@@ -94,7 +94,7 @@ def _ask(
     )
 
 
-def _list(warehouse: Warehouse, source: Source, store: Store, on_page: Callable[[int], None]) -> Collected:
+def _list(database: Database, source: Source, store: Store, on_page: Callable[[int], None]) -> Collected:
     """List a bucket.
 
     Memory grows by 8 bytes for each object. What has gone is only told after a listing that ran to its end.
@@ -104,20 +104,22 @@ def _list(warehouse: Warehouse, source: Source, store: Store, on_page: Callable[
     listed = array("q")
     for observed in _in_pages(store.list()):
         noted = [(one, source.judged(object_keys.recognise(one))) for one in observed]
-        with warehouse.begin() as tx:
-            report.new.update(record_observations(tx, warehouse, source, noted, witness="listing", now=times.utc_now()))
+        with database.begin() as tx:
+            report.new.update(
+                record_observations(tx, database, source, noted, observed_by="listing", now=times.utc_now())
+            )
         listed.extend(hash(one.uri) for one in observed)
         report.listed += len(observed)
         on_page(len(observed))
     there = pa.array(listed, pa.int64())
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         gone: list[str] = []
         for uris in present_uris(tx, source.name, before=started):
             known = pc.is_in(pa.array([hash(uri) for uri in uris], pa.int64()), value_set=there)
             gone += [uri for uri, is_there in zip(uris, known.to_pylist(), strict=True) if not is_there]
         if gone:
             report.gone = mark_missing(
-                tx, warehouse, source.name, gone, before=started, witness="listing", now=times.utc_now()
+                tx, database, source.name, gone, before=started, observed_by="listing", now=times.utc_now()
             )
     return report
 

@@ -28,15 +28,15 @@ from sqlalchemy import Connection, text
 
 from roomledger import times
 from roomledger.formats import object_keys
-from roomledger.ledger.database import Warehouse
+from roomledger.ledger.database import Database
 from roomledger.ledger.observations import mark_missing, record_observations
 from roomledger.ledger.outcome import Load
-from roomledger.ledger.refusals import Misunderstood, keep
+from roomledger.ledger.refusals import RefusalRow, keep
 from roomledger.ledger.vendor_events import hear
 from roomledger.model import Observation
 from roomledger.pipeline.load import BATCH, load_batch
 from roomledger.pipeline.receiver import PATIENCE_S, Received, Receiver
-from roomledger.pipeline.subscriptions import Bell, Word
+from roomledger.pipeline.subscriptions import Decoded, Subscription
 from roomledger.queues import Message, Notice, NotUnderstood, QueueError
 from roomledger.settings import INBOX, Source
 from roomledger.stores import Store, StoreError
@@ -80,9 +80,9 @@ class Answered:
 class _Read(NamedTuple):
     """A message that was understood, or not."""
 
-    bell: Bell
+    subscription: Subscription
     message: Message
-    word: Word | Misunderstood
+    word: Decoded | RefusalRow
 
 
 class _Look(NamedTuple):
@@ -95,10 +95,10 @@ class _Look(NamedTuple):
 
 
 def listen_and_load(
-    warehouse: Warehouse,
+    database: Database,
     sources: Sequence[Source],
     stores: Mapping[str, Store],
-    bells: Sequence[Bell],
+    subscriptions: Sequence[Subscription],
     *,
     quiet_s: float,
     most_s: float,
@@ -113,11 +113,11 @@ def listen_and_load(
     """
     began = last = time.monotonic()
     is_waiting = True
-    quiet_s = quiet_s if bells else 0
+    quiet_s = quiet_s if subscriptions else 0
     readable = [source for source in sources if source.name in stores]
-    for bell in bells:
-        _read_kept(warehouse, bell)
-    with Receiver(bells) as receiver:
+    for subscription in subscriptions:
+        _read_kept(database, subscription)
+    with Receiver(subscriptions) as receiver:
         while True:
             now = time.monotonic()
             patience_s = 0 if is_waiting else PATIENCE_S
@@ -128,21 +128,21 @@ def listen_and_load(
             elif not receiver.is_waiting:  # what a queue gave is kept from others for a while: it is taken in first
                 break
             received = receiver.take(patience_s)
-            answered = answer(warehouse, sources, stores, received)
+            answered = answer(database, sources, stores, received)
             answered.problems |= set(receiver.problems.values())
             if answered.messages or any(one.problem for one in received):
                 yield answered
             if answered.messages:
                 last = time.monotonic()
             if is_waiting or answered.waking:
-                load = load_batch(warehouse, readable, stores, batch=batch, started_by=started_by, newest_first=True)
+                load = load_batch(database, readable, stores, batch=batch, started_by=started_by, newest_first=True)
                 is_waiting = load is not None and sum(load.objects.values()) >= batch
                 if load:
                     yield load
 
 
 def answer(
-    warehouse: Warehouse, sources: Sequence[Source], stores: Mapping[str, Store], received: Sequence[Received]
+    database: Database, sources: Sequence[Source], stores: Mapping[str, Store], received: Sequence[Received]
 ) -> Answered:
     """Take in what came, and settle it."""
     answered = Answered(messages=sum(len(one.messages) for one in received))
@@ -150,36 +150,38 @@ def answer(
         return answered
     with _holding(received):
         read = [
-            _Read(one.bell, message, _understand(one.bell, message)) for one in received for message in one.messages
+            _Read(one.subscription, message, _understand(one.subscription, message))
+            for one in received
+            for message in one.messages
         ]
         looked_at = times.utc_now()
         looks = _look(read, sources, stores)
         done = [one for one in read if not _is_left(one.word, looks)]
         answered.left = len(read) - len(done)
         answered.problems |= {look.problem for look in looks.values() if look.problem}
-        with warehouse.begin() as tx:
-            _write(tx, warehouse, done, looks, min(one.at for one in received), looked_at, answered)
-        for bell in {one.bell for one in received}:
-            _settle(bell, [one.message for one in done if one.bell is bell], answered)
+        with database.begin() as tx:
+            _write(tx, database, done, looks, min(one.at for one in received), looked_at, answered)
+        for subscription in {one.subscription for one in received}:
+            _settle(subscription, [one.message for one in done if one.subscription is subscription], answered)
     return answered
 
 
-def _read_kept(warehouse: Warehouse, bell: Bell) -> None:
+def _read_kept(database: Database, subscription: Subscription) -> None:
     """Try again the webhooks that were not understood before, perhaps by an older version of this program."""
-    if bell.name != INBOX:
+    if subscription.name != INBOX:
         return
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         kept = tx.execute(text(_KEPT)).all()
     good = []
     for object_id, source, raw, refused_at in kept:
         attributes = {"source": source, "received_at": refused_at.isoformat()}
-        word = _understand(bell, Message(object_id, bytes(raw), attributes, ""))
-        if isinstance(word, Word):
+        word = _understand(subscription, Message(object_id, bytes(raw), attributes, ""))
+        if isinstance(word, Decoded):
             good.append((object_id, word))
     if good:
         now = times.utc_now()
-        with warehouse.begin() as tx:
-            hear(tx, warehouse, [word.heard for _, word in good if word.heard], now=now)
+        with database.begin() as tx:
+            hear(tx, database, [word.heard for _, word in good if word.heard], now=now)
             tx.execute(text(_RESOLVE), [{"object_id": object_id, "now": now} for object_id, _ in good])
 
 
@@ -190,48 +192,48 @@ WHERE resolved_at IS NULL AND uri LIKE '100ms://%/webhooks/%'
 _RESOLVE = "UPDATE refusals SET resolved_at = :now WHERE object_id = :object_id AND resolved_at IS NULL"
 
 
-def _understand(bell: Bell, message: Message) -> Word | Misunderstood:
+def _understand(subscription: Subscription, message: Message) -> Decoded | RefusalRow:
     try:
-        return bell.understand(message)
+        return subscription.understand(message)
     except NotUnderstood as error:
-        return bell.misunderstood(message, error)
+        return subscription.refuse(message, error)
     except Exception as error:
         # A mistake of ours in one message must not keep back all others: it is kept, too.
-        return bell.misunderstood(message, NotUnderstood("parser_failed", f"{error!r}: a fault of ours; report it"))
+        return subscription.refuse(message, NotUnderstood("parser_failed", f"{error!r}: a fault of ours; report it"))
 
 
 def _look(read: Sequence[_Read], sources: Sequence[Source], stores: Mapping[str, Store]) -> dict[Notice, _Look]:
     """Find the source of every object that is named, and what is there now where the version is not."""
-    named = {notice for one in read if isinstance(one.word, Word) for notice in one.word.notices}
+    named = {notice for one in read if isinstance(one.word, Decoded) for notice in one.word.notices}
 
-    def look(notice: Notice) -> _Look:
+    def stat(notice: Notice) -> _Look:
         source = _source_of(notice.uri, sources)
         if source is None or notice.seen:
             return _Look(source, notice.seen)
         try:
-            return _Look(source, stores[source.name].look(notice.uri))
+            return _Look(source, stores[source.name].stat(notice.uri))
         except StoreError as error:
             return _Look(source, problem=str(error))
 
-    with ThreadPoolExecutor(LOOKS, "look") as pool:
-        return dict(zip(named, pool.map(look, named), strict=True))
+    with ThreadPoolExecutor(LOOKS, "stat") as pool:
+        return dict(zip(named, pool.map(stat, named), strict=True))
 
 
 def _source_of(uri: str, sources: Sequence[Source]) -> Source | None:
     return next((one for one in sources if not one.is_workspace and uri.startswith(f"{one.url}/")), None)
 
 
-def _is_left(word: Word | Misunderstood, looks: Mapping[Notice, _Look]) -> bool:
+def _is_left(word: Decoded | RefusalRow, looks: Mapping[Notice, _Look]) -> bool:
     """Whether the message has to come again.
 
     No webhook has: the inbox keeps back nothing, and would give what stays there again at once, before all others.
     """
-    return isinstance(word, Word) and not word.heard and any(looks[notice].problem for notice in word.notices)
+    return isinstance(word, Decoded) and not word.heard and any(looks[notice].problem for notice in word.notices)
 
 
 def _write(
     tx: Connection,
-    warehouse: Warehouse,
+    database: Database,
     done: Sequence[_Read],
     looks: Mapping[Notice, _Look],
     received_at: datetime,
@@ -239,46 +241,48 @@ def _write(
     answered: Answered,
 ) -> None:
     # Others write the same rows down in another order, and would wait for these as these for theirs.
-    warehouse.hold_evidence(tx, change=True)
+    database.hold_evidence(tx, change=True)
     now = times.utc_now()
-    refused = [one.word for one in done if isinstance(one.word, Misunderstood)]
+    refused = [one.word for one in done if isinstance(one.word, RefusalRow)]
     keep(tx, refused, now=now)
     answered.refused = len(refused)
-    words = [(one.bell.witness, one.word) for one in done if isinstance(one.word, Word)]
+    words = [(one.subscription.observed_by, one.word) for one in done if isinstance(one.word, Decoded)]
     heard = [word.heard for _, word in words if word.heard]
     if heard:
-        understood = hear(tx, warehouse, heard, now=now)
+        understood = hear(tx, database, heard, now=now)
         answered.events, answered.moved = understood.events, understood.moved
-    found = {(witness, notice): looks[notice] for witness, word in words for notice in word.notices}
+    found = {(observed_by, notice): looks[notice] for observed_by, word in words for notice in word.notices}
     answered.foreign = len({notice.uri for (_, notice), look in found.items() if not look.source})
     by_source = _by_source(found)
-    for (source, witness), those in by_source.items():
+    for (source, observed_by), those in by_source.items():
         named = [look.seen for notice, look in those if look.seen and notice.seen]
         there = [look.seen for notice, look in those if look.seen and not notice.seen]
         # What a message names was there when it was received: what was looked for later and not found has gone.
         for seen, at in ((named, received_at), (there, now)):
             if seen:
                 noted = [(one, source.judged(object_keys.recognise(one))) for one in seen]
-                answered.new.update(record_observations(tx, warehouse, source, noted, witness=witness, now=at))
-    for (source, witness), those in by_source.items():
+                answered.new.update(record_observations(tx, database, source, noted, observed_by=observed_by, now=at))
+    for (source, observed_by), those in by_source.items():
         gone = [notice.uri for notice, look in those if not look.seen]
         if gone:
-            answered.gone += mark_missing(tx, warehouse, source.name, gone, before=looked_at, witness=witness, now=now)
+            answered.gone += mark_missing(
+                tx, database, source.name, gone, before=looked_at, observed_by=observed_by, now=now
+            )
 
 
 def _by_source(
     found: Mapping[tuple[str, Notice], _Look],
 ) -> Mapping[tuple[Source, str], list[tuple[Notice, _Look]]]:
     those: defaultdict[tuple[Source, str], list[tuple[Notice, _Look]]] = defaultdict(list)
-    for (witness, notice), look in found.items():
+    for (observed_by, notice), look in found.items():
         if look.source and not look.problem:
-            those[look.source, witness].append((notice, look))
+            those[look.source, observed_by].append((notice, look))
     return those
 
 
-def _settle(bell: Bell, messages: Sequence[Message], answered: Answered) -> None:
+def _settle(subscription: Subscription, messages: Sequence[Message], answered: Answered) -> None:
     try:
-        bell.queue.settle(messages)
+        subscription.queue.ack(messages)
     except QueueError as error:  # they come again, and change nothing then
         answered.problems.add(str(error))
 
@@ -288,14 +292,18 @@ def _holding(received: Sequence[Received]) -> Iterator[None]:
     """Keep the messages from other receivers while work on them goes on."""
     done = threading.Event()
 
-    def hold(one: Received) -> None:
-        while not done.wait(min(one.bell.queue.hold_s / 3, threading.TIMEOUT_MAX)):
+    def extend(one: Received) -> None:
+        while not done.wait(min(one.subscription.queue.visibility_timeout_s / 3, threading.TIMEOUT_MAX)):
             try:
-                one.bell.queue.hold(one.messages)
+                one.subscription.queue.extend(one.messages)
             except QueueError as error:
-                log.warning("%s: messages may be received twice, which changes nothing: %s", one.bell.name, error)
+                log.warning(
+                    "%s: messages may be received twice, which changes nothing: %s", one.subscription.name, error
+                )
 
-    threads = [threading.Thread(target=hold, args=[one], name="hold", daemon=True) for one in received if one.messages]
+    threads = [
+        threading.Thread(target=extend, args=[one], name="extend", daemon=True) for one in received if one.messages
+    ]
     for thread in threads:
         thread.start()
     try:

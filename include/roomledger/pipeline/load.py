@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from roomledger import times
 from roomledger.ledger.claims import LEASE, Claim, claim_batch, count_claimable, release_claims, renew_lease
-from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.outcome import Load, Outcome
 from roomledger.ledger.settlement import commit
 from roomledger.model import BatchRefused
@@ -31,14 +31,14 @@ READS = 16
 _SUSPICIOUS_BATCH = 20
 
 
-def count_pending(warehouse: Warehouse, sources: Sequence[Source]) -> int:
+def count_pending(database: Database, sources: Sequence[Source]) -> int:
     """Count the versions that wait to be loaded now."""
-    with warehouse.begin(read_only=True) as tx:
+    with database.begin(read_only=True) as tx:
         return count_claimable(tx, [source.name for source in sources], times.utc_now())
 
 
 def load_batches(
-    warehouse: Warehouse,
+    database: Database,
     sources: Sequence[Source],
     stores: Mapping[str, Store],
     *,
@@ -55,7 +55,7 @@ def load_batches(
     numbers = count() if most is None else range(most)
     for _ in numbers:
         done = load_batch(
-            warehouse, sources, stores, batch=batch, reads=reads, started_by=started_by, accept_refusals=accept_refusals
+            database, sources, stores, batch=batch, reads=reads, started_by=started_by, accept_refusals=accept_refusals
         )
         if done is None:
             return
@@ -63,7 +63,7 @@ def load_batches(
 
 
 def load_batch(
-    warehouse: Warehouse,
+    database: Database,
     sources: Sequence[Source],
     stores: Mapping[str, Store],
     *,
@@ -81,29 +81,29 @@ def load_batch(
     named = {source.name: source for source in sources}
     token = uuid.uuid4().hex
     claimed_at = times.utc_now()
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         claims = claim_batch(
-            tx, warehouse, list(named), token=token, limit=batch, now=claimed_at, newest_first=newest_first
+            tx, database, list(named), token=token, limit=batch, now=claimed_at, newest_first=newest_first
         )
     if not claims:
         return None
 
     def kept(object_id: str) -> bytes | None:
-        return _kept(warehouse, object_id)
+        return _kept(database, object_id)
 
     def read_one(claim: Claim) -> Outcome:
         return read(claim, named[claim.source], stores[claim.source], spool, kept, times.utc_now())
 
     try:
-        with Spool() as spool, _renewing(warehouse, token):
+        with Spool() as spool, _renewing(database, token):
             with ThreadPoolExecutor(min(reads, len(claims)), "read") as pool:
                 outcomes = list(pool.map(read_one, claims))
             suspects = {} if accept_refusals else _suspects(outcomes)
             settled = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
-            with warehouse.begin() as tx:
+            with database.begin() as tx:
                 done = commit(
                     tx,
-                    warehouse,
+                    database,
                     token,
                     settled,
                     spool.tables(),
@@ -112,12 +112,12 @@ def load_batch(
                     started_by=started_by,
                 )
                 release_claims(
-                    tx, warehouse, token, "new: the load that held it stopped at its batch's refusals; waits to be read"
+                    tx, database, token, "new: the load that held it stopped at its batch's refusals; waits to be read"
                 )
     except BaseException:
         # Without this the claims come free when their lease ends: also then nothing is lost.
-        with suppress(DBAPIError, WarehouseError), warehouse.begin() as tx:
-            release_claims(tx, warehouse, token, "new: the load that held it ended early; waits to be read")
+        with suppress(DBAPIError, WarehouseError), database.begin() as tx:
+            release_claims(tx, database, token, "new: the load that held it ended early; waits to be read")
         raise
     if suspects:
         first = next(iter(suspects.values()))
@@ -142,26 +142,26 @@ def _suspects(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
     return {outcome.claim.object_id: outcome for outcome in refused if outcome.reason.split(":")[0] == reason}
 
 
-def _kept(warehouse: Warehouse, object_id: str) -> bytes | None:
+def _kept(database: Database, object_id: str) -> bytes | None:
     query = """
         SELECT raw FROM refusals JOIN object_ledger USING (object_id)
         WHERE object_id = :object_id AND ordinal = 0 AND octet_length(raw) = size_bytes AND size_bytes > 0
         ORDER BY refused_at DESC LIMIT 1
     """
-    with warehouse.begin() as tx:
+    with database.begin() as tx:
         raw = tx.execute(text(query), {"object_id": object_id}).scalar_one_or_none()
     return None if raw is None else bytes(raw)
 
 
 @contextmanager
-def _renewing(warehouse: Warehouse, token: str) -> Iterator[None]:
+def _renewing(database: Database, token: str) -> Iterator[None]:
     """Prolong the lease while the batch is read: a large file may take longer than the lease."""
     done = threading.Event()
 
     def renew() -> None:
         while not done.wait(LEASE.total_seconds() / 3):
-            with warehouse.begin() as tx:
-                renew_lease(tx, warehouse, token, times.utc_now())
+            with database.begin() as tx:
+                renew_lease(tx, database, token, times.utc_now())
 
     thread = threading.Thread(target=renew, name="renew", daemon=True)
     thread.start()

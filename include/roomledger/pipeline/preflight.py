@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from roomledger.ledger.database import Warehouse, WarehouseError
+from roomledger.hundredms.storage import VendorStorage
+from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.migrate import require_current
 from roomledger.settings import Source
 from roomledger.stores import Access, ObjectChanged, ObjectGone, StoreError, open_store
-
-if TYPE_CHECKING:
-    from roomledger.hundredms.storage import HeldAssets
 
 Resolve = Callable[[Source], Access]
 """How the credentials of a source are found."""
@@ -26,14 +24,14 @@ class Finding:
     problem: str | None
 
 
-def check(warehouse: Warehouse, sources: Sequence[Source], access: Resolve) -> list[Finding]:
+def check(database: Database, sources: Sequence[Source], access: Resolve) -> list[Finding]:
     """Look at the warehouse and at every source: one finding each, nothing is written."""
-    return [_warehouse(warehouse), *(_source(source, access) for source in sources)]
+    return [_warehouse(database), *(_source(source, access) for source in sources)]
 
 
-def _warehouse(warehouse: Warehouse) -> Finding:
+def _warehouse(database: Database) -> Finding:
     try:
-        require_current(warehouse)
+        require_current(database)
     except WarehouseError as error:
         return Finding("warehouse", str(error))
     return Finding("warehouse", None)
@@ -44,7 +42,7 @@ def _source(source: Source, access: Resolve) -> Finding:
     try:
         store = open_store(source.url, access(source))
         if source.is_workspace:
-            cast("HeldAssets", store).api.get("rooms", limit=10)
+            cast("VendorStorage", store).api.get("rooms", limit=10)
             return Finding(subject, None)
         first = next((page for page in store.list() if page), [])
         if not first:

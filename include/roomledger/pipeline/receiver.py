@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from roomledger import times
-from roomledger.pipeline.subscriptions import Bell
+from roomledger.pipeline.subscriptions import Subscription
 from roomledger.queues import Message, QueueError
 
 PATIENCE_S = 1.0
@@ -24,7 +24,7 @@ _AT_ONCE_S = 0.25
 class Received(NamedTuple):
     """What one request at a queue brought."""
 
-    bell: Bell
+    subscription: Subscription
     messages: Sequence[Message]
     at: datetime
     problem: str | None = None
@@ -34,10 +34,10 @@ class Received(NamedTuple):
 class Receiver:
     """Has one request at each queue, at most: what it brought must be settled before the next `take`."""
 
-    def __init__(self, bells: Sequence[Bell]) -> None:
-        self._bells = bells
-        self._pool = ThreadPoolExecutor(max(len(bells), 1), "receive")
-        self._open: dict[Future[Received], Bell] = {}
+    def __init__(self, subscriptions: Sequence[Subscription]) -> None:
+        self._bells = subscriptions
+        self._pool = ThreadPoolExecutor(max(len(subscriptions), 1), "receive")
+        self._open: dict[Future[Received], Subscription] = {}
         self.problems: dict[str, str] = {}
         """What ails queues, by their names, until they can be read again."""
 
@@ -57,9 +57,9 @@ class Receiver:
 
     def ask(self, patience_s: float) -> None:
         """Send a request of so much patience to every queue that has none."""
-        for bell in self._bells:
-            if bell not in self._open.values():
-                self._open[self._pool.submit(_receive, bell, patience_s)] = bell
+        for subscription in self._bells:
+            if subscription not in self._open.values():
+                self._open[self._pool.submit(_receive, subscription, patience_s)] = subscription
 
     def take(self, patience_s: float) -> list[Received]:
         """Give what has come; wait for it for `patience_s` at most, and at least until those that do not wait answer.
@@ -77,10 +77,10 @@ class Receiver:
         for one in done:
             del self._open[one]
         brought = [one.result() for one in done]
-        for bell, _, _, problem in brought:
-            self.problems.pop(bell.name, None)
+        for subscription, _, _, problem in brought:
+            self.problems.pop(subscription.name, None)
             if problem:
-                self.problems[bell.name] = problem
+                self.problems[subscription.name] = problem
         return brought
 
 
@@ -89,10 +89,10 @@ def _brought(done: Future[Received]) -> bool:
     return bool(received.messages or received.problem)
 
 
-def _receive(bell: Bell, patience_s: float) -> Received:
+def _receive(subscription: Subscription, patience_s: float) -> Received:
     try:
-        messages = bell.queue.receive(patience_s)
+        messages = subscription.queue.receive(patience_s)
     except QueueError as error:
         time.sleep(PATIENCE_S)
-        return Received(bell, [], times.utc_now(), str(error))
-    return Received(bell, messages, times.utc_now())
+        return Received(subscription, [], times.utc_now(), str(error))
+    return Received(subscription, messages, times.utc_now())

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from roomledger import queues
 from roomledger.hundredms import webhooks
 from roomledger.hundredms.fields import BadRecord
-from roomledger.ledger.refusals import Misunderstood
+from roomledger.ledger.refusals import RefusalRow
 from roomledger.ledger.vendor_events import Heard
 from roomledger.queues import Message, Notice, NotUnderstood, Queue
 from roomledger.queues.inbox import open_inbox
@@ -21,7 +21,7 @@ from roomledger.settings import INBOX, QueueSettings, Settings, Source
 from roomledger.stores import Access
 
 
-class Word(NamedTuple):
+class Decoded(NamedTuple):
     """What a message says."""
 
     notices: Sequence[Notice]
@@ -31,50 +31,50 @@ class Word(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Bell:
+class Subscription:
     """A queue, and how its messages are understood."""
 
     name: str
     queue: Queue
-    witness: str
+    observed_by: str
     """As whose word its notices go into the ledger: s3_event, gcs_event or webhook."""
-    understand: Callable[[Message], Word]
+    understand: Callable[[Message], Decoded]
     """Raises NotUnderstood."""
-    misunderstood: Callable[[Message, NotUnderstood], Misunderstood]
+    refuse: Callable[[Message, NotUnderstood], RefusalRow]
     """Puts a message that is not understood into the form in which it is kept."""
 
 
-def open_bell(settings: Settings, name: str, access: Callable[[QueueSettings], Access]) -> Bell:
+def open_subscription(settings: Settings, name: str, access: Callable[[QueueSettings], Access]) -> Subscription:
     """Get the bell of this name ready; nothing is asked of its queue yet. Raises QueueError, and KeyError."""
     if name == INBOX and settings.inbox_url:
-        return webhook_bell(open_inbox(settings.inbox_url), settings.sources)
+        return webhook_subscription(open_inbox(settings.inbox_url), settings.sources)
     queue = {one.name: one for one in settings.queues}[name]
-    return bucket_bell(queue, queues.open_queue(queue, access(queue)))
+    return bucket_subscription(queue, queues.open_queue(queue, access(queue)))
 
 
-def bucket_bell(settings: QueueSettings, queue: Queue) -> Bell:
+def bucket_subscription(settings: QueueSettings, queue: Queue) -> Subscription:
     """The bell of a queue of bucket events."""
 
-    def misunderstood(message: Message, error: NotUnderstood) -> Misunderstood:
+    def refuse(message: Message, error: NotUnderstood) -> RefusalRow:
         address = f"{settings.url}/{message.message_id}"
-        return Misunderstood("", settings.name, address, error.reason_code, error.detail, message.body)
+        return RefusalRow("", settings.name, address, error.reason_code, error.detail, message.body)
 
-    return Bell(
+    return Subscription(
         settings.name,
         queue,
         "s3_event" if settings.url.startswith("sqs:") else "gcs_event",
-        lambda message: Word(queues.notices(settings, message)),
-        misunderstood,
+        lambda message: Decoded(queues.notices(settings, message)),
+        refuse,
     )
 
 
-def webhook_bell(inbox: Queue, sources: Sequence[Source]) -> Bell:
+def webhook_subscription(inbox: Queue, sources: Sequence[Source]) -> Subscription:
     """The bell of the inbox; `sources` are all that the settings name."""
     named = {source.name: source for source in sources}
-    return Bell(INBOX, inbox, "webhook", partial(_heard, named), partial(_kept, named))
+    return Subscription(INBOX, inbox, "webhook", partial(_heard, named), partial(_kept, named))
 
 
-def _heard(sources: dict[str, Source], message: Message) -> Word:
+def _heard(sources: dict[str, Source], message: Message) -> Decoded:
     source = sources.get(message.attributes.get("source", ""))
     if source is None:
         raise NotUnderstood("source_unknown", "The settings no longer name the source that this webhook came to.")
@@ -85,13 +85,15 @@ def _heard(sources: dict[str, Source], message: Message) -> Word:
     except (ValueError, RecursionError) as error:
         raise NotUnderstood("not_json", f"The webhook's body is no JSON: {error}.") from None
     received_at = datetime.fromisoformat(message.attributes["received_at"])
-    return Word([Notice(asset.uri, None) for asset in assets if asset.uri], Heard(source, event, assets, received_at))
+    return Decoded(
+        [Notice(asset.uri, None) for asset in assets if asset.uri], Heard(source, event, assets, received_at)
+    )
 
 
-def _kept(sources: dict[str, Source], message: Message, error: NotUnderstood) -> Misunderstood:
+def _kept(sources: dict[str, Source], message: Message, error: NotUnderstood) -> RefusalRow:
     name = message.attributes.get("source", INBOX)
     source = sources.get(name)
     digest = sha256(message.body).hexdigest()[:24]
     address = f"{source.url if source else '100ms://' + name}/webhooks/{digest}"
     customer = source.customer if source else ""
-    return Misunderstood(customer, name, address, error.reason_code, error.detail, message.body)
+    return RefusalRow(customer, name, address, error.reason_code, error.detail, message.body)

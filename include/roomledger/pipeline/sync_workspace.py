@@ -23,8 +23,8 @@ from roomledger.hundredms.client import Api
 from roomledger.hundredms.redact import redact
 from roomledger.ledger import cursors, polling
 from roomledger.ledger.cursors import Cursor
-from roomledger.ledger.database import Warehouse
-from roomledger.ledger.refusals import Misunderstood, keep
+from roomledger.ledger.database import Database
+from roomledger.ledger.refusals import RefusalRow, keep
 from roomledger.ledger.vendor_assets import note_held
 from roomledger.ledger.vendor_records import Said, tell
 from roomledger.settings import Source
@@ -54,10 +54,10 @@ class Heard:
 
 
 @dataclass(slots=True, kw_only=True)
-class Reading:
+class WorkspaceSync:
     """One reading of one workspace."""
 
-    warehouse: Warehouse
+    database: Database
     source: Source
     api: Api
     buckets: Sequence[str]
@@ -80,8 +80,8 @@ class Reading:
             self._ask_for("rooms", polling.due_rooms)
         finally:
             self.heard.requests = self.api.requests - before
-            with self.warehouse.begin() as tx:
-                held = note_held(tx, self.warehouse, self.source, self.buckets, now=self.clock())
+            with self.database.begin() as tx:
+                held = note_held(tx, self.database, self.source, self.buckets, now=self.clock())
             self.heard.new.update(held)
         return self.heard
 
@@ -91,7 +91,7 @@ class Reading:
             SELECT object_id, uri, raw FROM refusals
             WHERE source = :source AND resolved_at IS NULL AND uri LIKE '100ms://%' AND uri NOT LIKE '100ms://%/webhooks/%'
         """
-        with self.warehouse.begin(read_only=True) as tx:
+        with self.database.begin(read_only=True) as tx:
             kept = tx.execute(text(query), {"source": self.source.name}).all()
         good: list[str] = []
         said: list[Said] = []
@@ -113,7 +113,7 @@ class Reading:
             for page in self.api.pages("sessions", active="true"):
                 self._hear(path, page.items)
             filters["active"] = "false"
-        with self.warehouse.begin(read_only=True) as tx:
+        with self.database.begin(read_only=True) as tx:
             state = cursors.get(tx, self.source.name, path)
         if state.next_start:
             state = self._read_down(path, state, filters)
@@ -140,7 +140,7 @@ class Reading:
 
     def _ask_for_jobs(self) -> None:
         """Ask for every job that is due; what nobody knows the kind of may be any of the three."""
-        with self.warehouse.begin(read_only=True) as tx:
+        with self.database.begin(read_only=True) as tx:
             due = polling.due_jobs(tx, self.source.name, self.clock())
         unknown = {job_id for job_id, kind in due if not kind}
         gone: set[str] = set()
@@ -152,7 +152,7 @@ class Reading:
         self._not_known(gone | unknown)
 
     def _ask_for(self, path: str, due: Callable[[Connection, str, datetime], set[str]]) -> None:
-        with self.warehouse.begin(read_only=True) as tx:
+        with self.database.begin(read_only=True) as tx:
             asked = sorted(due(tx, self.source.name, self.clock()) - self._sessions)
         self._not_known(self._ask(path, asked))
 
@@ -174,7 +174,7 @@ class Reading:
 
     def _not_known(self, ids: set[str]) -> None:
         if ids:
-            with self.warehouse.begin() as tx:
+            with self.database.begin() as tx:
                 polling.not_known(tx, self.source.name, ids, now=self.clock(), until=self._until)
 
     @property
@@ -184,22 +184,22 @@ class Reading:
     def _hear(self, path: str, items: Sequence[Any], cursor: Cursor | None = None) -> None:
         """Write down what these records say, and how far the list has been read."""
         said: list[Said] = []
-        misunderstood: list[Misunderstood] = []
+        refuse: list[RefusalRow] = []
         for item in items:
             try:
                 said += _understood(path, item)
             except records.BadRecord as error:
-                misunderstood.append(_kept(self.source, path, item, error))
+                refuse.append(_kept(self.source, path, item, error))
 
         def leave(tx: Connection) -> None:
-            keep(tx, misunderstood, now=self.clock())
+            keep(tx, refuse, now=self.clock())
             if cursor:
                 cursors.put(tx, self.source.name, path, cursor)
 
-        if said or misunderstood or cursor:
+        if said or refuse or cursor:
             self._tell(said, leave)
         self.heard.records += len(items)
-        self.heard.refused += len(misunderstood)
+        self.heard.refused += len(refuse)
         self.on_records(len(items))
 
     def _tell(self, said: Iterable[Said], also: Callable[[Connection], object]) -> None:
@@ -207,9 +207,9 @@ class Reading:
         now = self.clock()
         self._sessions.update(one.session_id for one in said if isinstance(one, records.Session))
         jobs = {one.job_id for one in said if isinstance(one, records.Recording | records.AssetRecord) and one.job_id}
-        with self.warehouse.begin() as tx:
-            told = tell(tx, self.warehouse, self.source, said, now=now)
-            polling.schedule(tx, self.warehouse, jobs, now=now, until=self._until)
+        with self.database.begin() as tx:
+            told = tell(tx, self.database, self.source, said, now=now)
+            polling.schedule(tx, self.database, jobs, now=now, until=self._until)
             also(tx)
         self.heard.news.update(told.news)
         self.heard.new["seen"] += told.woken
@@ -233,12 +233,12 @@ def _understood(path: str, said: Any) -> Iterator[Said]:
             yield from assets
 
 
-def _kept(source: Source, path: str, said: Any, error: records.BadRecord) -> Misunderstood:
+def _kept(source: Source, path: str, said: Any, error: records.BadRecord) -> RefusalRow:
     raw = json.dumps(redact(said), sort_keys=True).encode()
     named = said.get("id") if isinstance(said, dict) else None
     name = named if isinstance(named, str) and named else sha256(raw).hexdigest()[:24]
     address = f"{source.url}/{path}/{name}"
-    return Misunderstood(source.customer, source.name, address, error.reason_code, error.detail, raw)
+    return RefusalRow(source.customer, source.name, address, error.reason_code, error.detail, raw)
 
 
 def _created_at(said: Any) -> datetime | None:

@@ -40,7 +40,7 @@ def trace_object(tx: Connection, uri: str) -> ObjectHistory:
 
 
 _SAID = """
-SELECT observed_at, witness, kind, object_id FROM observations
+SELECT observed_at, observed_by, kind, object_id FROM observations
 WHERE object_id IN (SELECT object_id FROM object_ledger WHERE uri = :uri) ORDER BY observed_at, kind
 """
 

@@ -94,7 +94,7 @@ ORDER BY since, asset_id LIMIT 20
 """
 
 _FRESHNESS = """
-SELECT source, seen_by AS witness, step, count(seconds) AS objects,
+SELECT source, seen_by, step, count(seconds) AS objects,
        round(percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds) * 1000) / 1000 AS p50_s,
        round(percentile_cont(0.95) WITHIN GROUP (ORDER BY seconds) * 1000) / 1000 AS p95_s,
        round(max(seconds) * 1000) / 1000 AS max_s

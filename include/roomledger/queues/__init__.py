@@ -62,10 +62,10 @@ class Queue(Protocol):
 
     name: str
     """Its name in `roomledger.toml`."""
-    hold_s: float
+    visibility_timeout_s: float
     """For how long what `receive` or `hold` gave is kept from other receivers."""
 
-    def waits(self, patience_s: float) -> bool:
+    def peek(self, patience_s: float) -> bool:
         """Whether something waits: at once when it does, else after `patience_s` at most. Takes nothing away."""
         ...
 
@@ -73,11 +73,11 @@ class Queue(Protocol):
         """What waits, up to `most`; waits for the first for `patience_s` at most, and not for any other."""
         ...
 
-    def hold(self, messages: Sequence[Message]) -> None:
-        """Keep these from other receivers for `hold_s` more: work on them goes on. What is no longer held stays so."""
+    def extend(self, messages: Sequence[Message]) -> None:
+        """Keep these from other receivers for `visibility_timeout_s` more: work on them goes on. What is no longer held stays so."""
         ...
 
-    def settle(self, messages: Sequence[Message]) -> None:
+    def ack(self, messages: Sequence[Message]) -> None:
         """Remove these for good; what is removed already is no error."""
         ...
 

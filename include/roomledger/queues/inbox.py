@@ -132,7 +132,7 @@ class FolderInbox:
     """An inbox in a folder, which all servers that fill or drain it must share."""
 
     name = "inbox"
-    hold_s = math.inf
+    visibility_timeout_s = math.inf
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -150,7 +150,7 @@ class FolderInbox:
         except OSError as error:
             raise QueueError(f"no event can be put into the inbox {self._folder}: {error.strerror or error}") from error
 
-    def waits(self, patience_s: float) -> bool:
+    def peek(self, patience_s: float) -> bool:
         """See `Queue.waits`; looks once a second."""
         return bool(look_until(lambda: self._look(1).events, patience_s, _LOOK_S))
 
@@ -158,10 +158,10 @@ class FolderInbox:
         """See `Queue.receive`; the oldest come first."""
         return look_until(lambda: self._take(most), patience_s, _LOOK_S)
 
-    def hold(self, messages: Sequence[Message]) -> None:
+    def extend(self, messages: Sequence[Message]) -> None:
         """Nothing to do: it is not kept from others in the first place."""
 
-    def settle(self, messages: Sequence[Message]) -> None:
+    def ack(self, messages: Sequence[Message]) -> None:
         """See `Queue.settle`. Not synced: what a power cut brings back is taken in once more."""
         for each in messages:
             try:

@@ -29,7 +29,7 @@ class BucketInbox:
     """An inbox below a prefix; `upload` takes a whole key and what to store there."""
 
     name = "inbox"
-    hold_s = math.inf
+    visibility_timeout_s = math.inf
 
     def __init__(self, url: str, objects: ObjectStore, upload: Callable[[str, bytes], object]) -> None:
         self._url = url.rstrip("/")
@@ -46,7 +46,7 @@ class BucketInbox:
         except _ERRORS as error:
             raise self._explained(error, "write an event to") from error
 
-    def waits(self, patience_s: float) -> bool:
+    def peek(self, patience_s: float) -> bool:
         """See `Queue.waits`; lists once in two seconds."""
         return bool(inbox.look_until(lambda: self._names(1), patience_s, _LOOK_S))
 
@@ -54,10 +54,10 @@ class BucketInbox:
         """See `Queue.receive`; the oldest come first."""
         return inbox.look_until(lambda: inbox.read_all(self._read, self._names(most)), patience_s, _LOOK_S)
 
-    def hold(self, messages: Sequence[Message]) -> None:
+    def extend(self, messages: Sequence[Message]) -> None:
         """Nothing to do: it is not kept from others in the first place."""
 
-    def settle(self, messages: Sequence[Message]) -> None:
+    def ack(self, messages: Sequence[Message]) -> None:
         """See `Queue.settle`."""
         keys = [self._prefix + each.receipt for each in messages]
         try:

@@ -44,7 +44,7 @@ _PASSING = (Aborted, InternalServerError, ServiceUnavailable, Unknown)
 class PubSub:
     """One subscription."""
 
-    hold_s = 120.0
+    visibility_timeout_s = 120.0
 
     def __init__(self, settings: QueueSettings, access: Access) -> None:
         self.name, self.url = settings.name, settings.url
@@ -62,7 +62,7 @@ class PubSub:
         self._channel = transport.grpc_channel
         self._client = SubscriberClient(transport=transport)
 
-    def waits(self, patience_s: float) -> bool:
+    def peek(self, patience_s: float) -> bool:
         """See `Queue.waits`."""
         pulled = self._poll(1, patience_s)
         self._change(self._client.modify_ack_deadline, [one.ack_id for one in pulled], ack_deadline_seconds=0)
@@ -80,12 +80,12 @@ class PubSub:
                 break
         return found
 
-    def hold(self, messages: Sequence[Message]) -> None:
+    def extend(self, messages: Sequence[Message]) -> None:
         """See `Queue.hold`. What is back in the queue, or settled, cannot be held, which is no error."""
         receipts = [message.receipt for message in messages]
-        self._change(self._client.modify_ack_deadline, receipts, ack_deadline_seconds=int(self.hold_s))
+        self._change(self._client.modify_ack_deadline, receipts, ack_deadline_seconds=int(self.visibility_timeout_s))
 
-    def settle(self, messages: Sequence[Message]) -> None:
+    def ack(self, messages: Sequence[Message]) -> None:
         """See `Queue.settle`."""
         self._change(self._client.acknowledge, [message.receipt for message in messages])
 
@@ -120,12 +120,12 @@ class PubSub:
         return True
 
     def _held(self, pulled: Sequence[ReceivedMessage]) -> list[Message]:
-        """Keep for `hold_s` what Pub/Sub would keep for as long as the subscription says, which may be ten seconds."""
+        """Keep for `visibility_timeout_s` what Pub/Sub would keep for as long as the subscription says, which may be ten seconds."""
         messages = [
             Message(one.message.message_id, one.message.data, dict(one.message.attributes), one.ack_id)
             for one in pulled
         ]
-        self.hold(messages)
+        self.extend(messages)
         return messages
 
     def _change(self, verb: Callable[..., None], receipts: Sequence[str], **values: int) -> None:

@@ -31,7 +31,7 @@ _CALLS_AT_ONCE = 8
 class Sqs:
     """One queue; its address at SQS is asked for with the first verb."""
 
-    hold_s = 120.0
+    visibility_timeout_s = 120.0
 
     def __init__(self, settings: QueueSettings, access: Access) -> None:
         self.name, self.url = settings.name, settings.url
@@ -54,18 +54,18 @@ class Sqs:
             raise sqs_errors.explain(error, url=self.url, endpoint=self._endpoint) from error
         self._endpoint = self._client.meta.endpoint_url
 
-    def waits(self, patience_s: float) -> bool:
+    def peek(self, patience_s: float) -> bool:
         """See `Queue.waits`."""
-        return bool(self._poll(1, patience_s, hold_s=0))
+        return bool(self._poll(1, patience_s, visibility_timeout_s=0))
 
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`. An error after the first answer only ends it: if it lasts, the next call tells it."""
-        found = self._poll(min(most, _BATCH), patience_s, self.hold_s)
+        found = self._poll(min(most, _BATCH), patience_s, self.visibility_timeout_s)
         calls = 1
         with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
             while found and (missing := most - len(found)) > 0:
                 sizes = [min(_BATCH, missing - start) for start in range(0, missing, _BATCH)][:calls]
-                asked = [threads.submit(self._take, size, 0, self.hold_s) for size in sizes]
+                asked = [threads.submit(self._take, size, 0, self.visibility_timeout_s) for size in sizes]
                 more = [message for answer in asked if not answer.exception() for message in answer.result()]
                 found += more
                 if not more or any(answer.exception() for answer in asked):
@@ -73,28 +73,28 @@ class Sqs:
                 calls = min(2 * calls, _CALLS_AT_ONCE)
         return found
 
-    def hold(self, messages: Sequence[Message]) -> None:
+    def extend(self, messages: Sequence[Message]) -> None:
         """See `Queue.hold`. What is back in the queue, or settled, cannot be held, which is no error."""
-        self._change("change_message_visibility_batch", messages, {"VisibilityTimeout": int(self.hold_s)})
+        self._change("change_message_visibility_batch", messages, {"VisibilityTimeout": int(self.visibility_timeout_s)})
 
-    def settle(self, messages: Sequence[Message]) -> None:
+    def ack(self, messages: Sequence[Message]) -> None:
         """See `Queue.settle`."""
         self._change("delete_message_batch", messages, {})
 
-    def _poll(self, most: int, patience_s: float, hold_s: float) -> list[Message]:
+    def _poll(self, most: int, patience_s: float, visibility_timeout_s: float) -> list[Message]:
         until = time.monotonic() + patience_s
         while True:
             wait_s = int(until - time.monotonic() + 0.1)  # some of a second is over by now
-            found = self._take(most, max(0, min(wait_s, _LONGEST_POLL_S)), hold_s)
+            found = self._take(most, max(0, min(wait_s, _LONGEST_POLL_S)), visibility_timeout_s)
             if found or time.monotonic() > until - 1:
                 return found
 
-    def _take(self, most: int, wait_s: int, hold_s: float) -> list[Message]:
+    def _take(self, most: int, wait_s: int, visibility_timeout_s: float) -> list[Message]:
         answer = self._ask(
             "receive_message",
             MaxNumberOfMessages=most,
             WaitTimeSeconds=wait_s,
-            VisibilityTimeout=int(hold_s),
+            VisibilityTimeout=int(visibility_timeout_s),
             MessageAttributeNames=["All"],
         )
         return [_message(told) for told in answer.get("Messages", ())]

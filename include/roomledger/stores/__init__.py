@@ -62,7 +62,7 @@ class Store(Protocol):
         """
         ...
 
-    def look(self, uri: str) -> Observation | None:
+    def stat(self, uri: str) -> Observation | None:
         """What is there now under this address in the store's bucket, just as `list` would tell it; None for nothing.
 
         Raises `StoreError`, and `ValueError` for an address that lies elsewhere.

@@ -40,7 +40,7 @@ class Folder:
         except OSError as error:
             raise _explained(error, self.url) from error
 
-    def look(self, uri: str) -> Observation | None:
+    def stat(self, uri: str) -> Observation | None:
         """See `Store.look`. What leads out of the folder, or is written as no listing does, names nothing."""
         path = Path(stores.key_of(uri, self))
         if not path.is_relative_to(self._root) or ".." in path.parts or f"file://{path}" != uri:

@@ -79,7 +79,7 @@ class Gcs:
         except _ERRORS as error:
             raise self._explained(error, self.url, "list") from error
 
-    def look(self, uri: str) -> Observation | None:
+    def stat(self, uri: str) -> Observation | None:
         """See `Store.look`."""
         key = stores.key_of(uri, self)
         try:

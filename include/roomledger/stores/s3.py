@@ -83,7 +83,7 @@ class S3:
         except s3_errors.ERRORS as error:
             raise self._explained(error, self.url, "list") from error
 
-    def look(self, uri: str) -> Observation | None:
+    def stat(self, uri: str) -> Observation | None:
         """See `Store.look`. A VersionId is not told, as a listing has none."""
         key = stores.key_of(uri, self)
         if transfer.is_plain(key) and (seen := self._head(key, uri)):

@@ -30,7 +30,7 @@ WITH wanted AS (
     FROM held GROUP BY object_id, ordinal
 ), moved AS (
     SELECT object_id,
-           string_agg(CAST(changed_at AS TEXT) || ' by ' || witness || ', from '
+           string_agg(CAST(changed_at AS TEXT) || ' by ' || changed_by || ', from '
                       || COALESCE(from_session_id, 'no session') || ' to ' || COALESCE(to_session_id, 'no session')
                       || ', ' || reason, '; ' ORDER BY changed_at) AS session_changes
     FROM session_changes WHERE object_id IN (SELECT object_id FROM wanted) GROUP BY object_id
