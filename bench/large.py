@@ -22,12 +22,12 @@ from rich.table import Table
 from sqlalchemy import text
 
 from demo.servers import postgres_server
-from roomledger.ledger import migrate
 from roomledger.ledger.database import open_database
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import DEFAULT_MEMORY_MB, Settings, Source
 from roomledger.stores import Access, open_store
+from roomledger.warehouse import setup
 
 CHAT_BYTES = 1_000_000_000
 WORDS = 100_000
@@ -87,7 +87,7 @@ def load(folder: str, warehouse_url: str) -> None:
     database = open_database(
         Settings(warehouse_url=warehouse_url, warehouse_memory_mb=DEFAULT_MEMORY_MB, sources=(source,))
     )
-    migrate.upgrade(database)
+    setup.upgrade(database)
     store = open_store(source.url, Access())
     began = time.monotonic()
     collect_source(database, source, store)

@@ -13,9 +13,9 @@ from demo.pubsub.server import PubSubServer, pubsub_server
 from demo.servers import GcsServer, S3Server, gcs_server, s3_server
 from demo.vendor import Vendor, vendor_server
 from demo.world import World
-from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, open_database
 from roomledger.settings import read
+from roomledger.warehouse import setup
 
 SECRET_HEADER = "X-Demo-Secret"
 SECRET = "invented-secret-of-the-demo"
@@ -65,7 +65,7 @@ def installed(
                 for workspace in world.workspaces
             }
         database = open_database(read(config, {}))
-        migrate.upgrade(database)
+        setup.upgrade(database)
         yield Installation(world, s3, gcs, vendor, pubsub, config, environment, database)
 
 

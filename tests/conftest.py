@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import Connection, make_url
 
 from demo import servers
-from roomledger.ledger import migrate
 from roomledger.ledger.database import Database
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.postgres import PostgreSQL
+from roomledger.warehouse import setup
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -99,7 +99,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
 def ready_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Database]:
     """Each call creates a DuckDB warehouse with its tables in a folder."""
     original = tmp_path_factory.mktemp("ready") / "warehouse.duckdb"
-    migrate.upgrade(DuckDB(f"duckdb:///{original}"))
+    setup.upgrade(DuckDB(f"duckdb:///{original}"))
 
     def copy(folder: Path) -> Database:
         return DuckDB(f"duckdb:///{shutil.copyfile(original, folder / 'warehouse.duckdb')}")
@@ -111,7 +111,7 @@ def ready_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], D
 def ready_postgres(postgres: servers.PostgresServer) -> Callable[[], Database]:
     """Each call creates a PostgreSQL warehouse with its tables."""
     url = make_url(postgres.new_database())
-    migrate.upgrade(PostgreSQL(url.render_as_string(hide_password=False)))
+    setup.upgrade(PostgreSQL(url.render_as_string(hide_password=False)))
     numbers = itertools.count(1)
 
     def copy() -> Database:

@@ -20,9 +20,9 @@ from demo.servers import S3Server
 from demo.vendor import vendor_server
 from roomledger import settings
 from roomledger.cli import app
-from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, open_database
 from roomledger.queues.inbox import open_inbox
+from roomledger.warehouse import setup
 from tests import rows
 from tests.vendor import story
 from tests.worlds import chat, chat_key, put
@@ -193,7 +193,7 @@ def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> N
             f'[warehouse]\nurl = "duckdb:///w.duckdb"\n[[source]]\nname = "talk"\ncustomer = "Acme"\n'
             f'url = "100ms://acme"\nendpoint = "{vendor.endpoint}"\n'
         )
-        migrate.upgrade(open_database(settings.read(config, {})))
+        setup.upgrade(open_database(settings.read(config, {})))
         done = roomledger("run", "--json", config=config, **keys)  # looks twice: before and after the load
     [ran] = json.loads(done.stdout)
     assert (ran["records_refused"], ran["refused"], ran["loaded"]) == (2, 0, 1)
@@ -217,7 +217,7 @@ def listening(config: Path) -> Path:
         f'{config.read_text()}[webhooks]\ninbox = "file://{config.parent}/inbox"\n[[source]]\nname = "talk"\n'
         'customer = "Acme"\nurl = "100ms://acme"\napi = false\nwebhook_header = "X-Secret"\n'
     )
-    migrate.upgrade(open_database(settings.read(config, {})))
+    setup.upgrade(open_database(settings.read(config, {})))
     return config
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from demo.vendor import vendor_server
-from roomledger.ledger import migrate
 from roomledger.ledger.database import Database
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.queries.status import read_status
+from roomledger.warehouse import setup
 from tests.vendor import story
 from tests.worlds import ask, store_of
 
@@ -76,7 +76,7 @@ def test_the_tolerance_of_time_windows(tmp_path: Path, minutes: float, session_i
     bucket = story.source_of(tmp_path / "bucket")
     story.put(tmp_path / "bucket", f"chat/room1/20260302/Rec-room1-{story.epoch(minutes)}.csv", story.chat("hello"))
     database = DuckDB(f"duckdb:///{tmp_path}/warehouse.duckdb")
-    migrate.upgrade(database)
+    setup.upgrade(database)
     with vendor_server([acme]) as vendor:
         run(database, bucket, acme, vendor.endpoint, "api bucket load")
     assert ask(database, "SELECT session_id FROM chat_messages") == [(session_id,)]

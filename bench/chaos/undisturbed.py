@@ -12,7 +12,6 @@ import boto3
 from demo.installation import Installation
 from demo.world.workspace import Record
 from roomledger.hundredms.tokens import Keys
-from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, open_database
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import listen_and_load
@@ -21,6 +20,7 @@ from roomledger.pipeline.subscriptions import webhook_subscription
 from roomledger.queues.inbox import open_inbox
 from roomledger.settings import Source, read
 from roomledger.stores import Access, Store, open_store
+from roomledger.warehouse import setup
 from roomledger.webhook.body import without_secrets
 
 _LONG_S = 300.0
@@ -35,7 +35,7 @@ class Undisturbed:
         self._sources = given.sources
         self._stores = {source.name: _open(place, source) for source in given.sources}
         self._inbox = open_inbox(f"file://{inbox}")
-        migrate.upgrade(self.database)
+        setup.upgrade(self.database)
 
     def sweep(self) -> None:
         """Look into every source, and load what is there."""

@@ -49,6 +49,7 @@ from roomledger.stores import (
     default_access,
     open_store,
 )
+from roomledger.warehouse import setup
 
 USERS_MISTAKE, FAILURE, INCOMPLETE = 2, 1, 3
 
@@ -130,7 +131,7 @@ def _opened(
 def init(config: _Config = _TOML) -> None:
     """Create the warehouse's tables, or bring those of an older version up to date; rows stay."""
     with _opened(config, tables=False) as run:
-        before, after = migrate.upgrade(run.database)
+        before, after = setup.upgrade(run.database)
         told = "had all tables already" if before == after else f"now has the tables of revision {after}"
         say(f"The warehouse {told}. Next: roomledger check")
 

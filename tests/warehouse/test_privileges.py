@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from roomledger.ledger import migrate
 from roomledger.ledger.database import Database
+from roomledger.warehouse import setup
 from roomledger.warehouse.views import VIEWS
 from tests.rows import rows
 
@@ -39,12 +39,12 @@ def change(database: Database, statements: str) -> None:
 
 
 def test_privileges_are_as_they_were(new_postgres: Database) -> None:
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     change(new_postgres, GIVEN)
     with new_postgres.begin() as tx:
         before = rows(tx, HELD)
     change(new_postgres, "COMMENT ON TABLE alembic_version IS NULL")
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         after = rows(tx, HELD)
     assert len(before) == len(VIEWS) + 6
@@ -52,23 +52,23 @@ def test_privileges_are_as_they_were(new_postgres: Database) -> None:
 
 
 def test_a_view_that_is_new_has_the_privileges_that_are_given_by_default(new_postgres: Database) -> None:
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     change(
         new_postgres,
         "CREATE ROLE eve; DROP VIEW session_timeline; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO eve",
     )
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     may = "SELECT relname FROM pg_class WHERE relkind = 'v' AND has_table_privilege('eve', oid, 'SELECT')"
     with new_postgres.begin() as tx:
         assert rows(tx, f"{may} AND relnamespace = CAST('public' AS regnamespace)") == [("session_timeline",)]
 
 
 def test_who_owned_a_view_may_read_it_still_and_so_may_who_owns_it_now(new_postgres: Database) -> None:
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     change(
         new_postgres, "CREATE ROLE flo; ALTER VIEW statements OWNER TO flo; COMMENT ON TABLE alembic_version IS NULL"
     )
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         readers = "SELECT CAST(grantee AS regrole)::text FROM pg_class, aclexplode(relacl) WHERE relname = 'statements'"
         assert rows(tx, f"{readers} AND privilege_type = 'SELECT' ORDER BY 1") == [("flo",), ("postgres",)]

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.tables.columns import metadata
-from roomledger.warehouse import dictionary
+from roomledger.warehouse import dictionary, setup
 from roomledger.warehouse.tables import FACTS, OBJECT_COLUMNS, RECORD_TABLES
 
 COMMON = "customer source room_id session_id session_evidence object_id ordinal load_id"
@@ -52,7 +52,7 @@ def test_the_public_columns_are_there(ready: Database) -> None:
 
 
 def test_the_migrations_make_the_tables_of_the_schema(new_postgres: Database) -> None:
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
@@ -89,14 +89,14 @@ def test_init_may_be_repeated_and_a_warehouse_without_tables_is_named(database: 
         pass
     with pytest.raises(WarehouseError, match="roomledger init"):
         migrate.require_current(database)
-    assert migrate.upgrade(database)[0] is None
-    before, after = migrate.upgrade(database)
+    assert setup.upgrade(database)[0] is None
+    before, after = setup.upgrade(database)
     assert before == after
     migrate.require_current(database)
     with database.begin() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    for use in (migrate.require_current, migrate.upgrade):
-        with pytest.raises(WarehouseError, match="newer Roomledger"):
+    for use in (migrate.require_current, setup.upgrade):
+        with pytest.raises(WarehouseError, match="which this version does not know"):
             use(database)
 
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.dialects import postgresql
 
-from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, WarehouseError
+from roomledger.warehouse import setup
 from roomledger.warehouse.views import VIEWS, statements
 from tests.rows import NOON, at, put, put_object, rows
 
@@ -54,7 +54,7 @@ def test_they_are_left_alone_while_nothing_changes(ready: Database) -> None:
     with ready.begin() as tx:
         tx.execute(text("CREATE VIEW mine AS SELECT kind FROM statements"))
         tx.execute(text("COMMENT ON VIEW statements IS 'Whoever makes it anew loses this.'"))
-    migrate.upgrade(ready)
+    setup.upgrade(ready)
     assert _comment(ready) == "Whoever makes it anew loses this."
 
 
@@ -70,7 +70,7 @@ def test_they_are_made_anew_when_one_is_not_as_it_must_be(ready: Database, chang
     with ready.begin() as tx:
         tx.execute(text("COMMENT ON VIEW statements IS 'Whoever makes it anew loses this.'"))
         tx.execute(text(change))
-    migrate.upgrade(ready)
+    setup.upgrade(ready)
     assert _comment(ready) == statements.comment
     with ready.begin() as tx:
         assert rows(tx, "SELECT * FROM session_timeline") == []
@@ -78,22 +78,22 @@ def test_they_are_made_anew_when_one_is_not_as_it_must_be(ready: Database, chang
 
 def test_they_are_made_anew_when_their_definitions_change(ready: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(statements.c.text, "comment", "It's what was said: word by word.")
-    migrate.upgrade(ready)
+    setup.upgrade(ready)
     with ready.begin() as tx:
         comments = {column["name"]: column["comment"] for column in inspect(tx).get_columns("statements")}
     assert comments["text"] == "It's what was said: word by word."
 
 
 def test_what_depends_on_those_that_are_made_anew_is_named(new_postgres: Database) -> None:
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         tx.execute(text("DROP VIEW session_timeline"))
         tx.execute(text("CREATE VIEW mine AS SELECT kind FROM statements"))
     with pytest.raises(WarehouseError, match="view mine depends on view statements"):
-        migrate.upgrade(new_postgres)
+        setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         tx.execute(text("DROP VIEW mine"))
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         assert rows(tx, "SELECT * FROM session_timeline") == []
 
@@ -458,7 +458,7 @@ def test_the_load_that_first_brought_rows_counts(tx: Connection, disposition: st
 
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])
 def test_one_session_is_read_by_the_indexes_of_postgresql(new_postgres: Database, view: str) -> None:
-    migrate.upgrade(new_postgres)
+    setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         tx.execute(text("SET LOCAL enable_seqscan = off"))
         plan = "\n".join(line for (line,) in rows(tx, f"EXPLAIN SELECT * FROM {view} WHERE session_id = 's'"))

@@ -35,9 +35,6 @@ class Database(Protocol):
     skip_locked: str
     """The same, leaving out rows that another transaction holds."""
 
-    alters_before_writing: bool
-    """Whether a transaction can alter a table only as long as it has not written to it."""
-
     def begin(self, *, read_only: bool = False) -> AbstractContextManager[Connection]:
         """Open a transaction: committed when the block ends, rolled back when it raises. Raises WarehouseError."""
 

@@ -26,7 +26,6 @@ class DuckDB:
 
     lock = ""
     skip_locked = ""
-    alters_before_writing = True
 
     def __init__(self, url: str, memory_mb: int = DEFAULT_MEMORY_MB, lock_wait_s: float = _LOCK_WAIT_S) -> None:
         self.url = url

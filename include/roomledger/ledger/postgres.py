@@ -32,7 +32,6 @@ class PostgreSQL:
 
     lock = "FOR UPDATE"
     skip_locked = "FOR UPDATE SKIP LOCKED"
-    alters_before_writing = False
 
     def __init__(self, url: str) -> None:
         self.url = url

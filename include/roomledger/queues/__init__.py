@@ -74,7 +74,7 @@ class Queue(Protocol):
         ...
 
     def extend(self, messages: Sequence[Message]) -> None:
-        """Keep these from other receivers for `visibility_timeout_s` more: work on them goes on. What is no longer held stays so."""
+        """Keep these from other receivers for `visibility_timeout_s` more; one whose time is over stays as it is."""
         ...
 
     def ack(self, messages: Sequence[Message]) -> None:

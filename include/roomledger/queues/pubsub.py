@@ -120,7 +120,7 @@ class PubSub:
         return True
 
     def _held(self, pulled: Sequence[ReceivedMessage]) -> list[Message]:
-        """Keep for `visibility_timeout_s` what Pub/Sub would keep for as long as the subscription says, which may be ten seconds."""
+        """Extend the deadline at once: that of the subscription may be ten seconds."""
         messages = [
             Message(one.message.message_id, one.message.data, dict(one.message.attributes), one.ack_id)
             for one in pulled

@@ -14,7 +14,7 @@ from roomledger.warehouse.views import VIEWS
 _TYPES = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
 _HEAD = """# Data dictionary
 
-Written from `include/roomledger/warehouse/schema/` and `views/` beside it by `make dictionary`; the same
+Written from `ledger/tables/`, `warehouse/tables.py` and `warehouse/views.py` by `make dictionary`; the same
 words are the comments of the tables, views and columns in the database. Types are PostgreSQL's; in DuckDB `jsonb` is
 `json`. Times are UTC.
 """
@@ -23,7 +23,11 @@ words are the comments of the tables, views and columns in the database. Types a
 def lines() -> Iterator[str]:
     """Give the dictionary line by line: views, records, what the vendor says, then the ledger."""
     yield from _HEAD.splitlines()
-    ledger = (table for table in metadata.tables.values() if table not in (*FACTS, *SAID))
+    ledger = (
+        table
+        for table in sorted(metadata.tables.values(), key=lambda table: table.name)
+        if table not in (*FACTS, *SAID)
+    )
     for table in (*VIEWS, *FACTS, *SAID, *ledger):
         is_view = table in VIEWS
         yield from ("", f"## {table.name}{' (view)' if is_view else ''}", "", table.comment or "")

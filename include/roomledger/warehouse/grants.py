@@ -35,7 +35,7 @@ class Access:
     """Without those of whoever asks: who makes a view owns it."""
 
 
-def held(tx: Connection) -> dict[str, Access]:
+def read(tx: Connection) -> dict[str, Access]:
     """Give the access to each of the views that are there."""
     if tx.dialect.name != "postgresql":
         return {}
@@ -47,8 +47,8 @@ def held(tx: Connection) -> dict[str, Access]:
 
 
 def restore(tx: Connection, before: Mapping[str, Access]) -> None:
-    """Give back what was `held`, and take away what new views are given by default and these were not."""
-    now = held(tx)
+    """Give back what was `read`, and take away what new views are given by default and these were not."""
+    now = read(tx)
     for view in VIEWS:
         if view.name not in before:
             continue

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
 from roomledger import model
-from roomledger.ledger.tables.columns import Json, Timestamp, column, metadata, of_recording, whose
+from roomledger.ledger.tables.columns import Json, Timestamp, column, of_recording, whose
+from roomledger.ledger.tables.columns import metadata as metadata
 
 
 def _fact(name: str, grain: str, *columns: Column[Any]) -> Table:

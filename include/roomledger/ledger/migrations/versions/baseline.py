@@ -1,0 +1,10 @@
+"""The tables of the first release, which are made from the schema itself: what follows changes them."""
+
+from __future__ import annotations
+
+revision = "baseline"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Nothing: `migrate.upgrade_tables` creates the tables of a new database whole."""
