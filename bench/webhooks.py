@@ -34,7 +34,7 @@ from rich.table import Table
 
 from bench.spread import quantile
 from demo.servers import HOST, free_ports, running
-from roomledger.queues.inbox import FolderInbox
+from roomledger.queues.inbox_folder import FolderInbox
 
 PER_SECOND = 100.0
 SECONDS = 10.0
@@ -132,7 +132,7 @@ def serving(folder: Path, servers: int, *, alone: bool) -> Iterator[list[str]]:
         "ROOMLEDGER_WEBHOOK_SECRETS_TALK": "s",
         "ROOMLEDGER_WEBHOOK_SIGNING_SECRETS_TALK": "signing",
     }
-    command, path = ["uvicorn", "--factory", "roomledger.webhook.app:create_app"], "/webhooks/talk"
+    command, path = ["uvicorn", "--factory", "roomledger.webhook.endpoint:create_app"], "/webhooks/talk"
     if not alone:
         command, path = ["airflow", "api-server"], f"/roomledger{path}"
         migrate = [sys.executable, "-m", "airflow", "db", "migrate"]

@@ -14,7 +14,7 @@ from airflow.plugins_manager import AirflowPlugin
 
 @cache
 def _app() -> Any:
-    from roomledger.webhook.app import create_app
+    from roomledger.webhook.endpoint import create_app
 
     return create_app()
 

@@ -12,7 +12,7 @@ import pytest
 from demo.servers import S3Server
 from roomledger.pipeline.subscriptions import Subscription, bucket_subscription, open_subscription, webhook_subscription
 from roomledger.queues import Message, Notice, NotUnderstood, QueueError
-from roomledger.queues.inbox import FolderInbox
+from roomledger.queues.inbox_folder import FolderInbox
 from roomledger.settings import QueueSettings, Settings, Source
 from roomledger.stores import Access
 from tests.queues.conftest import session

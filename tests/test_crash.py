@@ -22,7 +22,7 @@ from tests.worlds import Tables, ask, change, contents, lay_out, source_of, stor
 DYING = """
 import os, signal, sys, threading
 from sqlalchemy import Engine, event
-from roomledger.cli import app
+from roomledger.cli.app import app
 
 left, seconds = int(sys.argv.pop(1)), float(sys.argv.pop(1))
 

@@ -42,7 +42,7 @@ from roomledger.pipeline.load import load_batches
 from roomledger.pipeline.receiver import Receiver
 from roomledger.pipeline.subscriptions import Decoded, Subscription, bucket_subscription, webhook_subscription
 from roomledger.queues import Message, Notice, Queue, QueueError, open_queue
-from roomledger.queues.inbox import FolderInbox, Inbox, open_inbox
+from roomledger.queues.inbox_folder import FolderInbox, Inbox, open_inbox
 from roomledger.queues.sqs import Sqs
 from roomledger.settings import QueueSettings, Source
 from roomledger.stores import Access, Store, open_store
@@ -324,8 +324,8 @@ def test_a_warehouse_that_another_process_holds_takes_nothing_out_of_a_queue(
 
 KILLED = """
 import os, signal
-from roomledger.cli import app
-from roomledger.queues.inbox import FolderInbox
+from roomledger.cli.app import app
+from roomledger.queues.inbox_folder import FolderInbox
 
 FolderInbox.ack = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 app()

@@ -19,7 +19,7 @@ from demo.airflow import ACTIVE, Airflow, AirflowFailed
 from demo.installation import Installation
 from demo.trickle import parts, tell
 from demo.upload import Put
-from roomledger.queues.inbox import Inbox
+from roomledger.queues.inbox_folder import Inbox
 
 PATIENCE_S = 600.0
 """How long anything may take to come to its end: a claim of a load that was killed comes free after five minutes."""

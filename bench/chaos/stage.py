@@ -21,7 +21,7 @@ from demo.trickle import emptied
 from demo.up import POOLS
 from demo.upload import uploads
 from demo.world import World
-from roomledger.queues.inbox import open_inbox
+from roomledger.queues.inbox_folder import open_inbox
 
 _METADATA = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC")
 # Airflow learns within seconds, not minutes, that somebody has died: a run may then have many deaths.

@@ -11,17 +11,17 @@ import boto3
 
 from demo.installation import Installation
 from demo.world.workspace import Record
+from roomledger.hundredms.redact import redact_body
 from roomledger.hundredms.tokens import Keys
 from roomledger.ledger.database import Database, open_database
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import listen_and_load
 from roomledger.pipeline.load import load_batches
 from roomledger.pipeline.subscriptions import webhook_subscription
-from roomledger.queues.inbox import open_inbox
+from roomledger.queues.inbox_folder import open_inbox
 from roomledger.settings import Source, read
 from roomledger.stores import Access, Store, open_store
 from roomledger.warehouse import setup
-from roomledger.webhook.body import without_secrets
 
 _LONG_S = 300.0
 
@@ -48,7 +48,7 @@ class Undisturbed:
         """Take in these webhooks, by the source that they came to, and load what they lead to."""
         for source, some in events.items():
             for event in some:
-                self._inbox.put(source, without_secrets(json.dumps(event).encode()), datetime.now(UTC))
+                self._inbox.put(source, redact_body(json.dumps(event).encode()), datetime.now(UTC))
         subscriptions = [webhook_subscription(self._inbox, self._sources)]
         while self._inbox.peek(0):
             for _ in listen_and_load(

@@ -19,10 +19,10 @@ from demo.upload import fill
 from demo.vendor import Vendor, vendor_server
 from demo.world import CANARIES, World, generate
 from demo.world.events import events
+from roomledger.hundredms.redact import redact_body
 from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
-from roomledger.queues.inbox import open_inbox
-from roomledger.webhook.body import without_secrets
+from roomledger.queues.inbox_folder import open_inbox
 from tests.worlds import ask
 
 ROOT = Path(__file__).parents[2]
@@ -210,7 +210,7 @@ def test_the_dags_bring_both_clouds_and_webhooks_into_both_engines(
         for workspace in filled.workspaces:
             for session in workspace.sessions:
                 for event in events(workspace, session["id"]):
-                    body = without_secrets(json.dumps(event).encode())
+                    body = redact_body(json.dumps(event).encode())
                     open_inbox(inbox).put(workspace.source, body, datetime.now(UTC))
     aws = {"region_name": s3.region, "service_config": {"s3": {"endpoint_url": endpoints["s3"]}}}
     connections = {

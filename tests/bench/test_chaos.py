@@ -34,7 +34,7 @@ from roomledger import times
 from roomledger.ledger.claims import LEASE
 from roomledger.ledger.database import Database
 from roomledger.queues import Message
-from roomledger.queues.inbox import Inbox, open_inbox
+from roomledger.queues.inbox_folder import Inbox, open_inbox
 from tests.rows import NOON, at, put, put_object
 from tests.worlds import change
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from roomledger.cloud import CannotConfigure, Document, ProvisioningError, aws_apply
-from roomledger.cloud.aws import Via, needed, reader_policy
-from roomledger.cloud.aws_client import Aws
-from roomledger.cloud.choice import Choice, choose
+from roomledger.provisioning import CannotConfigure, Document, ProvisioningError
+from roomledger.provisioning.aws import apply as aws_apply
+from roomledger.provisioning.aws.client import Aws
+from roomledger.provisioning.aws.plan import Via, needed, reader_policy
+from roomledger.provisioning.selection import Choice, choose
 from roomledger.queues.s3_events import notices
 from roomledger.queues.sqs import Sqs
 from roomledger.settings import QueueSettings, Settings

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from roomledger.cloud import CannotConfigure, Target, aws, google
-from roomledger.cloud.aws import Via
-from roomledger.cloud.choice import choose
+from roomledger.provisioning import CannotConfigure, Target
+from roomledger.provisioning.aws import plan as aws_plan
+from roomledger.provisioning.aws.plan import Via
+from roomledger.provisioning.gcp import plan as gcp_plan
+from roomledger.provisioning.selection import choose
 from roomledger.settings import Settings, SettingsError
 
 Read = Callable[[str], Settings]
@@ -32,10 +34,10 @@ def test_sources_and_their_queue(read: Read) -> None:
     assert choice.neighbours == ("us",)
     assert choice.queue
     assert choice.queue.name == "q"
-    assert aws.names(choice, Via.SQS, None)[0] == "events"
+    assert aws_plan.names(choice, Via.SQS, None)[0] == "events"
     found = choose(read(given), ["goo"], scheme="gs")
     assert found.rings == (Target("goo", "b", ""),)
-    assert google.names_of(found, project=None, topic=None, reader=None) == ("p-1", "s-1", "s-1")
+    assert gcp_plan.names_of(found, project=None, topic=None, reader=None) == ("p-1", "s-1", "s-1")
     assert choose(read(SOURCES), ["eu"], scheme="s3").queue is None
     several = SOURCES + queue("q", "sqs://events") + queue("r", "sqs://others")
     assert choose(read(several), ["eu"], scheme="s3", queue="r").queue == read(several).queues[1]
@@ -78,19 +80,19 @@ def test_names_that_aws_does_not_take(
 ) -> None:
     tables = f'[[source]]\nname = "{source}"\ncustomer = "A"\nurl = "s3://b"\n' + (queue("q", url) if url else "")
     with pytest.raises(CannotConfigure, match=said):
-        aws.names(choose(read(tables), [source], scheme="s3"), via, topic)
+        aws_plan.names(choose(read(tables), [source], scheme="s3"), via, topic)
 
 
 def test_projects_and_readers_of_google(read: Read) -> None:
     choice = choose(read(SOURCES + queue("p", "pubsub://p-1/s-1")), ["goo"], scheme="gs")
     with pytest.raises(CannotConfigure, match="lies in project p-1"):
-        google.names_of(choice, project="p-2", topic=None, reader=None)
+        gcp_plan.names_of(choice, project="p-2", topic=None, reader=None)
     with pytest.raises(CannotConfigure, match="serviceAccount:me@x"):
-        google.names_of(choice, project=None, topic=None, reader="me@x")
+        gcp_plan.names_of(choice, project=None, topic=None, reader="me@x")
     unknown = choose(read(SOURCES), ["goo"], scheme="gs")
     with pytest.raises(CannotConfigure, match="give --project"):
-        google.names_of(unknown, project=None, topic=None, reader=None)
-    assert google.names_of(unknown, project="p-1", topic="t", reader=None) == ("p-1", "t", "roomledger-goo")
+        gcp_plan.names_of(unknown, project=None, topic=None, reader=None)
+    assert gcp_plan.names_of(unknown, project="p-1", topic="t", reader=None) == ("p-1", "t", "roomledger-goo")
 
 
 def test_statements_of_two_sources_never_take_each_others_place(read: Read) -> None:
@@ -99,7 +101,7 @@ def test_statements_of_two_sources_never_take_each_others_place(read: Read) -> N
         f'[[source]]\nname = "{n}"\ncustomer = "A"\nurl = "s3://bucket-{i}"\n' for i, n in enumerate(names)
     )
     choice = choose(read(tables), names, scheme="s3")
-    parts = aws.needed(choice, Via.SQS, None, aws.arns("123456789012", "us-east-1"))
+    parts = aws_plan.needed(choice, Via.SQS, None, aws_plan.arns("123456789012", "us-east-1"))
     sids = [statement["Sid"] for statement in parts["queue_policy"]["Statement"]]
     assert len(set(sids)) == 4
     assert all(sid.isalnum() for sid in sids)
@@ -108,7 +110,7 @@ def test_statements_of_two_sources_never_take_each_others_place(read: Read) -> N
 def test_a_star_in_a_prefix_is_no_wildcard_to_iam(read: Read) -> None:
     tables = '[[source]]\nname = "a"\ncustomer = "A"\nurl = "s3://b/a*b$"\n'
     choice = choose(read(tables), ["a"], scheme="s3")
-    parts = aws.needed(choice, Via.SQS, None, aws.arns("123456789012", "us-east-1"))
+    parts = aws_plan.needed(choice, Via.SQS, None, aws_plan.arns("123456789012", "us-east-1"))
     objects = parts["reader_policy"]["Statement"][1]
     assert objects["Resource"] == "arn:aws:s3:::b/a${*}b${$}/*"
 
@@ -117,8 +119,8 @@ def test_one_agent_of_several_buckets_is_let_in_once(read: Read) -> None:
     choice = choose(
         read(SOURCES + '[[source]]\nname = "gle"\ncustomer = "A"\nurl = "gs://c"\n'), ["goo", "gle"], scheme="gs"
     )
-    names = google.names_of(choice, project="p-1", topic=None, reader=None)
-    grants = google.needed(choice, names, reader=None, agents={"b": "agent@x", "c": "agent@x"})["grants"]
+    names = gcp_plan.names_of(choice, project="p-1", topic=None, reader=None)
+    grants = gcp_plan.needed(choice, names, reader=None, agents={"b": "agent@x", "c": "agent@x"})["grants"]
     assert [(one["resource"].rpartition("/")[2], one["member"]) for one in grants] == [
         ("roomledger-goo", "serviceAccount:agent@x"),
         ("roomledger-goo", None),

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from demo.servers import free_ports
 from roomledger import settings
-from roomledger.cloud.command import app
+from roomledger.cli.notifications import app
 from tests.cloud.conftest import Account
 from tests.cloud.google_cloud import AGENT, GoogleCloud
 
@@ -30,7 +30,7 @@ ACME = (
 
 def subscription(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     given = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
-    command = [sys.executable, "-W", "error", "-c", "from roomledger.cloud.command import app; app()", *words]
+    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.notifications import app; app()", *words]
     return subprocess.run(
         command, env=os.environ | given | environ, capture_output=True, text=True, check=False, timeout=120
     )

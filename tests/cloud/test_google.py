@@ -12,10 +12,11 @@ from google import pubsub_v1 as api
 from google.iam.v1 import policy_pb2
 from google.type import expr_pb2
 
-from roomledger.cloud import CannotConfigure, ProvisioningError, Target, google_apply
-from roomledger.cloud.choice import Choice, choose
-from roomledger.cloud.google import names_of, needed, notification
-from roomledger.cloud.google_client import Google
+from roomledger.provisioning import CannotConfigure, ProvisioningError, Target
+from roomledger.provisioning.gcp import apply as gcp_apply
+from roomledger.provisioning.gcp.client import Google
+from roomledger.provisioning.gcp.plan import names_of, needed, notification
+from roomledger.provisioning.selection import Choice, choose
 from roomledger.queues.pubsub import PubSub
 from roomledger.settings import Settings
 from roomledger.stores import Access
@@ -42,7 +43,7 @@ def rung(choice: Choice, *, topic: str | None = None, reader: str | None = None)
     """What was changed."""
     cloud, names = Google(choice, None), names_of(choice, project=None, topic=topic, reader=reader)
     parts = needed(choice, names, reader=reader, agents=cloud.agents(choice.buckets))
-    steps = list(google_apply.apply(cloud, parts))
+    steps = list(gcp_apply.apply(cloud, parts))
     assert steps
     return [step.sentence for step in steps if step.changed]
 
@@ -185,7 +186,7 @@ def test_a_grant_that_is_not_seen_yet_is_waited_for(
 ) -> None:
     google.new_bucket("b")
     choice = chosen(read, google, "acme=gs://b")
-    monkeypatch.setattr(google_apply, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(gcp_apply, "_PAUSE_S", 0.01)
     may_not = (403, f"The service account '{AGENT}' may not publish to the topic '//pubsub.googleapis.com/{TOPIC}'.")
     google.refusals += [may_not, may_not]
     assert rung(choice)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from roomledger.cloud import CannotConfigure
-from roomledger.cloud.notifications import merge
+from roomledger.provisioning import CannotConfigure
+from roomledger.provisioning.s3_notifications import merge
 
 QUEUE = "arn:aws:sqs:us-east-1:123456789012:events"
 OTHER = "arn:aws:sqs:us-east-1:123456789012:other"

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from roomledger.cloud import terraform
-from roomledger.cloud.aws import Via, arns, needed, notes
-from roomledger.cloud.choice import Choice, choose
-from roomledger.cloud.google import names_of
-from roomledger.cloud.hcl import reference, write
+from roomledger.provisioning import terraform
+from roomledger.provisioning.aws.plan import Via, arns, needed, notes
+from roomledger.provisioning.gcp.plan import names_of
+from roomledger.provisioning.hcl import reference, write
+from roomledger.provisioning.selection import Choice, choose
 from roomledger.settings import Settings
 
 Read = Callable[[str], Settings]

@@ -30,7 +30,7 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.vendor_events import Heard, hear
 from roomledger.ledger.vendor_records import Said, tell
 from roomledger.settings import Source
-from roomledger.webhook.trust import Trust, is_signed, knows
+from roomledger.webhook.authentication import Trust, is_signed, knows
 from tests.worlds import ask
 
 ENVELOPE = {"version", "id", "account_id", "app_id", "timestamp", "type", "data"}

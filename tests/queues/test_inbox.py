@@ -21,7 +21,7 @@ import requests
 
 from demo.servers import GcsServer, S3Server
 from roomledger.queues import Message, QueueError
-from roomledger.queues.inbox import FolderInbox, Inbox, is_event, new_name, open_inbox, read_all
+from roomledger.queues.inbox_folder import FolderInbox, Inbox, is_event, new_name, open_inbox, read_all
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 KINDS = ("folder", "ministack", "seaweedfs", "gcs")
@@ -262,7 +262,7 @@ DYING = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from roomledger.queues.inbox import FolderInbox
+from roomledger.queues.inbox_folder import FolderInbox
 
 folder, calls = Path(sys.argv[1]), int(sys.argv[2])
 folder.mkdir()
@@ -324,7 +324,7 @@ import resource, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from roomledger.queues import QueueError
-from roomledger.queues.inbox import FolderInbox
+from roomledger.queues.inbox_folder import FolderInbox
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 inbox = FolderInbox(Path(sys.argv[1]))

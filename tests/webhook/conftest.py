@@ -16,7 +16,7 @@ import pytest
 
 from demo.servers import HOST, free_ports, running
 from roomledger.queues import Message
-from roomledger.queues.inbox import open_inbox
+from roomledger.queues.inbox_folder import open_inbox
 
 SECRETS = {
     "ROOMLEDGER_WEBHOOK_SECRETS_TALK": "old-secret-of-talk  new-secret-of-talk",
@@ -75,7 +75,7 @@ def started(stack: ExitStack, folder: Path, inbox_url: str, environ: Mapping[str
     folder.mkdir(exist_ok=True)
     if text is not None:
         (folder / "roomledger.toml").write_text(text)
-    command = [sys.executable, "-m", "uvicorn", "--factory", "roomledger.webhook.app:create_app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "roomledger.webhook.endpoint:create_app"]
     root = Path(__file__).parents[2]
     environment = {
         "PYTHONPATH": str(root / "include"),

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomledger.hundredms.redact import redact
-from roomledger.webhook.body import without_secrets
+from roomledger.hundredms.redact import redact, redact_body
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiaG9zdCJ9.c2lnbmF0dXJl"
 EVENT = {
@@ -31,7 +30,7 @@ EVENT = {
 
 
 def test_an_event_is_kept_without_its_secrets() -> None:
-    kept = without_secrets(json.dumps(EVENT, ensure_ascii=False).encode())
+    kept = redact_body(json.dumps(EVENT, ensure_ascii=False).encode())
     assert json.loads(kept) == redact(EVENT)
     assert json.loads(kept)["data"]["recording_path"] == EVENT["data"]["recording_path"]  # type: ignore[index]  # a dict
     for secret in (JWT, "STREAM-KEY-1", "SIGNED-1"):
@@ -52,11 +51,11 @@ def test_an_event_is_kept_without_its_secrets() -> None:
     ids=["nothing", "text", "broken off", "bytes", "deep", "long number", "form"],
 )
 def test_what_is_no_json_is_kept_as_it_is(body: bytes) -> None:
-    assert without_secrets(body) == body
+    assert redact_body(body) == body
 
 
 def test_what_is_no_json_loses_what_looks_like_a_secret() -> None:
-    kept = without_secrets(f'{{"meeting": "https://acme.example/?token={JWT}", '.encode() + b"\xff")
+    kept = redact_body(f'{{"meeting": "https://acme.example/?token={JWT}", '.encode() + b"\xff")
     assert JWT.encode() not in kept
     assert kept.startswith(b'{"meeting": "https://acme.example/')
     assert kept.endswith(b"\xff")
@@ -74,9 +73,9 @@ def test_what_is_no_json_loses_what_looks_like_a_secret() -> None:
     ],
 )
 def test_any_json_is_kept(body: bytes, value: Any) -> None:
-    assert json.loads(without_secrets(body)) == value
+    assert json.loads(redact_body(body)) == value
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_can_be_kept(body: bytes) -> None:
-    assert isinstance(without_secrets(body), bytes)
+    assert isinstance(redact_body(body), bytes)

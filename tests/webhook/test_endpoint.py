@@ -20,8 +20,8 @@ import httpx
 import pytest
 
 from demo.servers import S3Server
-from roomledger.queues.inbox import open_inbox
-from roomledger.webhook.app import MOST_BYTES
+from roomledger.queues.inbox_folder import open_inbox
+from roomledger.webhook.endpoint import MOST_BYTES
 from tests.webhook.conftest import SECRETS, Endpoint, Serve, settings_text
 
 BODY = b'{"id": "e1", "type": "session.open.success", "data": {"rtmp_urls": ["rtmp://live.example/app/STREAM-KEY"]}}'

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from demo.servers import HOST, free_ports, running
-from roomledger.queues.inbox import open_inbox
+from roomledger.queues.inbox_folder import open_inbox
 from tests.webhook.conftest import SECRETS, settings_text
 
 ROOT = Path(__file__).parents[2]

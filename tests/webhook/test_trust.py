@@ -10,7 +10,7 @@ import time
 import pytest
 
 from roomledger.settings import Source
-from roomledger.webhook.trust import Trust, is_signed, knows, trust_of, variable
+from roomledger.webhook.authentication import Trust, is_signed, knows, trust_of, variable
 
 BODY = b'{"id": "e1"}'
 
@@ -69,7 +69,7 @@ def test_one_of_the_valid_secrets_is_needed(given: bytes, expected: bool) -> Non
     assert knows(Trust("X-Secret", (b"old", b"new", "späť".encode()), ()), given) is expected
 
 
-def test_without_secrets_nobody_is_known() -> None:
+def test_redact_body_nobody_is_known() -> None:
     assert not knows(Trust("X-Secret", (), ()), b"")
 
 

@@ -16,7 +16,7 @@ from roomledger.hundredms.fields import BadRecord
 from roomledger.ledger.refusals import RefusalRow
 from roomledger.ledger.vendor_events import Heard
 from roomledger.queues import Message, Notice, NotUnderstood, Queue
-from roomledger.queues.inbox import open_inbox
+from roomledger.queues.inbox_folder import open_inbox
 from roomledger.settings import INBOX, QueueSettings, Settings, Source
 from roomledger.stores import Access
 

@@ -16,7 +16,7 @@ from google.auth.exceptions import GoogleAuthError
 from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from obstore.store import GCSStore, ObjectStore
 
-from roomledger.queues import MOST_MESSAGES, Message, QueueError, inbox
+from roomledger.queues import MOST_MESSAGES, Message, QueueError, inbox_folder
 from roomledger.stores import StoreError, default_access, s3_errors, split, transfer
 
 _LOOK_S = 2.0
@@ -40,7 +40,7 @@ class BucketInbox:
 
     def put(self, source: str, body: bytes, received_at: datetime) -> None:
         """See `Inbox.put`."""
-        name = inbox.new_name(source, received_at)
+        name = inbox_folder.new_name(source, received_at)
         try:
             self._upload(self._prefix + name, body)
         except _ERRORS as error:
@@ -48,11 +48,13 @@ class BucketInbox:
 
     def peek(self, patience_s: float) -> bool:
         """See `Queue.waits`; lists once in two seconds."""
-        return bool(inbox.look_until(lambda: self._names(1), patience_s, _LOOK_S))
+        return bool(inbox_folder.look_until(lambda: self._names(1), patience_s, _LOOK_S))
 
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
-        return inbox.look_until(lambda: inbox.read_all(self._read, self._names(most)), patience_s, _LOOK_S)
+        return inbox_folder.look_until(
+            lambda: inbox_folder.read_all(self._read, self._names(most)), patience_s, _LOOK_S
+        )
 
     def extend(self, messages: Sequence[Message]) -> None:
         """Nothing to do: it is not kept from others in the first place."""
@@ -65,7 +67,7 @@ class BucketInbox:
                 obstore.delete(self._objects, keys)
             except FileNotFoundError:
                 # GCS minds that another receiver was faster, and gives up on the rest.
-                with ThreadPoolExecutor(inbox.THREADS) as threads:
+                with ThreadPoolExecutor(inbox_folder.THREADS) as threads:
                     list(threads.map(self._remove, keys))
         except _ERRORS as error:
             raise self._explained(error, "remove an event from") from error
@@ -77,7 +79,7 @@ class BucketInbox:
     def _names(self, most: int) -> list[str]:
         """Names of the first events, in the order in which they came: that in which S3 and GCS list them."""
         try:
-            return sorted(islice(filter(inbox.is_event, self._all_names()), most))
+            return sorted(islice(filter(inbox_folder.is_event, self._all_names()), most))
         except _ERRORS as error:
             raise self._explained(error, "list") from error
 

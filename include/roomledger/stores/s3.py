@@ -21,7 +21,7 @@ from obstore.store import S3Store
 
 from roomledger import stores
 from roomledger.model import Observation
-from roomledger.stores import s3_errors, s3_pages, transfer
+from roomledger.stores import s3_errors, s3_listing, transfer
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -60,7 +60,7 @@ class S3:
 
         self._region = access.region or session.region_name or _region_of(self._bucket, connect(None))
         self._client = connect(self._region)
-        self._client.meta.events.register(s3_pages.EVENT, s3_pages.take_objects)
+        self._client.meta.events.register(s3_listing.EVENT, s3_listing.take_objects)
         self._endpoint: str = self._client.meta.endpoint_url
         self.objects = S3Store(
             self._bucket,

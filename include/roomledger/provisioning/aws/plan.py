@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
-from roomledger.cloud import CannotConfigure, Document, Target
-from roomledger.cloud.choice import Choice
+from roomledger.provisioning import CannotConfigure, Document, Target
+from roomledger.provisioning.selection import Choice
 
 EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*")
 QUEUE_ATTRIBUTES = {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from roomledger.cloud import Document, Target, aws, google
-from roomledger.cloud.aws import Addresses, Via
-from roomledger.cloud.choice import Choice
-from roomledger.cloud.hcl import Body, reference, write
+from roomledger.provisioning import Document, Target
+from roomledger.provisioning.aws import plan as aws_plan
+from roomledger.provisioning.aws.plan import Addresses, Via
+from roomledger.provisioning.gcp import plan as gcp_plan
+from roomledger.provisioning.hcl import Body, reference, write
+from roomledger.provisioning.selection import Choice
 
 _REMARKS = (
     "Attach the aws_iam_policy to the role or user that reads.",
@@ -31,7 +33,7 @@ def s3(choice: Choice, via: Via, topic: str | None, *, settings: str, notes: Seq
         return reference(f"aws_{'sqs' if kind == 'queue' else 'sns'}_{kind}.{name}.arn")
 
     account = reference(f"data.aws_caller_identity.{name}.account_id")
-    parts = aws.needed(choice, via, topic, Addresses(account, address))
+    parts = aws_plan.needed(choice, via, topic, Addresses(account, address))
     queue, attributes = parts["queue"], parts["queue"]["attributes"]
     blocks: dict[str, Body] = {}
     if via is not Via.EVENTBRIDGE:
@@ -81,7 +83,7 @@ def _told(notifications: Document, name: str) -> Body:
     return {"depends_on": [reference(f"aws_{service}_{kind}_policy.{name}")], kind: blocks}
 
 
-def gcs(choice: Choice, names: google.Names, reader: str | None, *, settings: str, notes: Sequence[str]) -> str:
+def gcs(choice: Choice, names: gcp_plan.Names, reader: str | None, *, settings: str, notes: Sequence[str]) -> str:
     """Topic, subscription, notifications and grants for the Google provider."""
     project, topic, subscription = names
     name, labels = _label(*choice.rings), _bucket_labels(choice.rings)
@@ -89,7 +91,7 @@ def gcs(choice: Choice, names: google.Names, reader: str | None, *, settings: st
     subscription_id = reference(f"google_pubsub_subscription.{name}.id")
     blocks: dict[str, Body] = {}
     if reader is None:
-        said = f"Who reads the queue and the objects, such as {google.A_READER}."
+        said = f"Who reads the queue and the objects, such as {gcp_plan.A_READER}."
         blocks['variable "roomledger_reader"'] = {"type": reference("string"), "description": said}
         reader = reference("var.roomledger_reader")
     for bucket, label in labels.items():
@@ -100,25 +102,25 @@ def gcs(choice: Choice, names: google.Names, reader: str | None, *, settings: st
     blocks[f'resource "google_pubsub_topic" "{name}"'] = {"project": project, "name": topic}
     for label in labels.values():
         agent = reference(f"data.google_storage_project_service_account.{label}.email_address")
-        grant = {"topic": topic_id, "role": google.PUBLISHER, "member": f"serviceAccount:{agent}"}
+        grant = {"topic": topic_id, "role": gcp_plan.PUBLISHER, "member": f"serviceAccount:{agent}"}
         blocks[f'resource "google_pubsub_topic_iam_member" "{label}"'] = {"project": project, **grant}
     blocks[f'resource "google_pubsub_subscription" "{name}"'] = {
         "project": project,
         "name": subscription,
         "topic": topic_id,
-        "ack_deadline_seconds": google.SUBSCRIPTION["ackDeadlineSeconds"],
-        "message_retention_duration": google.SUBSCRIPTION["messageRetentionDuration"],
-        "enable_exactly_once_delivery": google.SUBSCRIPTION["enableExactlyOnceDelivery"],
+        "ack_deadline_seconds": gcp_plan.SUBSCRIPTION["ackDeadlineSeconds"],
+        "message_retention_duration": gcp_plan.SUBSCRIPTION["messageRetentionDuration"],
+        "enable_exactly_once_delivery": gcp_plan.SUBSCRIPTION["enableExactlyOnceDelivery"],
         "expiration_policy": [{"ttl": ""}],
     }
-    grant = {"subscription": subscription_id, "role": google.SUBSCRIBER, "member": reader}
+    grant = {"subscription": subscription_id, "role": gcp_plan.SUBSCRIBER, "member": reader}
     blocks[f'resource "google_pubsub_subscription_iam_member" "{name}"'] = {"project": project, **grant}
     for bucket, label in labels.items():
-        grant = {"bucket": bucket, "role": google.VIEWER, "member": reader}
+        grant = {"bucket": bucket, "role": gcp_plan.VIEWER, "member": reader}
         blocks[f'resource "google_storage_bucket_iam_member" "{label}"'] = grant
     for ring in choice.rings:
         may = reference(f"google_pubsub_topic_iam_member.{labels[ring.bucket]}")
-        body = {"bucket": ring.bucket, **google.notification(ring, topic_id), "depends_on": [may]}
+        body = {"bucket": ring.bucket, **gcp_plan.notification(ring, topic_id), "depends_on": [may]}
         blocks[f'resource "google_storage_notification" "{_label(ring)}"'] = body
     return _written(choice, settings, notes, blocks)
 

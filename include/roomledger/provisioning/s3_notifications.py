@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from roomledger.cloud import CannotConfigure, Document, Step
+from roomledger.provisioning import CannotConfigure, Document, Step
 
 _KINDS = {
     "QueueConfigurations": "QueueArn",

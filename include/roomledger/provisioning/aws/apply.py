@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
-from roomledger.cloud import CannotConfigure, Document, ProvisioningError, Step, notifications
-from roomledger.cloud.aws_client import Aws, unreachable
+from roomledger.provisioning import CannotConfigure, Document, ProvisioningError, Step, s3_notifications
+from roomledger.provisioning.aws.client import Aws, unreachable
 
 PATIENCE_S = 90.0
 """For how long S3 may not find a queue, or not be let in, after these were set: AWS says a minute."""
@@ -32,7 +32,7 @@ def apply(cloud: Aws, parts: Document, policies: Mapping[str, Document], reader:
             f"--reader {reader}: give the ARN of a role or user, such as arn:aws:iam::123456789012:role/name"
         )
     plans = {
-        bucket: notifications.merge(bucket, cloud.notifications(bucket), wanted, policies.keys())
+        bucket: s3_notifications.merge(bucket, cloud.notifications(bucket), wanted, policies.keys())
         for bucket, wanted in parts["notifications"].items()
     }
     yield from _queue(cloud, parts["queue"], parts["queue_policy"])

@@ -14,8 +14,8 @@ import requests
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 
-from roomledger.cloud import CannotConfigure, ProvisioningError
-from roomledger.cloud.choice import Choice
+from roomledger.provisioning import CannotConfigure, ProvisioningError
+from roomledger.provisioning.selection import Choice
 from roomledger.stores import transfer
 
 if TYPE_CHECKING:

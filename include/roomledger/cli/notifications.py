@@ -15,10 +15,12 @@ from typing import Annotated
 import typer
 
 from roomledger import settings
-from roomledger.cli_output import complain, print_json, say
-from roomledger.cloud import CannotConfigure, ProvisioningError, Step, aws, google, terraform
-from roomledger.cloud.aws import Via
-from roomledger.cloud.choice import Choice, choose
+from roomledger.cli.output import complain, print_json, say
+from roomledger.provisioning import CannotConfigure, ProvisioningError, Step, terraform
+from roomledger.provisioning.aws import plan as aws_plan
+from roomledger.provisioning.aws.plan import Via
+from roomledger.provisioning.gcp import plan as gcp_plan
+from roomledger.provisioning.selection import Choice, choose
 from roomledger.stores import StoreError
 
 USERS_MISTAKE, FAILURE = 2, 1
@@ -144,22 +146,23 @@ def s3(
     """Print or set what makes S3 buckets ring."""
     with _explained():
         choice = _choose(config, sources, "s3", queue, form, apply)
-        name, _ = aws.names(choice, via, topic)
-        notes, endpoint = aws.notes(choice, via), choice.source.endpoint
+        name, _ = aws_plan.names(choice, via, topic)
+        notes, endpoint = aws_plan.notes(choice, via), choice.source.endpoint
         if form is Format.TERRAFORM:
             table = choice.table(f"sqs://{name}", endpoint=endpoint, region=choice.source.region)
             typer.echo(terraform.s3(choice, via, topic, settings=table, notes=notes), nl=False)
             return
-        from roomledger.cloud import aws_apply, aws_client
+        from roomledger.provisioning.aws import apply as aws_apply
+        from roomledger.provisioning.aws import client as aws_client
 
         cloud = aws_client.Aws(choice, profile)
         at = cloud.place(choice, ask=apply)
-        parts = aws.needed(choice, via, topic, at)
+        parts = aws_plan.needed(choice, via, topic, at)
         table = choice.table(f"sqs://{at.account}/{name}", endpoint=endpoint, region=cloud.region)
         if not apply:
             print_json(parts | {"settings": table, "notes": notes})
             return
-        policies = {ring.name: aws.reader_policy([ring], parts["queue"]["arn"], at) for ring in choice.rings}
+        policies = {ring.name: aws_plan.reader_policy([ring], parts["queue"]["arn"], at) for ring in choice.rings}
         _tell(aws_apply.apply(cloud, parts, policies, reader), choice, table)
         if not reader:
             say("Not set: what whoever reads may do. Give --reader, or attach reader_policy of the printed JSON.")
@@ -184,23 +187,24 @@ def gcs(
     """Print or set what makes GCS buckets ring."""
     with _explained():
         choice = _choose(config, sources, "gs", queue, form, apply)
-        notes = google.notes(choice, reader)
+        notes = gcp_plan.notes(choice, reader)
         if form is Format.TERRAFORM:
-            names = google.names_of(choice, project=project, topic=topic, reader=reader)
+            names = gcp_plan.names_of(choice, project=project, topic=topic, reader=reader)
             table = choice.table(f"pubsub://{names.project}/{names.subscription}")
             typer.echo(terraform.gcs(choice, names, reader, settings=table, notes=notes), nl=False)
             return
-        from roomledger.cloud import google_apply, google_client
+        from roomledger.provisioning.gcp import apply as gcp_apply
+        from roomledger.provisioning.gcp import client as gcp_client
 
-        cloud = google_client.Google(choice, project)
+        cloud = gcp_client.Google(choice, project)
         known = project if choice.queue else cloud.project
-        names = google.names_of(choice, project=known, topic=topic, reader=reader)
+        names = gcp_plan.names_of(choice, project=known, topic=topic, reader=reader)
         table = choice.table(f"pubsub://{names.project}/{names.subscription}")
-        parts = google.needed(choice, names, reader=reader, agents=cloud.agents(choice.buckets))
+        parts = gcp_plan.needed(choice, names, reader=reader, agents=cloud.agents(choice.buckets))
         if not apply:
             print_json(parts | {"settings": table, "notes": notes})
             return
-        _tell(google_apply.apply(cloud, parts), choice, table)
+        _tell(gcp_apply.apply(cloud, parts), choice, table)
         if not reader:
             say("Not set: what whoever reads may do. Give --reader.")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from roomledger.cloud import CannotConfigure, Document, Target
-from roomledger.cloud.choice import Choice
+from roomledger.provisioning import CannotConfigure, Document, Target
+from roomledger.provisioning.selection import Choice
 
 SUBSCRIPTION = {
     "ackDeadlineSeconds": 120,

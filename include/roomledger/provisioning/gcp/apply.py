@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from roomledger.cloud import CannotConfigure, Document, ProvisioningError, Step
-from roomledger.cloud.google_client import Google
+from roomledger.provisioning import CannotConfigure, Document, ProvisioningError, Step
+from roomledger.provisioning.gcp.client import Google
 
 if TYPE_CHECKING:
     from google.cloud.storage import Bucket  # type: ignore[import-untyped]  # ships no types

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from roomledger import settings
-from roomledger.queues.inbox import Inbox, open_inbox
+from roomledger.hundredms.redact import redact_body
+from roomledger.queues.inbox_folder import Inbox, open_inbox
 from roomledger.settings import Settings, SettingsError
-from roomledger.webhook.body import without_secrets
-from roomledger.webhook.trust import Trust, trust_of
+from roomledger.webhook.authentication import Trust, trust_of
 
 
 class Desk:
@@ -28,7 +28,7 @@ class Desk:
 
     def put(self, source: str, body: bytes, received_at: datetime) -> None:
         """Put the body down without its secrets, durably. Raises `QueueError`."""
-        self._open().put(source, without_secrets(body), received_at)
+        self._open().put(source, redact_body(body), received_at)
 
     def _open(self) -> Inbox:
         with self._opening:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from roomledger.cloud import CannotConfigure, Target
+from roomledger.provisioning import CannotConfigure, Target
 from roomledger.settings import QueueSettings, Settings, Source
 from roomledger.stores import split
 

@@ -23,8 +23,8 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from roomledger import settings, times
-from roomledger.cli_output import complain, print_json, progress, say, show
-from roomledger.cloud import command as bell
+from roomledger.cli import notifications as bell
+from roomledger.cli.output import complain, print_json, progress, say, show
 from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, WarehouseError, open_database
 from roomledger.ledger.outcome import Load

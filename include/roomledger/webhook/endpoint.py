@@ -19,8 +19,8 @@ from starlette.requests import ClientDisconnect
 
 from roomledger.queues import QueueError
 from roomledger.settings import SettingsError
-from roomledger.webhook.desk import Desks
-from roomledger.webhook.trust import SIGNATURE_HEADER, is_signed, knows, variable
+from roomledger.webhook.authentication import SIGNATURE_HEADER, is_signed, knows, variable
+from roomledger.webhook.intake import Desks
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ import boto3  # type: ignore[import-untyped]  # ships no types
 from botocore import exceptions  # type: ignore[import-untyped]  # ships no types
 from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 
-from roomledger.cloud import CannotConfigure, ProvisioningError, aws
-from roomledger.cloud.choice import Choice
+from roomledger.provisioning import CannotConfigure, ProvisioningError
+from roomledger.provisioning.aws import plan
+from roomledger.provisioning.selection import Choice
 from roomledger.stores import transfer
 from roomledger.stores.s3 import default_session
 
@@ -85,7 +86,7 @@ class Aws:
         with self.asked() as client:
             return str(client("sts").get_caller_identity()["Account"])
 
-    def place(self, choice: Choice, *, ask: bool) -> aws.Addresses:
+    def place(self, choice: Choice, *, ask: bool) -> plan.Addresses:
         """Addresses in the account and region of the buckets; the region becomes that of the clients.
 
         These are what the settings say of the queue, or else, or with `ask`, what AWS says. Raises `CannotRing` when
@@ -113,8 +114,8 @@ class Aws:
                 )
         self.region = region
         with suppress(exceptions.UnknownRegionError):
-            return aws.arns(account, region, self._session.get_partition_for_region(region))
-        return aws.arns(account, region)
+            return plan.arns(account, region, self._session.get_partition_for_region(region))
+        return plan.arns(account, region)
 
     def notifications(self, bucket: str) -> Mapping[str, Any]:
         """The notification configuration that a bucket has."""

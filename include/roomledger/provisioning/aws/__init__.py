@@ -1,0 +1,1 @@
+"""What has to be set in AWS so that S3 buckets notify a queue."""

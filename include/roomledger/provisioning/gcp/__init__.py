@@ -1,0 +1,1 @@
+"""What has to be set in Google Cloud so that buckets notify a Pub/Sub subscription."""
