@@ -6,7 +6,7 @@ UV_VERSION := 0.13.8
 export UV_PYTHON_DOWNLOADS := never
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --annotation-style line \
 	--custom-compile-command "make requirements"
-SOURCES := include dags plugins demo tests bench
+SOURCES := include dags plugins sandbox tests benchmarks
 # A worker for each processor, but no more than four: each starts the servers that its tests ask for.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
@@ -28,10 +28,10 @@ $(BIN)/.installed: requirements-dev.txt pyproject.toml
 	@touch $@
 
 demo: install ## Load two invented customers' buckets by Airflow into a warehouse file, and show what came out
-	@$(BIN)/python -m demo.run
+	@$(BIN)/python -m sandbox.demo
 
 up: install ## Run all of it until Ctrl-C: Airflow, buckets that ring, a vendor that posts webhooks, new sessions
-	@$(BIN)/python -m demo.up
+	@$(BIN)/python -m sandbox.up
 
 test: install ## Run the tests
 	@$(PYTEST)
@@ -40,16 +40,16 @@ thorough: install ## Run them with those that take minutes and prove little more
 	@$(PYTEST) -m "slow or not slow"
 
 large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcript on both engines
-	@$(BIN)/python -m bench.large
+	@$(BIN)/python -m benchmarks.large
 
 bench-freshness: install ## Measure how long new objects take until they are queryable, for each of the three doorbells
-	@$(BIN)/python -m bench.freshness
+	@$(BIN)/python -m benchmarks.freshness
 
 bench-webhooks: install ## Measure webhooks at 100 requests a second, by one API server of Airflow
-	@$(BIN)/python -m bench.webhooks
+	@$(BIN)/python -m benchmarks.webhooks
 
 chaos: install ## Kill Airflow's parts while notices go astray, sweep, and compare with an undisturbed run
-	@$(BIN)/python -m bench.chaos
+	@$(BIN)/python -m benchmarks.chaos
 
 lint: install ## Check style and types
 	@$(BIN)/ruff check $(SOURCES)

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, make_url
 
-from demo import servers
 from roomledger.ledger.database import Database
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.postgres import PostgreSQL
 from roomledger.warehouse import setup
+from sandbox import servers
 
 
 @pytest.fixture(scope="session", autouse=True)

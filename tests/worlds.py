@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import text
 
-from demo import tables
-from demo.world import WorldObject
 from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
 from roomledger.settings import Source
 from roomledger.stores import Access, Store, open_store
+from sandbox import tables
+from sandbox.dataset import WorldObject
 
 CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,MessageID\n"
 
@@ -70,7 +70,7 @@ Tables = Mapping[str, list[tuple[Any, ...]]]
 
 
 def contents(database: Database, *, past: bool = True) -> Tables:
-    """All rows, as `demo.tables` reads them, in an order of their own."""
+    """All rows, as `sandbox.tables` reads them, in an order of their own."""
     return {name: sorted(table.rows, key=repr) for name, table in tables.contents(database, past=past).items()}
 
 

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from demo.servers import GcsServer, S3Server
-from demo.upload import fill
-from demo.vendor import Vendor, vendor_server
-from demo.world import CANARIES, World, generate
-from demo.world.events import events
 from roomledger.hundredms.redact import redact_body
 from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
 from roomledger.queues.inbox_folder import open_inbox
+from sandbox.dataset import CANARIES, World, generate
+from sandbox.dataset.events import events
+from sandbox.hundredms_api import Vendor, vendor_server
+from sandbox.servers import GcsServer, S3Server
+from sandbox.servers.upload import fill
 from tests.worlds import ask
 
 ROOT = Path(__file__).parents[2]

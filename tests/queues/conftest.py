@@ -11,11 +11,11 @@ from typing import Any
 import boto3
 import pytest
 
-from demo.pubsub.server import PubSubServer, pubsub_server
-from demo.servers import S3Server
 from roomledger import queues
 from roomledger.settings import QueueSettings
 from roomledger.stores import Access
+from sandbox.servers import S3Server
+from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
 
 KINDS = ("sqs", "pubsub")
 numbers = count(1)

@@ -19,9 +19,9 @@ import boto3
 import pytest
 import requests
 
-from demo.servers import GcsServer, S3Server
 from roomledger.queues import Message, QueueError
 from roomledger.queues.inbox_folder import FolderInbox, Inbox, is_event, new_name, open_inbox, read_all
+from sandbox.servers import GcsServer, S3Server
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 KINDS = ("folder", "ministack", "seaweedfs", "gcs")

@@ -16,12 +16,12 @@ from google.api_core import exceptions
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import RefreshError
 
-from demo.pubsub import broker
-from demo.pubsub.server import PubSubServer
 from roomledger import queues
 from roomledger.queues import Message, QueueError, pubsub, pubsub_errors
 from roomledger.settings import QueueSettings
 from roomledger.stores import Access, transfer
+from sandbox.servers.pubsub import broker
+from sandbox.servers.pubsub.server import PubSubServer
 from tests.queues.conftest import pubsub_place
 
 SETTINGS = QueueSettings(name="q", url="pubsub://acme/objects")

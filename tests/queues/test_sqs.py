@@ -15,10 +15,10 @@ from typing import Any
 import boto3
 import pytest
 
-from demo.servers import S3Server
 from roomledger import queues
 from roomledger.settings import QueueSettings
 from roomledger.stores import Access, transfer
+from sandbox.servers import S3Server
 from tests.queues.conftest import aws, session, sqs_place
 
 NO_SERVER = "http://127.0.0.1:1"

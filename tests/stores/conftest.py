@@ -15,9 +15,9 @@ import pytest
 import requests
 from botocore.config import Config
 
-from demo.servers import GcsServer, S3Server
 from roomledger import stores
 from roomledger.model import Observation
+from sandbox.servers import GcsServer, S3Server
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from demo.servers import GcsServer
 from roomledger import stores
 from roomledger.model import Observation
+from sandbox.servers import GcsServer
 from tests.stores.conftest import KINDS, Bucket
 
 MEGABYTE = 1024 * 1024

@@ -19,10 +19,10 @@ import pytest
 from botocore.credentials import RefreshableCredentials
 from botocore.session import get_session
 
-from demo.servers import S3Server
 from roomledger import stores
 from roomledger.model import Observation
 from roomledger.stores import transfer
+from sandbox.servers import S3Server
 from tests.stores.conftest import KINDS, Bucket, session
 
 NO_SERVER = "http://127.0.0.1:1"

@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.servers import HOST, free_ports, running
 from roomledger.queues import Message
 from roomledger.queues.inbox_folder import open_inbox
+from sandbox.servers import HOST, free_ports, running
 
 SECRETS = {
     "ROOMLEDGER_WEBHOOK_SECRETS_TALK": "old-secret-of-talk  new-secret-of-talk",

@@ -19,9 +19,9 @@ import duckdb
 import httpx
 import pytest
 
-from demo.servers import S3Server
 from roomledger.queues.inbox_folder import open_inbox
 from roomledger.webhook.endpoint import MOST_BYTES
+from sandbox.servers import S3Server
 from tests.webhook.conftest import SECRETS, Endpoint, Serve, settings_text
 
 BODY = b'{"id": "e1", "type": "session.open.success", "data": {"rtmp_urls": ["rtmp://live.example/app/STREAM-KEY"]}}'

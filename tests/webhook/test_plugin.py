@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from demo.servers import HOST, free_ports, running
 from roomledger.queues.inbox_folder import open_inbox
+from sandbox.servers import HOST, free_ports, running
 from tests.webhook.conftest import SECRETS, settings_text
 
 ROOT = Path(__file__).parents[2]

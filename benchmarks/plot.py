@@ -1,0 +1,106 @@
+"""Distributions of times as curves, in an SVG: which share of all was there after how many seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil, log10
+from typing import NamedTuple
+from xml.sax.saxutils import escape, quoteattr
+
+from benchmarks.spread import quantile
+
+# Colours that people who confuse red and green tell apart (Okabe and Ito); the last curve is the one that matters.
+_COLOURS = ("#e69f00", "#56b4e9", "#0072b2")
+_WIDTH, _LEFT, _RIGHT = 820, 56, 30
+_TOP, _PANEL, _GAP, _BOTTOM = 92, 150, 52, 42
+_POINTS = 100
+
+
+class Panel(NamedTuple):
+    """One distribution: how many there are in all, and per curve the seconds of those that got so far."""
+
+    name: str
+    total: int
+    curves: Mapping[str, Sequence[float]]
+    """At most three, the same in all panels."""
+
+
+def distributions(title: str, subtitle: str, panels: Sequence[Panel], x_axis: str) -> str:
+    """Draw the panels below each other on one scale; give the SVG. What is below 0 is drawn at 0."""
+    height = _TOP + len(panels) * (_PANEL + _GAP) - _GAP + _BOTTOM + 12
+    most = max((max(seconds) for panel in panels for seconds in panel.curves.values() if seconds), default=1)
+    step = _step(most)
+    end = max(1, ceil(most / step)) * step
+    body = [
+        f'<text x="{_LEFT}" y="28" font-size="18" font-weight="600">{escape(title)}</text>',
+        f'<text x="{_LEFT}" y="49" fill="#555">{escape(subtitle)}</text>',
+        *_legend(panels[0].curves),
+    ]
+    for number, panel in enumerate(panels):
+        body += _panel(panel, _TOP + number * (_PANEL + _GAP), end, step)
+    body.append(
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{height - 14}" text-anchor="middle">{escape(x_axis)}</text>'
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
+        f' role="img" aria-label={quoteattr(f"{title}. {subtitle}")} font-size="13" fill="#222"'
+        ' font-family="system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif">\n'
+        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>\n' + "\n".join(body) + "\n</svg>\n"
+    )
+
+
+def _step(most: float) -> float:
+    """Give the distance of the marks on an axis: 1, 2 or 5 times a power of ten, for 4 to 10 marks."""
+    unit = 10.0 ** ceil(log10(max(most, 0.01)) - 1)
+    return next(unit * part for part in (0.2, 0.5, 1, 2) if most / (unit * part) <= 10)
+
+
+def _number(figure: float) -> str:
+    return f"{figure:.3g}" if abs(figure) < 1000 else f"{figure:.0f}"
+
+
+def _legend(names: Mapping[str, object]) -> Iterator[str]:
+    x = float(_LEFT)
+    for name, colour in zip(names, _COLOURS, strict=False):
+        yield f'<line x1="{x:.0f}" y1="68" x2="{x + 22:.0f}" y2="68" stroke="{colour}" stroke-width="3"/>'
+        yield f'<text x="{x + 28:.0f}" y="72">{escape(name)}</text>'
+        x += 48 + 7.2 * len(name)
+
+
+def _panel(panel: Panel, top: float, end: float, step: float) -> Iterator[str]:
+    def x(seconds: float) -> float:
+        return _LEFT + max(0.0, seconds) / end * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(share: float) -> float:
+        return top + (1 - share) * _PANEL
+
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        yield f'<path d="M{_LEFT} {y(share):.1f}H{_WIDTH - _RIGHT}" stroke="#e3e3e3"/>'
+        yield f'<text x="{_LEFT - 8}" y="{y(share) + 4:.1f}" text-anchor="end" fill="#555">{share:.0%}</text>'
+    for number in range(round(end / step) + 1):
+        place = x(number * step)
+        yield f'<path d="M{place:.1f} {top}V{top + _PANEL}" stroke="#e3e3e3"/>'
+        label = _number(number * step)
+        yield f'<text x="{place:.1f}" y="{top + _PANEL + 17}" text-anchor="middle" fill="#555">{label}</text>'
+    corner = f'x="{_WIDTH - _RIGHT - 8}" y="{y(0) - 10:.1f}"'
+    yield f'<text {corner} text-anchor="end" font-weight="600">{escape(panel.name)}</text>'
+    drawn = [(seconds, colour) for seconds, colour in zip(panel.curves.values(), _COLOURS, strict=False) if seconds]
+    for seconds, colour in drawn:
+        whole = len(seconds) / panel.total
+        shares = [number / _POINTS for number in range(_POINTS + 1)]
+        line = " ".join(f"{x(quantile(seconds, share)):.1f},{y(share * whole):.1f}" for share in shares)
+        yield f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-linejoin="round"/>'
+    for share, told in ((0.5, "half"), (0.95, "95%")):
+        seconds, colour = drawn[-1] if drawn else ((), "")
+        if len(seconds) < share * panel.total:
+            continue  # so many never came
+        figure = quantile(seconds, share * panel.total / len(seconds))
+        across, down = x(figure), y(share)
+        yield f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4" fill="{colour}"/>'
+        label = f"{told} within {_number(figure)} s"
+        # On the right there may be no room for it; the curve comes from below.
+        aside, lower, anchor = (9, 15, "start") if across < 0.75 * _WIDTH else (-9, -7, "end")
+        yield (
+            f'<text x="{across + aside:.1f}" y="{down + lower:.1f}" text-anchor="{anchor}" font-weight="600"'
+            f' fill="{colour}" stroke="#fff" stroke-width="3" paint-order="stroke">{label}</text>'
+        )

@@ -1,6 +1,0 @@
-"""A stand-in for the vendor's REST API: a real HTTP server that tells invented workspaces, and fails when asked to."""
-
-from demo.vendor.faults import Faults
-from demo.vendor.server import Vendor, vendor_server
-
-__all__ = ["Faults", "Vendor", "vendor_server"]

@@ -1,0 +1,115 @@
+"""A whole installation on loopback: buckets, queues, the vendor, and the settings and connections that name them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from roomledger.ledger.database import Database, open_database
+from roomledger.settings import read
+from roomledger.warehouse import setup
+from sandbox.dataset import World
+from sandbox.hundredms_api import Vendor, vendor_server
+from sandbox.servers import GcsServer, S3Server, gcs_server, s3_server
+from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
+
+SECRET_HEADER = "X-Demo-Secret"
+SECRET = "invented-secret-of-the-demo"
+QUEUE, SUBSCRIPTION, TOPIC = "new-recordings", "new-recordings", "new-recordings"
+_PROJECT = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What runs, and what Airflow needs to know of it."""
+
+    world: World
+    s3: S3Server
+    gcs: GcsServer
+    vendor: Vendor
+    pubsub: PubSubServer | None
+    """None where nothing rings."""
+    config: Path
+    environment: dict[str, str]
+    database: Database
+
+
+@contextmanager
+def installed(
+    world: World, folder: Path, *, rings: bool = False, warehouse_url: str = "duckdb:///warehouse.duckdb"
+) -> Iterator[Installation]:
+    """Start the servers, write the settings and make the tables; `rings` adds queues and webhooks.
+
+    The buckets are empty, and do not exist yet.
+    """
+    with ExitStack() as stack:
+        s3 = stack.enter_context(s3_server(folder / "s3"))
+        pubsub = stack.enter_context(pubsub_server()) if rings else None
+        topic = f"projects/{_PROJECT}/topics/{TOPIC}"
+        if pubsub:
+            pubsub.subscribe(f"pubsub://{_PROJECT}/{SUBSCRIPTION}", TOPIC)
+        gcs = stack.enter_context(
+            gcs_server(folder / "gcs", topic, pubsub.host) if pubsub else gcs_server(folder / "gcs")
+        )
+        vendor = stack.enter_context(vendor_server(world.workspaces))
+        config = folder / "roomledger.toml"
+        config.write_text("\n".join(_settings(world, s3, gcs, vendor, pubsub, folder, warehouse_url)) + "\n")
+        environment = {"ROOMLEDGER_CONFIG": str(config)} | _connections(world, s3)
+        if rings:
+            environment |= {
+                f"ROOMLEDGER_WEBHOOK_SECRETS_{workspace.source.upper().replace('-', '_')}": SECRET
+                for workspace in world.workspaces
+            }
+        database = open_database(read(config, {}))
+        setup.upgrade(database)
+        yield Installation(world, s3, gcs, vendor, pubsub, config, environment, database)
+
+
+def _settings(
+    world: World,
+    s3: S3Server,
+    gcs: GcsServer,
+    vendor: Vendor,
+    pubsub: PubSubServer | None,
+    folder: Path,
+    warehouse_url: str,
+) -> Iterator[str]:
+    endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
+    yield from ("[warehouse]", f'url = "{warehouse_url}"')
+    for bucket in world.buckets:
+        yield from ("", "[[source]]", f'name = "{bucket.source}"', f'customer = "{bucket.customer}"')
+        yield from (f'url = "{bucket.url}"', f'connection = "{bucket.scheme}_demo"')
+        yield f'endpoint = "{endpoints[bucket.scheme]}"'
+    for workspace in world.workspaces:
+        yield from ("", "[[source]]", f'name = "{workspace.source}"', f'customer = "{workspace.customer}"')
+        yield from (f'url = "{workspace.url}"', f'connection = "{workspace.name}_demo"')
+        yield f'endpoint = "{vendor.endpoint}"'
+        if pubsub:
+            yield f'webhook_header = "{SECRET_HEADER}"'
+    if pubsub:
+        yield from ("", "[[queue]]", 'name = "s3-events"', f'url = "sqs://{QUEUE}"', 'connection = "s3_demo"')
+        yield from (f'endpoint = "{s3.endpoint}"', f'region = "{s3.region}"')
+        yield from ("", "[[queue]]", 'name = "gcs-events"', f'url = "pubsub://{_PROJECT}/{SUBSCRIPTION}"')
+        yield f'endpoint = "{pubsub.endpoint}"'
+        yield from ("", "[webhooks]", f'inbox = "file://{folder / "inbox"}"')
+
+
+def _connections(world: World, s3: S3Server) -> dict[str, str]:
+    """Airflow reads connections from variables; those of the demo are no secrets."""
+    connections: dict[str, dict[str, Any]] = {
+        "s3_demo": {
+            "conn_type": "aws",
+            "login": s3.access_key,
+            "password": s3.secret_key,
+            "extra": {"region_name": s3.region},
+        },
+        "gs_demo": {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": _PROJECT}},
+    }
+    for workspace in world.workspaces:
+        keys = {"conn_type": "generic", "login": workspace.access_key, "password": workspace.secret}
+        connections[f"{workspace.name}_demo"] = keys
+    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}

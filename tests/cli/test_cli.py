@@ -1,0 +1,313 @@
+"""The command line as a user meets it: real processes, their output and exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roomledger import settings
+from roomledger.cli.app import app
+from roomledger.ledger.database import Database, open_database
+from roomledger.queues.inbox_folder import open_inbox
+from roomledger.warehouse import setup
+from sandbox.hundredms_api import vendor_server
+from sandbox.servers import S3Server
+from tests import rows, story
+from tests.worlds import chat, chat_key, put
+
+
+def roomledger(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command; without a terminal, as a script does."""
+    given = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
+    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.app import app; app()", *words]
+    return subprocess.run(
+        command, env=os.environ | given | environ, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def told(*words: str, config: Path) -> Any:
+    """Run the command with --json and read what it says."""
+    done = roomledger(*words, "--json", config=config)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "bucket").mkdir()
+    path = tmp_path / "roomledger.toml"
+    path.write_text(
+        f'[warehouse]\nurl = "duckdb:///warehouse.duckdb"\n[[source]]\nname = "acme"\ncustomer = "Acme"\n'
+        f'url = "file://{tmp_path}/bucket"\n'
+    )
+    return path
+
+
+@pytest.fixture
+def ready_config(config: Path, ready_duckdb: Callable[[Path], Database]) -> Path:
+    """The same after `roomledger init`, which costs more than a second."""
+    ready_duckdb(config.parent)
+    return config
+
+
+def test_a_newcomers_path(config: Path) -> None:
+    bucket = config.parent / "bucket"
+    uri = put(bucket, chat_key(1), chat("hello", "=1+1"))
+    bad = put(bucket, chat_key(2), b"SenderName\nNell\n")
+    put(bucket, "README.md", b"# not ours")
+
+    first = roomledger("check", config=config)
+    assert (first.returncode, "roomledger init" in first.stdout) == (2, True)
+    assert roomledger("init", config=config).returncode == 0
+    assert roomledger("check", config=config).returncode == 0
+    done = told("run", config=config)
+    assert done == [
+        {"back": 0, "gone": 0, "new_ignored": 1, "new_seen": 2, "new_superseded": 0, "told": 0, "moved": 0,
+         "records_refused": 0, "requests": 0, "loads": 1, "objects": 2, "loaded": 1, "refused": 1, "rows_loaded": 2,
+         "rows_refused": 0, "rows_duplicate": 0}
+    ]  # fmt: skip
+    assert told("sql", "SELECT message FROM chat_messages ORDER BY ordinal", config=config) == [
+        {"message": "hello"},
+        {"message": "=1+1"},
+    ]
+    status = told("status", config=config)
+    assert [(row["disposition"], row["versions"]) for row in status["objects"]] == [
+        ("loaded", 1),
+        ("refused", 1),
+        ("ignored", 1),
+    ]
+    assert [(row["reason_code"], row["example"]) for row in status["refusals"]] == [("missing_column", bad)]
+    where = told("where", uri, config=config)
+    assert where["versions"][0]["disposition"] == "loaded"
+    assert {row["table_name"]: row["row_count"] for row in where["rows"]} == {"chat_messages": 2, "object_assets": 1}
+    assert "missing_column" in roomledger("where", bad, config=config).stdout
+
+    assert [row["refused"] for row in told("replay", config=config)] == [1]
+    assert told("replay", "--queue-only", config=config) == [{"replayed": 1}]
+    put(bucket, chat_key(2), chat("mended"), minute=9)
+    assert [row["loaded"] for row in told("run", config=config)] == [1]
+    assert told("status", config=config)["refusals"] == []
+    assert told("collect", config=config)[0]["new_seen"] == 0
+    assert told("load", config=config)[0]["objects"] == 0
+    for verb in ("status", "check"):
+        readable = roomledger(verb, config=config)
+        assert (readable.returncode, "Traceback" in readable.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "--config", "/nowhere/roomledger.toml"], "there is no settings file at /nowhere/roomledger.toml"),
+        (["run", "--source", "acne"], "no source is called acne: the settings name acme"),
+        (["where", "s3://nobody/knows"], "nobody has seen s3://nobody/knows: check the address"),
+        (["replay", "--uri", "s3://nobody/knows"], "holds nothing to replay"),
+        (["sql", "SELECT nonsense"], "the warehouse says: "),
+        (["sql", "DELETE FROM loads"], "read-only"),
+        (["load", "--batch", "0"], "--batch"),
+        (["listen", "--once"], "names no [[queue]] and no [webhooks] inbox to listen to: add one, or let `roomledger"),
+    ],
+)
+def test_a_users_mistake_ends_with_2_and_a_sentence(ready_config: Path, words: list[str], sentence: str) -> None:
+    done = roomledger(*words, config=ready_config)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_tables_every_verb_points_to_init(config: Path) -> None:
+    for verb in ("collect", "load", "run", "status", "replay"):
+        done = roomledger(verb, config=config)
+        assert (done.returncode, "run `roomledger init`" in done.stderr) == (2, True), verb
+
+
+def test_a_batch_that_is_refused_ends_with_1_and_the_way_out(ready_config: Path) -> None:
+    for number in range(25):
+        put(ready_config.parent / "bucket", chat_key(number), b"SenderName\nNell\n")
+    done = roomledger("run", config=ready_config)
+    assert (done.returncode, "--accept-refusals" in done.stderr) == (1, True)
+    assert told("run", "--accept-refusals", config=ready_config)[0]["refused"] == 25
+
+
+def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedfs: S3Server) -> None:
+    import boto3
+
+    session = boto3.Session(seaweedfs.access_key, seaweedfs.secret_key, region_name="us-east-1")
+    client = session.client("s3", endpoint_url=seaweedfs.endpoint)
+    client.create_bucket(Bucket="checked")
+    client.put_object(Bucket="checked", Key="full/a.csv", Body=b"x")
+    client.close()
+    sources = "".join(
+        f'[[source]]\nname = "{name}"\ncustomer = "A"\nurl = "{url}"\nendpoint = "{seaweedfs.endpoint}"\n'
+        for name, url in (
+            ("good", "s3://checked/full"),
+            ("empty", "s3://checked/nothing-here"),
+            ("no-bucket", "s3://never-made"),
+        )
+    ) + (
+        '[[source]]\nname = "no-folder"\ncustomer = "A"\nurl = "file:///never/made"\n'
+    )  # fmt: skip
+    config = tmp_path / "roomledger.toml"
+    config.write_text(f'[warehouse]\nurl = "duckdb:///w.duckdb"\n{sources}')
+    good = {"AWS_ACCESS_KEY_ID": seaweedfs.access_key, "AWS_SECRET_ACCESS_KEY": seaweedfs.secret_key}
+    assert roomledger("init", config=config).returncode == 0
+    done = roomledger("check", "--json", config=config, **good)
+    problems = {row["what"]: row["problem"] for row in json.loads(done.stdout)}
+    assert done.returncode == 2
+    assert problems["warehouse"] is None
+    assert problems["source good"] is None
+    assert "nothing lies under s3://checked/nothing-here" in problems["source empty"]
+    assert "no bucket never-made" in problems["source no-bucket"]
+    assert "/never/made" in problems["source no-folder"]
+
+    wrong = roomledger("check", "--json", "--source", "good", config=config, **(good | {"AWS_SECRET_ACCESS_KEY": "no"}))
+    assert "does not accept the credentials" in json.loads(wrong.stdout)[1]["problem"]
+    none = roomledger("check", "--json", "--source", "good", config=config)
+    assert "no AWS credentials for s3://checked/full" in json.loads(none.stdout)[1]["problem"]
+    people = {"AWS_ACCESS_KEY_ID": "uploader", "AWS_SECRET_ACCESS_KEY": seaweedfs.others["uploader"]}
+    denied = roomledger("check", "--json", "--source", "good", config=config, **people)
+    assert "no permission to list s3://checked/full" in json.loads(denied.stdout)[1]["problem"]
+
+
+def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> None:
+    job = story.job("j", "room1", "s1", 1, 30, "chat")
+    held = story.asset("good", job, "chat", "s3://vendor-held/Rec-room1-1772445700000.csv", 9)
+    acme = story.workspace(recordings=[job], assets=[held, held | {"id": ""}, held | {"id": "", "size": 1}])
+    acme.contents["good"] = chat("hello")
+    config = tmp_path / "roomledger.toml"
+    keys = {"ROOMLEDGER_ACCESS_KEY_ACME": acme.access_key, "ROOMLEDGER_APP_SECRET_ACME": acme.secret}
+    with vendor_server([acme]) as vendor:
+        config.write_text(
+            f'[warehouse]\nurl = "duckdb:///w.duckdb"\n[[source]]\nname = "talk"\ncustomer = "Acme"\n'
+            f'url = "100ms://acme"\nendpoint = "{vendor.endpoint}"\n'
+        )
+        setup.upgrade(open_database(settings.read(config, {})))
+        done = roomledger("run", "--json", config=config, **keys)  # looks twice: before and after the load
+    [ran] = json.loads(done.stdout)
+    assert (ran["records_refused"], ran["refused"], ran["loaded"]) == (2, 0, 1)
+
+
+def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(ready_config: Path) -> None:
+    with open_database(settings.read(ready_config, {})).begin() as tx:
+        now = datetime.now(UTC)
+        for number in range(21):
+            rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://held/{number}", created_at=now)
+        rows.put_object(tx, "o", disposition="seen", retry_at=rows.NOON)
+    shown = roomledger("status", config=ready_config).stdout
+    assert "Held by the vendor alone: the 20 soonest of 21 " in shown
+    assert "To be tried again " in shown
+
+
+@pytest.fixture
+def listening(config: Path) -> Path:
+    """Settings with an inbox, and a workspace of which there are only webhooks."""
+    config.write_text(
+        f'{config.read_text()}[webhooks]\ninbox = "file://{config.parent}/inbox"\n[[source]]\nname = "talk"\n'
+        'customer = "Acme"\nurl = "100ms://acme"\napi = false\nwebhook_header = "X-Secret"\n'
+    )
+    setup.upgrade(open_database(settings.read(config, {})))
+    return config
+
+
+def ring(config: Path, event_id: str, **data: str) -> None:
+    """Put a webhook down."""
+    body = {"id": event_id, "type": "beam.recording.success", "data": {"session_id": "s1"} | data}
+    open_inbox(f"file://{config.parent}/inbox").put("talk", json.dumps(body).encode(), datetime.now(UTC))
+
+
+def test_listening_once_answers_what_waits_and_loads_it(listening: Path) -> None:
+    ring(listening, "e1", chat_recording_path=put(listening.parent / "bucket", chat_key(), chat("hello", "there")))
+    done = roomledger("listen", "--once", "--json", config=listening)
+    assert (done.returncode, done.stderr) == (0, "")
+    answered, loaded = (json.loads(line) for line in done.stdout.splitlines())
+    assert datetime.fromisoformat(answered.pop("at")) <= datetime.fromisoformat(loaded.pop("at"))
+    assert answered == {
+        "did": "answered", "messages": 1, "events": 1, "moved": 0, "new_seen": 1, "gone": 0, "foreign": 0, "refused": 0,
+        "left": 0, "problems": [],
+    }  # fmt: skip
+    assert loaded == {
+        "did": "loaded", "objects": 1, "loaded": 1, "rows_loaded": 2, "rows_refused": 0, "rows_duplicate": 0,
+    }  # fmt: skip
+    assert told("sql", "SELECT DISTINCT session_id FROM chat_messages", config=listening) == [{"session_id": "s1"}]
+    assert told("run", config=listening)[0]["objects"] == 0, "what is known by webhooks alone is not asked"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_listening_goes_on_until_it_is_told_to_end(listening: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.app import app; app()", "listen"]
+    environ = os.environ | {"ROOMLEDGER_CONFIG": str(listening)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "Listening to webhooks; Ctrl-C ends it\n"
+            for event in (1, 2):
+                uri = put(listening.parent / "bucket", chat_key(event), chat("hello"))
+                ring(listening, f"e{event}", chat_recording_path=uri)
+                assert "Z answered: messages 1, events 1, new seen 1" in process.stdout.readline()
+                assert "Z loaded: objects 1, loaded 1, rows loaded 1" in process.stdout.readline()
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (0, "")
+    assert err == "Ends when what is at hand is done; Ctrl-C once more ends at once\n"
+
+
+def test_listening_says_once_what_is_wrong_and_serves_the_rest(listening: Path, s3: S3Server) -> None:
+    listening.write_text(
+        f'{listening.read_text()}[[queue]]\nname = "uploads"\nurl = "sqs://never-made"\nendpoint = "{s3.endpoint}"\n'
+    )
+    ring(listening, "e1")
+    keys = {
+        "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key, "AWS_DEFAULT_REGION": s3.region
+    }  # fmt: skip
+    done = roomledger("listen", "--once", config=listening, **keys)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "has no queue sqs://never-made" in done.stderr
+    assert "answered: messages 1, events 1" in done.stdout
+    nobody = roomledger("listen", "--once", config=listening)
+    assert (nobody.returncode, "no AWS credentials for sqs://never-made" in nobody.stderr) == (2, True)
+
+
+def test_help_teaches() -> None:
+    done = roomledger("--help", COLUMNS="200")
+    assert done.returncode == 0
+    for verb in app.registered_commands:
+        assert verb.callback
+        assert verb.callback.__doc__
+        assert (verb.name or verb.callback.__name__) in done.stdout
+
+
+def test_an_audit_answers_as_csv_without_formulas_and_tells_what_is_missing(ready_config: Path) -> None:
+    config = ready_config
+    put(config.parent / "bucket", chat_key(1), chat("नमस्ते", "=1+1"))
+    assert roomledger("run", config=config).returncode == 0
+    asked = ("audit", "user-record", "-p", "user_id=u", "-p", "since=2026-03-01", "-p", "until=2026-04-01")
+    # CSV is UTF-8 wherever it goes.
+    answer = roomledger(*asked, "--format", "csv", config=config, PYTHONIOENCODING="ascii")
+    assert answer.returncode == 0
+    assert [row["text"] for row in csv.DictReader(io.StringIO(answer.stdout))] == ["नमस्ते", "'=1+1"]
+    wrong = roomledger("audit", "user-record", "-p", "user_id", config=config)
+    assert (wrong.returncode, "write name=value" in wrong.stderr) == (2, True)
+    assert roomledger("audit", "no-such", config=config).returncode == 2
+    assert roomledger("audit", "completeness", config=config).returncode == 0
+    given = settings.read(config, {})
+    with open_database(given).begin() as tx:
+        tx.exec_driver_sql(
+            "INSERT INTO job_records (customer, source, job_id, kind, status, planned_types, stopped_at, record,"
+            " record_sha256, first_seen_at, first_seen_by, read_at) VALUES ('Acme', 'talk', 'j', 'recording',"
+            " 'completed', '[\"room-composite\"]', '2026-03-02 10:00:00+00', '{}', '', '2026-03-02 10:00:00+00', 'api',"
+            " '2026-03-02 10:00:00+00')"
+        )
+    assert roomledger("audit", "completeness", config=config).returncode == 3

@@ -1,0 +1,188 @@
+"""Collectors, loaders and an uploader at once: the tables end as bucket and vendor are, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from roomledger import times
+from roomledger.ledger.database import Database
+from roomledger.ledger.replays import request_replay
+from roomledger.pipeline.load import load_batches
+from sandbox.hundredms_api import vendor_server
+from tests import story
+from tests.rows import put_object
+from tests.worlds import ask, change, chat, chat_key, contents, replace, source_of, store_of
+
+OBJECTS, SECONDS = 60, 6
+
+
+def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Database, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    source = source_of(bucket)
+    stores = {"acme": store_of(source)}
+    latest: dict[str, str] = {}
+    end = time.monotonic() + SECONDS
+
+    def upload() -> None:
+        chance = random.Random(3)
+        minute = 0
+        while time.monotonic() < end:
+            minute += 1
+            for number in chance.sample(range(OBJECTS), 20):
+                said = f"version {minute}"
+                latest[replace(bucket, chat_key(number), chat(said), minute)] = said
+            time.sleep(0.1)
+
+    def collect() -> None:
+        while time.monotonic() < end:
+            collect(ready, source, stores["acme"])
+
+    def load() -> None:
+        while time.monotonic() < end:
+            list(load_batches(ready, [source], stores, batch=20))
+
+    def replay() -> None:
+        while time.monotonic() < end:
+            with ready.begin() as tx:
+                request_replay(tx, ready, everything=True, now=times.utc_now())
+            time.sleep(0.05)
+
+    with ThreadPoolExecutor(7) as pool:
+        for done in [pool.submit(work) for work in (upload, collect, collect, load, load, load, replay)]:
+            done.result()
+    for _ in range(2):
+        collect(ready, source, stores["acme"])
+        change(ready, "UPDATE object_ledger SET retry_at = NULL")
+        list(load_batches(ready, [source], stores))
+    said = ask(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
+    assert sorted(said) == sorted(latest.items())
+    assert ask(ready, "SELECT count(*) FROM object_ledger WHERE disposition NOT IN ('loaded', 'superseded')") == [(0,)]
+
+
+def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callable[[], Database]) -> None:
+    """Whoever locks the objects in another order than the others waits for those that wait for it."""
+    database = ready_postgres()
+    with database.begin() as tx:
+        for number in range(20, 0, -1):
+            put_object(tx, f"{number:02}", uri=f"s3://acme/{number * 7 % 20}")
+
+    def replay() -> int:
+        with database.begin() as tx:
+            return request_replay(tx, database, everything=True, now=times.utc_now())
+
+    lock = text("SELECT 1 FROM object_ledger WHERE object_id <= :last ORDER BY object_id FOR UPDATE")
+    with ThreadPoolExecutor(1) as pool, database.begin() as tx:
+        tx.execute(lock, {"last": "01"})
+        replaying = pool.submit(replay)
+        while not replaying.done() and not ask(database, WAITS):
+            time.sleep(0.05)
+        tx.execute(lock, {"last": "20"})
+        tx.commit()
+        assert replaying.result() == 20
+
+
+WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other(
+    ready: Database,
+    ready_duckdb: Callable[[Path], Database],
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Versions, sessions and records come at random, while others list, ask and load."""
+    bucket = tmp_path / "bucket"
+    source, acme = source_of(bucket), story.workspace()
+    sources = (source, story.source_of_workspace(acme))
+    end = time.monotonic() + SECONDS
+
+    def upload() -> None:
+        chance, keys, minute = random.Random(5), [key for number in range(OBJECTS // 3) for key in keys_of(number)], 0
+        while time.monotonic() < end:
+            for key in chance.sample(keys, 10):
+                minute += 1
+                said = f"version {minute}"
+                content = story.TRANSCRIPT.replace(b"Good morning", said.encode()) if "x/" in key else chat(said)
+                replace(bucket, key, content, minute)
+            time.sleep(0.1)
+
+    def say() -> None:
+        records = [
+            (at, name, record)
+            for number in range(OBJECTS // 3)
+            for at, name, record in said_of(number, f"file://{bucket}")
+        ]
+        records.sort(key=lambda one: one[0])
+        for at, name, record in records:
+            time.sleep(max(0, end - SECONDS * (1 - at) - time.monotonic()))
+            others = [other for other in getattr(acme, name) if other["id"] != record["id"]]
+            if record.get("path", "").startswith("s3:"):
+                acme.contents[record["id"]] = chat("held")
+            setattr(acme, name, [*others, record])
+
+    def collect(database: Database, which: int) -> None:
+        with story.opened(acme, vendor.endpoint) as workspace:
+            collect(database, sources[which], (store_of(source), workspace)[which], sources=sources)
+
+    def load(database: Database, batch: int) -> None:
+        with story.opened(acme, vendor.endpoint) as workspace:
+            stores = {source.name: store_of(source), acme.source: workspace}
+            list(load_batches(database, sources, stores, batch=batch))
+
+    def until_the_end(work: Callable[[Database, int], None], what: int) -> None:
+        while time.monotonic() < end:
+            work(ready, what)
+
+    with vendor_server([acme]) as vendor:
+        with ThreadPoolExecutor() as pool:
+            works = [pool.submit(upload), pool.submit(say)]
+            works += [pool.submit(until_the_end, collect, which) for which in (0, 1)]
+            works += [pool.submit(until_the_end, load, 10) for _ in range(2)]
+            for done in works:
+                done.result()
+        plain = ready_duckdb(tmp_path_factory.mktemp("plain"))
+        for database in (ready, ready, plain):
+            collect(database, 0)
+            collect(database, 1)
+            change(database, "UPDATE object_ledger SET retry_at = NULL")
+            load(database, 1000)
+    found, expected = contents(ready, past=False), contents(plain, past=False)
+    for table, rows in expected.items():
+        assert found[table] == rows, table
+    assert {len(rows) for table, rows in expected.items() if table in ("object_assets", "recording_assets")} == {
+        OBJECTS + OBJECTS // 3
+    }
+
+
+def keys_of(number: int) -> tuple[str, str, str]:
+    """A chat whose key tells the room, a text that tells by its content and a film that the vendor alone names."""
+    return story.chat_at(f"room{number % 4}", number), f"x/{number}.json", f"films/{number}.mp4"
+
+
+def said_of(number: int, bucket: str) -> Iterator[tuple[float, str, dict[str, Any]]]:
+    """What the vendor says of these three and of a chat that it holds, and when, in parts of the whole time.
+
+    A session that goes on ends; the chat is named at another address before its own.
+    """
+    room_id, session_id = f"room{number % 4}", f"s{number}"
+    chance = random.Random(number)
+    chat_key, text, film = keys_of(number)
+    job = story.job(f"j{number}", room_id, session_id, number, number + 0.5, "chat", "transcript", "room-composite")
+    moments = sorted(chance.uniform(0, 0.9) for _ in range(2))
+    yield moments[0], "sessions", story.session(session_id, room_id, number, None)
+    yield moments[1], "sessions", story.session(session_id, room_id, number, number + 1)
+    yield chance.uniform(0, 0.9), "recordings", job
+    yield chance.uniform(0, 0.9), "assets", story.asset(f"text{number}", job, "transcript", f"{bucket}/{text}", 9)
+    yield chance.uniform(0, 0.9), "assets", story.asset(f"film{number}", job, "room-composite", f"{bucket}/{film}", 9)
+    yield chance.uniform(0, 0.9), "assets", story.asset(f"held{number}", job, "chat", f"s3://held/{number}.csv", 9)
+    moments = sorted(chance.uniform(0, 0.9) for _ in range(2))
+    for moment, key in zip(moments, (keys_of(number + 4)[0], chat_key), strict=True):
+        yield moment, "assets", story.asset(f"chat{number}", job, "chat", f"{bucket}/{key}", 9)

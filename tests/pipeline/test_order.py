@@ -1,0 +1,232 @@
+"""Whatever comes first, late or twice, the tables end as if all had been there from the beginning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, note, settings
+from hypothesis import strategies as st
+
+from roomledger import times
+from roomledger.hundredms.storage import VendorStorage
+from roomledger.ledger.database import Database
+from roomledger.ledger.replays import request_replay
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import load_batches
+from sandbox.dataset.workspace import Workspace
+from sandbox.hundredms_api import Vendor, vendor_server
+from tests import story
+from tests.worlds import Tables, ask, contents, empty, source_of, store_of
+
+PARTS = story.unfolding(Path("/"))
+KEYS = sorted({key for part in PARTS.values() for key in part.files})
+MOST = 6
+"""Steps before the sweep."""
+
+Step = tuple[str, int | str]
+When = Mapping[str, int]
+"""Before which step each part of the story becomes true; what no step comes after becomes true before the sweep."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A warehouse, a bucket and a workspace, on a clock of their own."""
+
+    database: Database
+    folder: Path
+    acme: Workspace
+    asked: VendorStorage
+    minutes: int = 50
+
+    def now(self) -> datetime:
+        """Later each time that somebody asks."""
+        self.minutes += 1
+        return story.START + timedelta(minutes=self.minutes)
+
+    def step(self, verb: str, what: int | str = 0) -> None:
+        """Look into the bucket, ask the vendor, load one batch of so many or all, or have objects read again.
+
+        Enough time passes before for what failed to be tried again.
+        """
+        self.minutes += 70
+        sources = (source_of(self.folder, **story.TAKEN), story.source_of_workspace(self.acme, **story.TAKEN))
+        stores = {sources[0].name: store_of(sources[0]), sources[1].name: self.asked}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(times, "utc_now", self.now)
+            match verb:
+                case "bucket" | "api":
+                    source = sources[verb == "api"]
+                    collect_source(self.database, source, stores[source.name], sources=sources)
+                case "load":
+                    batch = int(what) or 1000
+                    list(load_batches(self.database, sources, stores, batch=batch, most=1 if what else None))
+                case "replay":
+                    uri = f"file://{self.folder}/{what}" if what else None
+                    with self.database.begin() as tx:
+                        request_replay(tx, self.database, uri=uri, everything=not what, now=self.now())
+
+    def sweep(self) -> Tables:
+        """Look at everything and load it, when all of it is true; give what the tables hold then."""
+        story.be(self.folder, self.acme, story.unfolding(self.folder).values())
+        for verb in ("bucket", "api", "load"):
+            self.step(verb)
+        return contents(self.database, past=False)
+
+
+class Scene:
+    """Where all runs take place, one after the other. (Hypothesis would print all that is in a dataclass.)"""
+
+    def __init__(self, database: Database, folder: Path, vendor: Vendor, asked: VendorStorage) -> None:
+        self.folder, self.vendor, self.asked = folder, vendor, asked
+        self.database = database
+        """That of the plain run, in which all was true from the beginning."""
+        run = self.begin(database)
+        run.sweep()
+        self.tables = run.sweep()
+
+    def begin(self, database: Database) -> Run:
+        """An empty warehouse, bucket and workspace."""
+        empty(database)
+        acme = story.workspace()
+        story.be(self.folder, acme, [])
+        self.vendor.workspaces = [acme]
+        return Run(database, self.folder, acme, self.asked)
+
+    def check(self, database: Database, steps: Sequence[Step], when: When) -> None:
+        """See that these steps, while the story unfolds, come to the same."""
+        run = self.begin(database)
+        for number, step in enumerate(steps):
+            parts = story.unfolding(self.folder)
+            story.be(self.folder, run.acme, [part for name, part in parts.items() if when[name] <= number])
+            run.step(*step)
+        found = run.sweep()
+        note(f"late: { ({name: at for name, at in when.items() if at}) }")
+        for table, expected in self.tables.items():
+            more = [row for row in found[table] if row not in expected]
+            less = [row for row in expected if row not in found[table]]
+            assert (table, more, less) == (table, [], [])
+            assert found[table] == expected, table
+
+
+@pytest.fixture(scope="module")
+def scene(ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("order")
+    with vendor_server([]) as vendor, story.opened(story.workspace(), vendor.endpoint) as asked:
+        yield Scene(ready_duckdb(folder), folder / "bucket", vendor, asked)
+
+
+def test_the_story_has_every_kind_of_evidence_and_end(scene: Scene) -> None:
+    found = ask(
+        scene.database,
+        "SELECT DISTINCT disposition, split_part(reason, ':', 1), session_evidence FROM object_ledger ORDER BY ALL",
+    )
+    assert found == [
+        ("ignored", "before_not_before", "asset_record"),
+        ("ignored", "before_not_before", "none"),
+        ("ignored", "excluded_by_source", "asset_record"),
+        ("ignored", "excluded_by_source", "none"),
+        ("ignored", "media_of_unknown_layout", "none"),
+        ("loaded", "loaded", "asset_record"),
+        ("loaded", "loaded", "key"),
+        ("loaded", "loaded", "none"),
+        ("loaded", "loaded", "time_window"),
+        ("refused", "not_chat_csv", "asset_record"),
+        ("refused", "nul_byte", "asset_record"),
+    ]
+    found = ask(scene.database, "SELECT message, session_id FROM chat_messages ORDER BY message")
+    assert found == [
+        ("a chat", "s1"),
+        ("by what it holds", "s1"),
+        ("corrected", "s1"),
+        ("held", "s2"),
+        ("held and copied", "s2"),
+        ("held and copied", "s2"),
+        ("in a window until that ends", None),
+        ("in the window", "s2"),
+        ("in two sessions", None),
+        ("in two windows until one of them ends", "s5"),
+        ("mended", "s1"),
+        ("named at first", "s1"),
+        ("named at last", "s1"),
+        ("named twice", "s1"),
+        ("of nobody's room", None),
+        ("words", "s1"),
+    ]
+
+
+STEPS = st.lists(
+    st.just(("bucket", 0))
+    | st.just(("api", 0))
+    | st.tuples(st.just("load"), st.sampled_from([1, 3, 1000]))
+    | st.tuples(st.just("replay"), st.just("") | st.sampled_from(KEYS)),
+    max_size=MOST,
+)
+WHEN = st.fixed_dictionaries({name: st.integers(0, MOST) for name in PARTS})
+BUCKET, API, LOAD = ("bucket", 0), ("api", 0), ("load", 0)
+
+
+def late(**when: int) -> When:
+    """All is there from the beginning but for these parts, whose names have `_` for what is no letter."""
+    found = {name: when.pop(re.sub(r"\W+", "_", name), 0) for name in PARTS}
+    assert not when, "there are no such parts"
+    return found
+
+
+BUCKET_LAST = {name: 2 if part.files else 0 for name, part in PARTS.items()}
+VENDOR_LAST = {name: 2 if part.records else 0 for name, part in PARTS.items()}
+
+_WHATEVER = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], print_blob=True
+)
+_QUICK = settings(_WHATEVER, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+"""To find the shortest story that goes wrong takes minutes: the long test does that."""
+
+
+_POSTGRES, _DUCKDB = (pytest.mark.parametrize("ready", [engine], indirect=True) for engine in ("postgres", "duckdb"))
+
+
+@_POSTGRES
+@example(steps=[API, LOAD], when=BUCKET_LAST)
+@example(steps=[BUCKET, LOAD], when=VENDOR_LAST)
+# Two versions were ignored before the vendor named them.
+@example(steps=[API, BUCKET, BUCKET], when=late(film_cut=2, a_film=3))
+# What was loaded is called something else later: what it can be read as, what not, what the settings leave out.
+@example(steps=[API, BUCKET, LOAD], when=late(a_chat_otherwise=3, a_stream_otherwise=3))
+@example(steps=[API, BUCKET, LOAD], when=late(a_chat_that_is_none=3))
+@example(steps=[API, BUCKET, LOAD], when=late(a_summary_left_out=3))
+@example(steps=[API, BUCKET, LOAD], when=late(a_transcript_not_left_out=3, a_composite_left_out=3))
+# A name is withdrawn, before and after it is heeded.
+@example(steps=[API, BUCKET, API], when=late(a_moved=2, a_moved_film=2))
+@example(steps=[API, BUCKET, LOAD], when=late(a_moved=3, a_moved_film=3))
+# What the settings leave out is read again, too.
+@example(steps=[API, BUCKET, ("replay", "")], when=late())
+# The one session that a recorder started in has ended before that.
+@example(steps=[BUCKET, API, LOAD], when=late(s2_has_ended=3, s5=3))
+@given(steps=STEPS, when=WHEN)
+@settings(_QUICK, max_examples=12)
+def test_what_comes_first_changes_nothing(ready: Database, scene: Scene, steps: list[Step], when: When) -> None:
+    scene.check(ready, steps, when)
+
+
+@pytest.mark.slow
+@_POSTGRES
+@given(steps=STEPS, when=WHEN)
+@settings(_WHATEVER, max_examples=300)
+def test_what_comes_first_changes_nothing_at_great_length(
+    ready: Database, scene: Scene, steps: list[Step], when: When
+) -> None:
+    scene.check(ready, steps, when)
+
+
+@_DUCKDB
+@given(steps=STEPS, when=WHEN)
+@settings(_QUICK, max_examples=4)
+def test_what_comes_first_changes_nothing_in_duckdb(
+    ready: Database, scene: Scene, steps: list[Step], when: When
+) -> None:
+    scene.check(ready, steps, when)

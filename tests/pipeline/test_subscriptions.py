@@ -1,0 +1,123 @@
+"""What a message of each queue says, as whose word, and in what form one is kept that says nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roomledger.pipeline.subscriptions import Subscription, bucket_subscription, open_subscription, webhook_subscription
+from roomledger.queues import Message, Notice, NotUnderstood, QueueError
+from roomledger.queues.inbox_folder import FolderInbox
+from roomledger.settings import QueueSettings, Settings, Source
+from roomledger.stores import Access
+from sandbox.servers import S3Server
+from tests.queues.conftest import session
+
+TALK = Source(name="talk", customer="Acme", url="100ms://acme", webhook_header="X-Secret")
+INBOX = FolderInbox(Path("/never/made"))
+RECORDED = {
+    "id": "e1",
+    "type": "beam.recording.success",
+    "timestamp": "2026-03-02T10:30:00Z",
+    "data": {"session_id": "s1", "recording_path": "s3://acme/film.mp4", "chat_recording_path": "gs://acme/chat.csv"},
+}
+
+
+def webhook(body: Any, source: str = "talk") -> Message:
+    attributes = {"source": source, "received_at": "2026-03-02T10:31:00.000001+00:00"}
+    return Message("name", body if isinstance(body, bytes) else json.dumps(body).encode(), attributes, "name.json")
+
+
+def why(subscription: Subscription, message: Message) -> NotUnderstood:
+    with pytest.raises(NotUnderstood) as caught:
+        subscription.understand(message)
+    return caught.value
+
+
+def test_a_webhook_is_an_event_of_its_source_and_names_objects() -> None:
+    subscription = webhook_subscription(INBOX, [Source(name="acme", customer="Acme", url="s3://acme"), TALK])
+    word = subscription.understand(webhook(RECORDED))
+    assert (subscription.name, subscription.observed_by) == ("webhooks", "webhook")
+    assert word.notices == [Notice("s3://acme/film.mp4", None), Notice("gs://acme/chat.csv", None)]
+    assert word.heard
+    assert (word.heard.source, word.heard.event.event_id, len(word.heard.assets)) == (TALK, "e1", 2)
+    assert word.heard.received_at == datetime(2026, 3, 2, 10, 31, 0, 1, tzinfo=UTC)
+
+
+def test_an_event_without_an_object_names_none() -> None:
+    joined = {"id": "e2", "type": "peer.join.success", "data": {"peer_id": "p"}}
+    failed = RECORDED | {"type": "beam.failure", "data": {"error_message": "no input"}}
+    for said in (joined, failed):
+        word = webhook_subscription(INBOX, [TALK]).understand(webhook(said))
+        assert (word.notices, word.heard is not None) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("body", "source", "code"),
+    [
+        (RECORDED, "gone", "source_unknown"),
+        (b"\xff", "talk", "not_json"),
+        (b"[" * 100_000, "talk", "not_json"),
+        ([], "talk", "not_an_object"),
+        ({"id": "e"}, "talk", "type_missing"),
+    ],
+)
+def test_a_webhook_that_says_nothing_is_kept_under_the_address_of_its_content(
+    body: Any, source: str, code: str
+) -> None:
+    subscription, message = webhook_subscription(INBOX, [TALK]), webhook(body, source)
+    error = why(subscription, message)
+    kept = subscription.refuse(message, error)
+    assert (error.reason_code, kept.reason_code, kept.detail, kept.raw) == (code, code, error.detail, message.body)
+    assert (kept.customer, kept.source) == (("Acme", "talk") if source == "talk" else ("", "gone"))
+    assert kept.address.startswith("100ms://acme/webhooks/" if source == "talk" else "100ms://gone/webhooks/")
+    again = subscription.refuse(message._replace(message_id="another", receipt="another.json"), error)
+    assert again.object_id == kept.object_id
+    other = subscription.refuse(message._replace(body=b"other"), error)
+    assert other.object_id != kept.object_id
+
+
+@pytest.mark.parametrize(
+    ("url", "observed_by"), [("sqs://events", "s3_event"), ("pubsub://project/events", "gcs_event")]
+)
+def test_a_message_about_a_bucket_is_understood_as_its_cloud_writes_it(url: str, observed_by: str) -> None:
+    subscription = bucket_subscription(QueueSettings(name="events", url=url), INBOX)
+    of_s3 = {"Records": [{"s3": {"bucket": {"name": "acme"}, "object": {"key": "a+b.csv"}}}]}
+    of_gcs = {"eventType": "OBJECT_DELETE", "bucketId": "acme", "objectId": "a b.csv"}
+    message = Message("7", json.dumps(of_s3).encode(), of_gcs, "receipt")
+    scheme = "s3" if observed_by == "s3_event" else "gs"
+    assert (subscription.name, subscription.observed_by, subscription.understand(message)) == (
+        "events", observed_by, ([Notice(f"{scheme}://acme/a b.csv", None)], None)
+    )  # fmt: skip
+
+    strange = Message("8", b"hello", {}, "receipt")
+    kept = subscription.refuse(strange, why(subscription, strange))
+    assert (kept.customer, kept.source, kept.address, kept.raw) == ("", "events", f"{url}/8", b"hello")
+
+
+def test_bells_are_opened_by_their_name(tmp_path: Path, s3: S3Server) -> None:
+    queue = QueueSettings(name="uploads", url="sqs://uploads", endpoint=s3.endpoint)
+    given = Settings(
+        warehouse_url="duckdb:///w.duckdb",
+        warehouse_memory_mb=128,
+        sources=(TALK,),
+        queues=(queue,),
+        inbox_url=f"file://{tmp_path}/inbox",
+    )
+    asked = []
+
+    def access(settings: QueueSettings) -> Access:
+        asked.append(settings)
+        return Access(session=session(s3))
+
+    webhooks, uploads = (open_subscription(given, name, access) for name in ("webhooks", "uploads"))
+    assert (webhooks.observed_by, uploads.observed_by, asked) == ("webhook", "s3_event", [queue])
+    assert webhooks.understand(webhook(RECORDED)).heard
+    with pytest.raises(QueueError, match="has no queue sqs://uploads"):
+        uploads.queue.peek(0)
+    with pytest.raises(KeyError):
+        open_subscription(given, "strange", access)

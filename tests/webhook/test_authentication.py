@@ -1,0 +1,113 @@
+"""Who may bring webhooks: secrets from the environment, several at once, and signatures."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import statistics
+import time
+
+import pytest
+
+from roomledger.settings import Source
+from roomledger.webhook.authentication import Trust, is_signed, knows, trust_of, variable
+
+BODY = b'{"id": "e1"}'
+
+
+def source(name: str = "talk", header: str | None = "X-Secret") -> Source:
+    return Source(name=name, customer="Acme", url=f"100ms://{name}", webhook_header=header)
+
+
+def signature(secret: bytes, body: bytes = BODY) -> bytes:
+    return hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "signing", "expected"),
+    [
+        ("talk", False, "ROOMLEDGER_WEBHOOK_SECRETS_TALK"),
+        ("acme-eu_2", False, "ROOMLEDGER_WEBHOOK_SECRETS_ACME_EU_2"),
+        ("talk", True, "ROOMLEDGER_WEBHOOK_SIGNING_SECRETS_TALK"),
+    ],
+)
+def test_the_variable_of_a_source(name: str, signing: bool, expected: str) -> None:
+    assert variable(name, signing=signing) == expected
+
+
+def test_secrets_are_separated_by_blanks() -> None:
+    environ = {
+        "ROOMLEDGER_WEBHOOK_SECRETS_TALK": " a\tbc\n",
+        "ROOMLEDGER_WEBHOOK_SIGNING_SECRETS_TALK": "ä",
+        "ROOMLEDGER_WEBHOOK_SECRETS_OTHER": "x",
+    }
+    assert trust_of(source(), environ) == Trust("X-Secret", (b"a", b"bc"), ("ä".encode(),))
+    assert trust_of(source(), {}) == Trust("X-Secret", (), ())
+    assert trust_of(source(header=None), environ) is None
+
+
+def test_a_secret_is_not_shown() -> None:
+    assert "hidden" not in repr(Trust("X-Secret", (b"hidden-one",), (b"hidden-two",)))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (b"old", True),
+        (b"new", True),
+        ("späť".encode(), True),
+        ("späť".encode("iso-8859-2"), False),
+        (b"\xff\xfe", False),
+        (b"ol", False),
+        (b"oldnew", False),
+        (b"old new", False),
+        (b"OLD", False),
+        (b"", False),
+    ],
+)
+def test_one_of_the_valid_secrets_is_needed(given: bytes, expected: bool) -> None:
+    assert knows(Trust("X-Secret", (b"old", b"new", "späť".encode()), ()), given) is expected
+
+
+def test_without_secrets_nobody_is_known() -> None:
+    assert not knows(Trust("X-Secret", (), ()), b"")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (signature(b"old"), True),
+        (signature(b"new"), True),
+        (b"sha256=" + signature(b"new"), True),
+        (b"SHA256=" + signature(b"new").upper(), True),
+        (b" " + signature(b"new") + b" ", True),
+        (signature(b"other"), False),
+        (signature(b"new", BODY + b"\n"), False),
+        (signature(b"new")[:-1], False),
+        (b"md5=" + signature(b"new"), False),
+        (b"\xff", False),
+        (b"", False),
+    ],
+)
+def test_one_of_the_signing_secrets_must_have_signed(given: bytes, expected: bool) -> None:
+    assert is_signed(Trust("X-Secret", (b"s",), (b"old", b"new")), BODY, given) is expected
+
+
+def test_without_signing_secrets_no_signature_is_looked_at() -> None:
+    assert is_signed(Trust("X-Secret", (b"s",), ()), BODY, b"anything")
+
+
+def test_the_time_does_not_tell_which_secret_it_was() -> None:
+    trust = Trust("X-Secret", tuple(bytes([number]) * 200_000 for number in range(20)), ())
+
+    def seconds(given: bytes) -> float:
+        took = []
+        for _ in range(9):
+            began = time.perf_counter()
+            assert knows(trust, given)
+            took.append(time.perf_counter() - began)
+        return statistics.median(took)
+
+    first, last = seconds(trust.secrets[0]), seconds(trust.secrets[-1])
+    # With an early exit the last would take twenty times as long as the first.
+    assert last < 4 * first
