@@ -15,6 +15,7 @@ from sqlalchemy import text
 from roomledger import times
 from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
+from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from sandbox.hundredms_api import vendor_server
 from tests import story
@@ -43,7 +44,7 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Da
 
     def collect() -> None:
         while time.monotonic() < end:
-            collect(ready, source, stores["acme"])
+            collect_source(ready, source, stores["acme"])
 
     def load() -> None:
         while time.monotonic() < end:
@@ -59,7 +60,7 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Da
         for done in [pool.submit(work) for work in (upload, collect, collect, load, load, load, replay)]:
             done.result()
     for _ in range(2):
-        collect(ready, source, stores["acme"])
+        collect_source(ready, source, stores["acme"])
         change(ready, "UPDATE object_ledger SET retry_at = NULL")
         list(load_batches(ready, [source], stores))
     said = ask(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
@@ -130,7 +131,7 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
 
     def collect(database: Database, which: int) -> None:
         with story.opened(acme, vendor.endpoint) as workspace:
-            collect(database, sources[which], (store_of(source), workspace)[which], sources=sources)
+            collect_source(database, sources[which], (store_of(source), workspace)[which], sources=sources)
 
     def load(database: Database, batch: int) -> None:
         with story.opened(acme, vendor.endpoint) as workspace:
