@@ -86,10 +86,14 @@ class Refusal(NamedTuple):
     raw: bytes
 
 
-class Unreadable(Exception):
-    """The file as a whole could not be understood: none of its records is loaded, its bytes are kept."""
+class Rejected(Exception):
+    """This cannot be understood: a file, one entry of it, a record of the vendor's API, a webhook, a queue's message.
+
+    Whoever catches it knows which of these it is, and keeps it as a refusal.
+    """
 
     def __init__(self, reason_code: str, detail: str) -> None:
+        """`reason_code` is `snake_case` and stable, `detail` one sentence for a person."""
         super().__init__(f"{reason_code}: {detail}")
         self.reason_code = reason_code
         self.detail = detail
@@ -203,7 +207,7 @@ Record = (
 class Parser(Protocol):
     """The one calling convention of `formats/`: bytes in pieces of any size, records and refusals out, lazily.
 
-    Raises `Unreadable` when the file as a whole makes no sense, possibly after some records: the caller drops those.
+    Raises `Rejected` when the file as a whole makes no sense, possibly after some records: the caller drops those.
     """
 
     def __call__(self, content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:

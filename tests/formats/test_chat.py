@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from roomledger.formats import chat
 from roomledger.formats.text import MAX_RECORD
-from roomledger.model import Asset, ChatMessage, Refusal, Unreadable
+from roomledger.model import Asset, ChatMessage, Refusal, Rejected
 
 STARTED = datetime(2025, 3, 7, 10, tzinfo=UTC)
 ASSET = Asset(
@@ -242,14 +242,14 @@ UNREADABLE = {
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_unreadable(name: str) -> None:
     content, reason, said = UNREADABLE[name]
-    with pytest.raises(Unreadable) as raised:
+    with pytest.raises(Rejected) as raised:
         parse(content)
     assert raised.value.reason_code == reason
     assert said in raised.value.detail
 
 
 def test_no_message_text_in_the_detail_of_a_file_without_a_header() -> None:
-    with pytest.raises(Unreadable) as raised:
+    with pytest.raises(Rejected) as raised:
         parse(row(b"a secret"))
     assert "secret" not in str(raised.value)
 

@@ -1,4 +1,4 @@
-"""What holds for every parser: any bytes in pieces of any size give the same records, refusals, or Unreadable."""
+"""What holds for every parser: any bytes in pieces of any size give the same records, refusals, or Rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from roomledger.formats import PARSERS, chat, media, rows, sniffing, summary, text, transcript
 from roomledger.formats.object_keys import recognise_content
-from roomledger.model import ASSET_TYPES, MEDIA_TYPES, UNKNOWN, Asset, Ignored, ObjectAsset, Unreadable
+from roomledger.model import ASSET_TYPES, MEDIA_TYPES, UNKNOWN, Asset, Ignored, ObjectAsset, Rejected
 
 NOW = datetime(2025, 3, 7, tzinfo=UTC)
 FORMS = [("chat", None), ("summary", "json"), *(("transcript", mode) for mode in (None, "json", "srt", "txt"))]
@@ -26,7 +26,7 @@ def outcome(pieces: Iterable[bytes], form: tuple[str, str | None]) -> Sequence[t
     """Give all that a parser gives; fails on anything that the warehouse could not hold, and on any other exception."""
     try:
         found: list[tuple[object, ...]] = list(PARSERS[form[0]](pieces, asset(*form)))
-    except Unreadable as error:
+    except Rejected as error:
         found = [(error.reason_code, error.detail)]
     for cell in chain.from_iterable(found):
         assert not isinstance(cell, str) or "\0" not in cell

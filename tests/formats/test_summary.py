@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from roomledger.formats import summary
-from roomledger.model import Asset, Refusal, Summary, SummaryPoint, SummarySection, Unreadable
+from roomledger.model import Asset, Refusal, Rejected, Summary, SummaryPoint, SummarySection
 
 ASSET = Asset(uri="s3://a/s", size_bytes=1, modified_at=datetime(2025, 3, 7, tzinfo=UTC), asset_type="summary")
 
@@ -116,6 +116,6 @@ def test_a_summary_without_sections(content: bytes) -> None:
     ],
 )
 def test_unreadable(content: bytes, reason: str) -> None:
-    with pytest.raises(Unreadable) as raised:
+    with pytest.raises(Rejected) as raised:
         parse(content)
     assert raised.value.reason_code == reason

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roomledger.formats import document, transcript
-from roomledger.model import Asset, Refusal, Transcript, TranscriptSegment, TranscriptWord, Unreadable
+from roomledger.model import Asset, Refusal, Rejected, Transcript, TranscriptSegment, TranscriptWord
 
 NOW = datetime(2025, 3, 7, tzinfo=UTC)
 SPOKEN = {"name": "Mara Ilves", "peer_id": "p-1", "start_time": "1010", "end_time": "2450"}
@@ -243,7 +243,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_unreadable(name: str) -> None:
     mode, content, reason = UNREADABLE[name]
-    with pytest.raises(Unreadable) as raised:
+    with pytest.raises(Rejected) as raised:
         parse(content, mode)
     assert raised.value.reason_code == reason
 
@@ -251,7 +251,7 @@ def test_unreadable(name: str) -> None:
 def test_a_document_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "MAX_DOCUMENT", len(JSON))
     assert parse(JSON)[-1] == total("json", 1, 1)
-    with pytest.raises(Unreadable, match="too_large"):
+    with pytest.raises(Rejected, match="too_large"):
         parse(JSON + b" ")
 
 
@@ -262,7 +262,7 @@ def test_text_that_never_ends(line: bytes) -> None:
             yield line * ((1 << 20) // len(line))
 
     asset = Asset(uri="s3://a/t", size_bytes=1, modified_at=NOW, asset_type="transcript", output_mode="txt")
-    with pytest.raises(Unreadable, match="too_large"):
+    with pytest.raises(Rejected, match="too_large"):
         list(transcript.parse(pieces(), asset))
 
 

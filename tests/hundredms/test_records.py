@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, select, text
 
 from roomledger.hundredms import records
-from roomledger.hundredms.records import AssetRecord, BadRecord, Peer, Recording, Room, Session
+from roomledger.hundredms.records import AssetRecord, Peer, Recording, Room, Session
 from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import Json, arrow_schema
 from roomledger.ledger.tables.vendor_records import (
@@ -26,6 +26,7 @@ from roomledger.ledger.tables.vendor_records import (
     rooms,
     session_records,
 )
+from roomledger.model import Rejected
 
 LARGEST_KEY = 2704 - 32
 """Bytes that an entry of a PostgreSQL index takes, less what it needs for itself."""
@@ -92,7 +93,7 @@ def test_rows(kind: str, name: str) -> None:
 @pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize("name", BAD)
 def test_what_cannot_be_used_says_why(kind: str, name: str) -> None:
-    with pytest.raises(BadRecord) as caught:
+    with pytest.raises(Rejected) as caught:
         READERS[kind](BAD[name]["said"])
     assert caught.value.reason_code == BAD[name]["code"]
     assert caught.value.detail
@@ -103,7 +104,7 @@ def test_what_is_no_json_says_so(value: Any) -> None:
     if value == "deep":
         for _ in range(3000):
             value = [value]
-    with pytest.raises(BadRecord, match="not_json"):
+    with pytest.raises(Rejected, match="not_json"):
         records.asset({"id": "a", "metadata": value})
 
 
@@ -288,10 +289,10 @@ def broken(draw: st.DrawFn) -> tuple[str, Any]:
     return kind, said[""]
 
 
-def outcome(kind: str, said: Any) -> Rows | BadRecord:
+def outcome(kind: str, said: Any) -> Rows | Rejected:
     try:
         return READERS[kind](said)
-    except BadRecord as error:
+    except Rejected as error:
         return error
 
 
@@ -302,7 +303,7 @@ def test_any_value_at_any_place_gives_rows_or_a_reason(given: tuple[str, Any]) -
     before = repr(said)
     found = outcome(kind, said)
     assert repr(said) == before
-    if isinstance(found, BadRecord):
+    if isinstance(found, Rejected):
         assert found.reason_code in ("not_an_object", "id_missing", "id_too_long", "not_json")
     else:
         check(found)

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Table
 
 from roomledger.hundredms.events import Event, NamedAsset
-from roomledger.hundredms.fields import INT32, INT64, MAX_INDEXED_BYTES, BadRecord
+from roomledger.hundredms.fields import INT32, INT64, MAX_INDEXED_BYTES
 from roomledger.hundredms.redact import redact
 from roomledger.hundredms.webhooks import event
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.vendor_events import event_assets, vendor_events
+from roomledger.model import Rejected
 
 CASES = {
     f"{file.stem}: {name}": case
@@ -127,7 +128,7 @@ GOOD = body({"type": "session.open.success", "data": {}})
     ],
 )
 def test_what_is_no_event_says_why(said: Any, code: str) -> None:
-    with pytest.raises(BadRecord) as caught:
+    with pytest.raises(Rejected) as caught:
         event(said)
     assert caught.value.reason_code == code
     assert caught.value.detail
@@ -137,7 +138,7 @@ def test_what_is_nested_too_deep_says_so() -> None:
     deep: Any = "r"
     for _ in range(3000):
         deep = [deep]
-    with pytest.raises(BadRecord, match="not_json"):
+    with pytest.raises(Rejected, match="not_json"):
         event(GOOD | {"data": {"room_id": deep}})
 
 
@@ -312,7 +313,7 @@ def leaky(draw: st.DrawFn) -> dict[str, Any]:
 def outcome(said: Any) -> Rows | str:
     try:
         return event(said)
-    except BadRecord as error:
+    except Rejected as error:
         return str(error)
 
 

@@ -27,12 +27,11 @@ from sqlalchemy import event as engine_event
 
 from roomledger import times
 from roomledger.formats import object_keys
-from roomledger.hundredms.fields import BadRecord
 from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.outcome import Load
-from roomledger.model import BatchRefused, Observation
+from roomledger.model import BatchRefused, Observation, Rejected
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import Answered, answer, listen_and_load
 from roomledger.pipeline.load import load_batches
@@ -477,7 +476,7 @@ def test_webhooks_that_were_refused_are_taken_in_when_they_are_understood(
 
 
 def unknown_type(said: Any) -> Any:
-    raise BadRecord("type_unknown", "The event is of a type that is not known yet.")
+    raise Rejected("type_unknown", "The event is of a type that is not known yet.")
 
 
 def test_what_is_deleted_is_missing_and_may_be_put_anew(ready: Database, place: Place) -> None:

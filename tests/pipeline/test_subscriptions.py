@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from roomledger.model import Rejected
 from roomledger.pipeline.subscriptions import Subscription, bucket_subscription, open_subscription, webhook_subscription
-from roomledger.queues import Message, Notice, NotUnderstood, QueueError
+from roomledger.queues import Message, Notice, QueueError
 from roomledger.queues.inbox_folder import FolderInbox
 from roomledger.settings import QueueSettings, Settings, Source
 from roomledger.stores import Access
@@ -32,8 +33,8 @@ def webhook(body: Any, source: str = "talk") -> Message:
     return Message("name", body if isinstance(body, bytes) else json.dumps(body).encode(), attributes, "name.json")
 
 
-def why(subscription: Subscription, message: Message) -> NotUnderstood:
-    with pytest.raises(NotUnderstood) as caught:
+def why(subscription: Subscription, message: Message) -> Rejected:
+    with pytest.raises(Rejected) as caught:
         subscription.understand(message)
     return caught.value
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roomledger.model import Observation
-from roomledger.queues import Message, Notice, NotUnderstood
+from roomledger.model import Observation, Rejected
+from roomledger.queues import Message, Notice
 from roomledger.queues.gcs_events import notices
 
 KEY = "live/chat/Zoë 日本 100%.csv"
@@ -98,7 +98,7 @@ def test_a_message_without_payload_wants_a_look() -> None:
 
 @pytest.mark.parametrize("name", ["eventType", "bucketId", "objectId"])
 def test_a_message_without_its_attributes_is_no_event(name: str) -> None:
-    with pytest.raises(NotUnderstood) as refusal:
+    with pytest.raises(Rejected) as refusal:
         understood(**{name: None})
     assert refusal.value.reason_code == "not_an_event"
 
@@ -107,7 +107,7 @@ def test_a_message_without_its_attributes_is_no_event(name: str) -> None:
     "names", [{"bucketId": ""}, {"bucketId": "a/b"}, {"objectId": ""}, {"objectId": "x" * 1025}, {"objectId": "a\0"}]
 )
 def test_an_address_that_no_bucket_can_hold_is_refused(names: dict[str, str]) -> None:
-    with pytest.raises(NotUnderstood) as refusal:
+    with pytest.raises(Rejected) as refusal:
         understood(**names)
     assert refusal.value.reason_code == "bad_address"
 
@@ -132,6 +132,6 @@ def test_any_attributes_are_understood_or_refused(attributes: dict[str, str]) ->
     try:
         [notice] = notices(Message("m-1", json.dumps(RESOURCE).encode(), attributes, "receipt"))
         told = notice.uri[:5]
-    except NotUnderstood as refusal:
+    except Rejected as refusal:
         told = refusal.reason_code
     assert told in {"gs://", "not_an_event", "bad_address"}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roomledger.queues import Message, Notice, NotUnderstood
+from roomledger.model import Rejected
+from roomledger.queues import Message, Notice
 from roomledger.queues.s3_events import notices
 
 
@@ -172,14 +173,14 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_event_is_refused_with_a_reason(case: str) -> None:
     body, reason = REFUSED[case]
-    with pytest.raises(NotUnderstood) as refusal:
+    with pytest.raises(Rejected) as refusal:
         notices(message(body))
     assert refusal.value.reason_code == reason
     assert refusal.value.detail.endswith(".")
 
 
 def test_one_bad_record_refuses_the_message() -> None:
-    with pytest.raises(NotUnderstood, match="record 2 names no bucket"):
+    with pytest.raises(Rejected, match="record 2 names no bucket"):
         understood(s3(record(), {}))
 
 
@@ -222,5 +223,5 @@ def told_of(body: bytes) -> set[str]:
     """The schemes that the notices name, or the reason of the refusal."""
     try:
         return {notice.uri[:5] for notice in notices(message(body))}
-    except NotUnderstood as refusal:
+    except Rejected as refusal:
         return {refusal.reason_code}

@@ -1,6 +1,6 @@
 """The formats of 100ms recording assets: one parser per asset type, all called alike (`model.Parser`).
 
-A parser is pure: pieces of bytes in, records and refusals out, `Unreadable` for a file that makes no sense as a whole,
+A parser is pure: pieces of bytes in, records and refusals out, `Rejected` for a file that makes no sense as a whole,
 and no other exception but those of the pieces themselves. What it gives depends on the bytes alone, not on the pieces.
 """
 

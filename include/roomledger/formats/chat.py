@@ -12,9 +12,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from roomledger.formats.rows import Fault, rows
+from roomledger.formats.rows import rows
 from roomledger.formats.text import opened
-from roomledger.model import Asset, ChatMessage, Refusal, Unreadable
+from roomledger.model import Asset, ChatMessage, Refusal, Rejected
 from roomledger.times import parse_rfc3339
 
 COLUMNS = ("SenderPeerID", "SenderName", "SenderUserID", "Roles", "SentAt", "Type", "Message", "MessageID")
@@ -27,7 +27,7 @@ _KNOWN = {name.casefold(): name for name in COLUMNS}
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refusal]:
     """Give one ChatMessage per good row, in the order of the file, and a Refusal with its lines per bad one.
 
-    A file that is empty or only a header holds no message. Raises Unreadable when the first row is no chat header:
+    A file that is empty or only a header holds no message. Raises Rejected when the first row is no chat header:
     `not_chat_csv`, `missing_column`, `duplicate_column`, or `nul_byte` / `invalid_utf8` in it.
     """
     records = rows(opened(content))
@@ -37,7 +37,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
     names, block, start, stop, fault = header
     fault = fault or block.text_fault(start, stop)
     if fault:
-        raise Unreadable(
+        raise Rejected(
             fault.reason_code if fault.reason_code in ("nul_byte", "invalid_utf8") else "not_chat_csv",
             f"The first row is no chat header. {fault.detail}",
         )
@@ -54,7 +54,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
                 sent_at = parse_rfc3339(cells[sent])
                 sent_cell = cells[sent]
             except ValueError as error:
-                fault = Fault("bad_sent_at", f"{block.where(start, stop)}: {error}.")
+                fault = Rejected("bad_sent_at", f"{block.where(start, stop)}: {error}.")
         if fault:
             yield Refusal(ordinal, fault.reason_code, fault.detail, block.raw(start, stop))
             continue
@@ -79,19 +79,19 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
 
 
 def columns(names: Sequence[str]) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """Find the known and the unknown columns of a header; raises Unreadable when no chat can have it."""
+    """Find the known and the unknown columns of a header; raises Rejected when no chat can have it."""
     names = [name.strip() or f"column_{number}" for number, name in enumerate(names, 1)]
     names = [_KNOWN.get(name.casefold(), name) for name in names]
     found = ", ".join(map(repr, names[:20]))[:500]
     missing = [name for name in REQUIRED if name not in names]
     if not any(name in names for name in COLUMNS):
         detail = f"The first row names no column of a chat file such as SentAt or Message; it has {len(names)} cells."
-        raise Unreadable("not_chat_csv", detail)  # Without its cells: they may be somebody's message.
+        raise Rejected("not_chat_csv", detail)  # Without its cells: they may be somebody's message.
     if missing:
-        raise Unreadable("missing_column", f"The header has no {' and no '.join(missing)}; it reads {found}.")
+        raise Rejected("missing_column", f"The header has no {' and no '.join(missing)}; it reads {found}.")
     doubled = [name for name, times in Counter(names).items() if times > 1]
     if doubled:
-        raise Unreadable("duplicate_column", f"The header has {doubled[0]!r} more than once; it reads {found}.")
+        raise Rejected("duplicate_column", f"The header has {doubled[0]!r} more than once; it reads {found}.")
     places = {name: at for at, name in enumerate(names)}
     known = {name: at for name, at in places.items() if name in COLUMNS}
     return known, {name: at for name, at in places.items() if name not in COLUMNS}

@@ -9,7 +9,7 @@ from math import isfinite
 from typing import Any
 
 from roomledger.formats.text import fault
-from roomledger.model import Unreadable
+from roomledger.model import Rejected
 
 MAX_DOCUMENT = 256 * 1024 * 1024
 """Bytes of the largest document; 100 000 words of a transcript take about 15 million."""
@@ -17,37 +17,29 @@ MAX_DOCUMENT = 256 * 1024 * 1024
 _MILLISECONDS = re.compile(r"(-?\d{1,18})(?:\.\d+)?", re.ASCII)
 
 
-class BadEntry(Exception):
-    """An entry of a list cannot become a record; the others can."""
-
-    def __init__(self, reason_code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason_code = reason_code
-
-
 def read(file: io.BufferedReader) -> Any:
     """Read the document that a file is.
 
-    Raises Unreadable: `empty_file`, `too_large`, `invalid_utf8`, `bad_json`, `nested_too_deep`.
+    Raises Rejected: `empty_file`, `too_large`, `invalid_utf8`, `bad_json`, `nested_too_deep`.
     """
     parts, size = [], 0
     while part := file.read(1024 * 1024):
         parts.append(part)
         size += len(part)
         if size > MAX_DOCUMENT:
-            raise Unreadable("too_large", f"The file is larger than {MAX_DOCUMENT >> 20} MiB.")
+            raise Rejected("too_large", f"The file is larger than {MAX_DOCUMENT >> 20} MiB.")
     content = b"".join(parts)
     parts.clear()
     if not content.strip():
-        raise Unreadable("empty_file", "The file is empty; it should hold a JSON object.")
+        raise Rejected("empty_file", "The file is empty; it should hold a JSON object.")
     try:
         return json.loads(content.decode())
     except UnicodeDecodeError as error:
-        raise Unreadable("invalid_utf8", f"Byte {error.start} is not UTF-8.") from None
+        raise Rejected("invalid_utf8", f"Byte {error.start} is not UTF-8.") from None
     except ValueError as error:
-        raise Unreadable("bad_json", f"The file is not JSON, or was cut off at {size} bytes: {error}.") from None
+        raise Rejected("bad_json", f"The file is not JSON, or was cut off at {size} bytes: {error}.") from None
     except RecursionError:
-        raise Unreadable("nested_too_deep", "The JSON is nested deeper than any file of the vendor.") from None
+        raise Rejected("nested_too_deep", "The JSON is nested deeper than any file of the vendor.") from None
 
 
 def written(entry: object) -> bytes:
@@ -57,7 +49,7 @@ def written(entry: object) -> bytes:
     except UnicodeEncodeError:
         return json.dumps(entry).encode()
     except RecursionError:
-        raise Unreadable("nested_too_deep", "The JSON is nested deeper than any file of the vendor.") from None
+        raise Rejected("nested_too_deep", "The JSON is nested deeper than any file of the vendor.") from None
 
 
 def shown(value: object) -> str:
@@ -68,24 +60,24 @@ def shown(value: object) -> str:
 
 
 def text(value: object, what: str, reason_code: str) -> str | None:
-    """Take a text, or a number that stands for one; null gives None. `what` names it in the BadEntry raised."""
+    """Take a text, or a number that stands for one; null gives None. `what` names it in the Rejected raised."""
     if isinstance(value, str):
         code = fault(value)
         if code:
             held = "a NUL byte, which no text column can hold" if code == "nul_byte" else "half a character"
-            raise BadEntry(code, f"{what} holds {held}")
+            raise Rejected(code, f"{what} holds {held}")
         return value
     if value is None:
         return None
     if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value):
         return str(value)
-    raise BadEntry(reason_code, f"{what} is no text but {shown(value)}")
+    raise Rejected(reason_code, f"{what} is no text but {shown(value)}")
 
 
 def milliseconds(value: object, what: str) -> int | None:
     """Take a time in milliseconds, a number or a text with one; missing, null and empty give None.
 
-    Raises BadEntry `bad_time` for anything else, and for what no BIGINT holds.
+    Raises Rejected `bad_time` for anything else, and for what no BIGINT holds.
     """
     if value is None or value == "":
         return None
@@ -95,4 +87,4 @@ def milliseconds(value: object, what: str) -> int | None:
             return int(match[1])
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1 << 63:
         return int(value)
-    raise BadEntry("bad_time", f"{what} is no number of milliseconds but {shown(value)}")
+    raise Rejected("bad_time", f"{what} is no number of milliseconds but {shown(value)}")

@@ -13,17 +13,11 @@ from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 from roomledger.formats.text import MAX_RECORD, fault
+from roomledger.model import Rejected
 
 _BLOCK = 256 * 1024
 _KEPT_OF_A_LINE = 1024 * 1024
 _OPEN_QUOTE = "unexpected end of data"  # What the csv module says when the lines end within quotes.
-
-
-class Fault(NamedTuple):
-    """Why a record is refused."""
-
-    reason_code: str
-    detail: str
 
 
 class Block(NamedTuple):
@@ -46,17 +40,17 @@ class Block(NamedTuple):
         first, last = self.first_line + start, self.first_line + stop - 1
         return f"Line {first}" if first == last else f"Lines {first} to {last}"
 
-    def text_fault(self, start: int, stop: int) -> Fault | None:
+    def text_fault(self, start: int, stop: int) -> Rejected | None:
         """Say why the warehouse cannot hold the text of these lines, or None when it can."""
         code = None if self.clean else fault("".join(self.lines[start:stop]))
         if code == "nul_byte":
-            return Fault(code, f"{self.where(start, stop)}: a NUL byte, which no text column can hold.")
+            return Rejected(code, f"{self.where(start, stop)}: a NUL byte, which no text column can hold.")
         if code:
-            return Fault("invalid_utf8", f"{self.where(start, stop)}: bytes that are not UTF-8.")
+            return Rejected("invalid_utf8", f"{self.where(start, stop)}: bytes that are not UTF-8.")
         return None
 
 
-Row = tuple[list[str], Block, int, int, Fault | None]
+Row = tuple[list[str], Block, int, int, Rejected | None]
 """Cells, the block and which of its lines they stood on (start, stop), and the fault of a record that is refused."""
 
 
@@ -83,7 +77,7 @@ def rows(file: io.BufferedReader) -> Iterator[Row]:
                 cut, size = len(held), len(held) + _skip_line(file)
                 block = _block(held[:_KEPT_OF_A_LINE], line)
                 detail = f"Line {line} has {size} bytes without a line end; its first {_KEPT_OF_A_LINE} are kept."
-                yield [], block, 0, 1, Fault("line_too_long", detail)
+                yield [], block, 0, 1, Rejected("line_too_long", detail)
         held = block.raw(done, len(block.lines)) + held[cut:]
         line += done
         want = min(max(_BLOCK, 2 * len(held)), MAX_RECORD)
@@ -124,7 +118,7 @@ def _records(block: Block, width: int, ended: bool) -> Generator[Row, None, tupl
                 else:
                     code = "too_few_cells" if len(cells) < width else "too_many_cells"
                     detail = f"{block.where(start, stop)}: {len(cells)} cells, but the header has {width}."
-                    yield [], block, start, stop, Fault(code, detail)
+                    yield [], block, start, stop, Rejected(code, detail)
                 start = stop
         except csv.Error as error:
             if str(error) == _OPEN_QUOTE and not ended:
@@ -133,14 +127,14 @@ def _records(block: Block, width: int, ended: bool) -> Generator[Row, None, tupl
                 yield [], block, start, start + 1, _unclosed(block, start)
             else:
                 detail = f"{block.where(start, start + 1)} is not CSV: {error}."
-                yield [], block, start, start + 1, Fault("bad_quoting", detail)
+                yield [], block, start, start + 1, Rejected("bad_quoting", detail)
             start += 1
     return start, width
 
 
-def _unclosed(block: Block, start: int) -> Fault:
+def _unclosed(block: Block, start: int) -> Rejected:
     detail = f"{block.where(start, start + 1)} opens a quote that is not closed properly on a later line."
-    return Fault("unclosed_quote", detail)
+    return Rejected("unclosed_quote", detail)
 
 
 def _starts_record(lines: list[str], at: int, width: int) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from roomledger.formats import chat
 from roomledger.formats.text import HEAD, opened
 from roomledger.formats.turns import TIMING, speakers
-from roomledger.model import Unreadable
+from roomledger.model import Rejected
 
 _JSON = re.compile(rb'\s*\{\s*["}]')
 _SRT = re.compile(rb"\s*(?:\d+[ \t]*\r?\n)?" + TIMING.pattern)
@@ -78,7 +78,7 @@ def _has_chat_header(text: str) -> bool:
     line = text.lstrip().partition("\n")[0]
     try:
         chat.columns(next(csv.reader((line,), strict=True), []))
-    except (csv.Error, Unreadable):
+    except (csv.Error, Rejected):
         return False
     return True
 

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from roomledger.formats import document
-from roomledger.formats.document import BadEntry
 from roomledger.formats.text import opened
-from roomledger.model import Asset, Refusal, Summary, SummaryPoint, SummarySection, Unreadable
+from roomledger.model import Asset, Refusal, Rejected, Summary, SummaryPoint, SummarySection
 
 _MEMBERS = {"title", "format", "bullets", "paragraph"}
 
@@ -20,15 +19,15 @@ _MEMBERS = {"title", "format", "bullets", "paragraph"}
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[SummarySection | SummaryPoint | Summary | Refusal]:
     """Give every section followed by its points, last the Summary that counts them; a bad section gives a Refusal.
 
-    Sections are numbered from 1, refused ones included; points from 1 over the whole file. Raises Unreadable as
+    Sections are numbered from 1, refused ones included; points from 1 over the whole file. Raises Rejected as
     `document.read` does, and `unexpected_shape` for other JSON.
     """
     sections = points = 0
     for ordinal, entry in enumerate(_sections(document.read(opened(content))), 1):
         try:
             section, bullets = _section(ordinal, entry)
-        except BadEntry as error:
-            yield Refusal(ordinal, error.reason_code, f"Section {ordinal}: {error}.", document.written(entry))
+        except Rejected as error:
+            yield Refusal(ordinal, error.reason_code, f"Section {ordinal}: {error.detail}.", document.written(entry))
             continue
         yield section
         sections += 1
@@ -45,14 +44,14 @@ def _sections(content: Any) -> list[Any]:
         sections = content["sections"] if content["sections"] is not None else []
         if isinstance(sections, list):
             return sections
-    raise Unreadable("unexpected_shape", 'A summary is {"sections": […]}, alone or within "summary"; this is not.')
+    raise Rejected("unexpected_shape", 'A summary is {"sections": […]}, alone or within "summary"; this is not.')
 
 
 def _section(ordinal: int, entry: Any) -> tuple[SummarySection, list[str]]:
     if not isinstance(entry, dict):
-        raise BadEntry("bad_section", f"an object was expected, not {document.shown(entry)}")
+        raise Rejected("bad_section", f"an object was expected, not {document.shown(entry)}")
     if not entry.keys() & _MEMBERS:
-        raise BadEntry("bad_section", "it has no title, format, bullets or paragraph")
+        raise Rejected("bad_section", "it has no title, format, bullets or paragraph")
     bullets = entry.get("bullets")
     if not isinstance(bullets, list):
         bullets = [] if bullets is None or bullets == "" else [bullets]

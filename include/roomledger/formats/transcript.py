@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from roomledger.formats import document
-from roomledger.formats.document import BadEntry
 from roomledger.formats.sniffing import transcript_mode
 from roomledger.formats.text import fault, opened, peeked
 from roomledger.formats.turns import parse_srt, parse_txt
-from roomledger.model import Asset, Refusal, Transcript, TranscriptSegment, TranscriptWord, Unreadable
+from roomledger.model import Asset, Refusal, Rejected, Transcript, TranscriptSegment, TranscriptWord
 
 Spoken = TranscriptSegment | TranscriptWord
 
@@ -24,7 +23,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[Spoken | Transcrip
 
     Segments and words are numbered from 1 each, refused ones included. The number of a refusal runs over both, segments
     first: with 3 sentences, the second word is record 5. No speech is an empty srt or txt. The file's content tells the
-    form when its name is wrong. Raises Unreadable as `document.read` does, `unexpected_shape` for other JSON, and
+    form when its name is wrong. Raises Rejected as `document.read` does, `unexpected_shape` for other JSON, and
     `too_large` for what cannot be cut into turns.
     """
     head, file = peeked(opened(content))
@@ -48,10 +47,10 @@ def _lists(content: Any) -> tuple[list[Any], list[Any], str | None]:
     if isinstance(content, dict) and isinstance(content.get("transcript"), dict):
         content = content["transcript"]
     if not isinstance(content, dict) or not content.keys() & {"words", "sentences"}:
-        raise Unreadable("unexpected_shape", 'A transcript is {"words": […], "sentences": […]}; this is other JSON.')
+        raise Rejected("unexpected_shape", 'A transcript is {"words": […], "sentences": […]}; this is other JSON.')
     sentences, words = (content[name] if content.get(name) is not None else [] for name in ("sentences", "words"))
     if not isinstance(sentences, list) or not isinstance(words, list):
-        raise Unreadable("unexpected_shape", "The words and the sentences of a transcript are lists; here one is not.")
+        raise Rejected("unexpected_shape", "The words and the sentences of a transcript are lists; here one is not.")
     language = content.get("language")
     return sentences, words, language if isinstance(language, str) and not fault(language) else None
 
@@ -67,10 +66,10 @@ def _entries(sentences: list[Any], words: list[Any]) -> Iterator[Spoken | Refusa
 def _entry(make: Callable[..., Spoken], key: str, reason_code: str, ordinal: int, entry: Any) -> Spoken | Refusal:
     try:
         if not isinstance(entry, dict):
-            raise BadEntry(reason_code, f"an object was expected, not {document.shown(entry)}")
+            raise Rejected(reason_code, f"an object was expected, not {document.shown(entry)}")
         text = document.text(entry.get(key), key, reason_code)
         if text is None:
-            raise BadEntry(reason_code, f"it has no {key!r}")
+            raise Rejected(reason_code, f"it has no {key!r}")
         return make(
             ordinal,
             document.text(entry.get("name"), "name", reason_code) or None,
@@ -79,6 +78,6 @@ def _entry(make: Callable[..., Spoken], key: str, reason_code: str, ordinal: int
             document.milliseconds(entry.get("end_time"), "end_time"),
             text,
         )
-    except BadEntry as error:
-        detail = f"{key.capitalize()} {ordinal}: {error}."
+    except Rejected as error:
+        detail = f"{key.capitalize()} {ordinal}: {error.detail}."
         return Refusal(ordinal, error.reason_code, detail, document.written(entry))

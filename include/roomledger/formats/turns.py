@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from roomledger.formats.text import MAX_RECORD, fault
-from roomledger.model import Refusal, TranscriptSegment, Unreadable
+from roomledger.model import Refusal, Rejected, TranscriptSegment
 
 _POINT = rb"(\d{1,4}):(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
 TIMING = re.compile(rb"[ \t]*" + _POINT + rb"[ \t]*-->[ \t]*" + _POINT + rb"(?:[ \t][^\n]*)?\r?\n?")
@@ -84,6 +84,6 @@ def _blocks(file: io.BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
             block.append(line)
             timed, size = timed or timing, size + len(line)
             if size > MAX_RECORD:
-                raise Unreadable("too_large", f"{MAX_RECORD >> 20} MiB of lines without a blank one between the turns.")
+                raise Rejected("too_large", f"{MAX_RECORD >> 20} MiB of lines without a blank one between the turns.")
     if block:
         yield number - len(block) + 1, block

@@ -14,6 +14,7 @@ from math import isfinite
 from typing import Any
 
 from roomledger.hundredms.redact import REDACTED, redact
+from roomledger.model import Rejected
 from roomledger.times import parse_rfc3339
 
 MAX_INDEXED_BYTES = 1280
@@ -31,37 +32,25 @@ _RECORDER_ROLE, _RECORDER_USER = "__internal_recorder", "100ms_"
 Json = dict[str, Any]
 
 
-class BadRecord(Exception):
-    """The vendor's object cannot become a row.
-
-    Reason codes: `not_an_object`, `id_missing`, `id_too_long`, `not_json`; of webhooks `type_missing`, `data_missing`.
-    """
-
-    def __init__(self, reason_code: str, detail: str) -> None:
-        super().__init__(f"{reason_code}: {detail}")
-        self.reason_code = reason_code
-        self.detail = detail
-
-
 def given(said: Any, what: str) -> Json:
-    """Give the vendor's object. Raises BadRecord for anything else."""
+    """Give the vendor's object. Raises Rejected for anything else."""
     if not isinstance(said, dict):
-        raise BadRecord("not_an_object", f"The vendor's {what} is no JSON object but a {type(said).__name__}.")
+        raise Rejected("not_an_object", f"The vendor's {what} is no JSON object but a {type(said).__name__}.")
     return said
 
 
 def keep(said: Any, what: str) -> Json:
     """Give what may be kept of the vendor's object: no secrets, no text or number that the warehouse cannot hold.
 
-    Raises BadRecord.
+    Raises Rejected.
     """
     try:
         clean: Json = redact(_held(given(said, what)))
         canonical(clean)
     except RecursionError:
-        raise BadRecord("not_json", f"The vendor's {what} is nested deeper than any of its objects.") from None
+        raise Rejected("not_json", f"The vendor's {what} is nested deeper than any of its objects.") from None
     except (TypeError, ValueError) as error:
-        raise BadRecord("not_json", f"The vendor's {what} holds what is no JSON: {error}.") from None
+        raise Rejected("not_json", f"The vendor's {what} holds what is no JSON: {error}.") from None
     return clean
 
 
@@ -101,12 +90,12 @@ def inner(kept: Json, name: str) -> Json:
 
 
 def identity(kept: Json, what: str) -> str:
-    """Take the object's own id. Raises BadRecord when there is none that a row can have."""
+    """Take the object's own id. Raises Rejected when there is none that a row can have."""
     found = text(kept, "id")
     if found is None:
-        raise BadRecord("id_missing", f"The vendor's {what} has no id, so no row can stand for it.")
+        raise Rejected("id_missing", f"The vendor's {what} has no id, so no row can stand for it.")
     if len(found.encode()) > MAX_INDEXED_BYTES:
-        raise BadRecord("id_too_long", f"The id of the vendor's {what} has more than {MAX_INDEXED_BYTES} bytes.")
+        raise Rejected("id_too_long", f"The id of the vendor's {what} has more than {MAX_INDEXED_BYTES} bytes.")
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from roomledger.hundredms import fields
 from roomledger.hundredms.fields import INT32, INT64, Json
 from roomledger.hundredms.fields import MAX_INDEXED_BYTES as MAX_INDEXED_BYTES  # who reads records meets these two, too
-from roomledger.hundredms.fields import BadRecord as BadRecord
+from roomledger.model import Rejected as Rejected
 
 _FINAL = ("completed", "failed")
 _TYPES = {"chat-log": "chat", "chat_log": "chat"}
@@ -131,7 +131,7 @@ def final_job(status: str | None) -> bool:
 
 
 def room(said: Any) -> Room:
-    """Read a room. Raises BadRecord."""
+    """Read a room. Raises Rejected."""
     kept = fields.keep(said, "room")
     recorded = fields.inner(kept, "recording_info")
     storage = fields.inner(recorded, "upload_info")
@@ -154,7 +154,7 @@ def room(said: Any) -> Room:
 
 
 def session(said: Any) -> tuple[Session, list[Peer]]:
-    """Read a session and its peers. Raises BadRecord for the session.
+    """Read a session and its peers. Raises Rejected for the session.
 
     A peer that cannot be used, or repeats another's id, stays in the session's record. A session that the vendor does
     not call inactive has no end.
@@ -184,7 +184,7 @@ def session(said: Any) -> tuple[Session, list[Peer]]:
 
 
 def recording(said: Any, kind: str) -> tuple[Recording, list[AssetRecord]]:
-    """Read a job of kind `recording`, `live-stream` or `external-stream`, and the assets it names. Raises BadRecord.
+    """Read a job of kind `recording`, `live-stream` or `external-stream`, and the assets it names. Raises Rejected.
 
     An asset gives the row that the list of assets gives. One that cannot be used, or repeats another's id, stays in
     the job's record.
@@ -215,7 +215,7 @@ def recording(said: Any, kind: str) -> tuple[Recording, list[AssetRecord]]:
 
 
 def asset(said: Any) -> AssetRecord:
-    """Read a recording asset. Raises BadRecord."""
+    """Read a recording asset. Raises Rejected."""
     kept = fields.keep(said, "asset")
     metadata = fields.inner(kept, "metadata")
     size = fields.inner(metadata, "resolution")
@@ -285,7 +285,7 @@ def _parted(
     for key, entry in entries:
         try:
             row = read(entry, key)
-        except BadRecord:
+        except Rejected:
             rest.append((key, entry))
         else:
             if rows.setdefault(identity(row), row) != row:

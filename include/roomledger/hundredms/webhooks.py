@@ -12,7 +12,8 @@ from typing import Any
 
 from roomledger.hundredms import fields
 from roomledger.hundredms.events import Event, NamedAsset
-from roomledger.hundredms.fields import INT32, INT64, BadRecord, Json
+from roomledger.hundredms.fields import INT32, INT64, Json
+from roomledger.model import Rejected
 
 _BEGUN, _OVER = ("open", "join", "started"), ("close", "leave", "stopped", "end")
 _FAILED = ("failure", "failed")
@@ -27,14 +28,14 @@ _TRANSCRIBED = (("transcript", "json"), ("transcript", "srt"), ("transcript", "t
 
 
 def event(said: Any) -> tuple[Event, list[NamedAsset]]:
-    """Read the JSON value of a webhook's body, whether it was redacted before or not. Raises BadRecord."""
+    """Read the JSON value of a webhook's body, whether it was redacted before or not. Raises Rejected."""
     kept = fields.keep(said, "event")
     event_id = fields.identity(kept, "event")
     type_, data = fields.indexed(kept, "type"), kept.get("data")
     if type_ is None:
-        raise BadRecord("type_missing", "The vendor's event has no type, or one that is far too long.")
+        raise Rejected("type_missing", "The vendor's event has no type, or one that is far too long.")
     if not isinstance(data, dict):
-        raise BadRecord("data_missing", f"The vendor's event of type {type_} has no object as its data.")
+        raise Rejected("data_missing", f"The vendor's event of type {type_} has no object as its data.")
     error_message = _error_message(data)
     record, record_sha256 = fields.record(kept)
     row = Event(

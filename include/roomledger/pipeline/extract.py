@@ -24,9 +24,9 @@ from roomledger.model import (
     ObjectAsset,
     Record,
     Refusal,
+    Rejected,
     Summary,
     Transcript,
-    Unreadable,
 )
 from roomledger.pipeline.staging import Spool
 from roomledger.settings import Source
@@ -89,14 +89,14 @@ def read(claim: Claim, source: Source, store: Store, spool: Spool, kept: Kept, n
     except ObjectChanged as error:
         again = _try_again(claim, f"changed: {error}; the next listing brings the new version", spool, now)
         return replace(again, is_changed=True)
-    except Unreadable as error:
+    except Rejected as error:
         return _refused(claim, asset, error, store, spool, kept, now)
     except StoreError as error:
         return _try_again(claim, f"read_failed: {error}", spool, now)
     except Exception as error:
         # A mistake of ours in one file must cost neither its batch nor its bytes: it is kept and can be replayed.
         where = traceback.format_exception_only(error)[-1].strip()
-        problem = Unreadable("parser_failed", f"{where}: a fault of the parser; report it, then replay the object")
+        problem = Rejected("parser_failed", f"{where}: a fault of the parser; report it, then replay the object")
         return _refused(claim, asset, problem, store, spool, kept, now)
 
 
@@ -176,7 +176,7 @@ def _try_again(claim: Claim, reason: str, spool: Spool, now: datetime) -> Outcom
 
 
 def _refused(
-    claim: Claim, asset: Asset, error: Unreadable, store: Store, spool: Spool, kept: Kept, now: datetime
+    claim: Claim, asset: Asset, error: Rejected, store: Store, spool: Spool, kept: Kept, now: datetime
 ) -> Outcome:
     try:
         raw, digest = _keep(store.read(claim.seen))

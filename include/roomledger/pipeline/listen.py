@@ -33,11 +33,11 @@ from roomledger.ledger.observations import mark_missing, record_observations
 from roomledger.ledger.outcome import Load
 from roomledger.ledger.refusals import RefusalRow, keep
 from roomledger.ledger.vendor_events import hear
-from roomledger.model import Observation
+from roomledger.model import Observation, Rejected
 from roomledger.pipeline.load import BATCH, load_batch
 from roomledger.pipeline.receiver import PATIENCE_S, Received, Receiver
 from roomledger.pipeline.subscriptions import Decoded, Subscription
-from roomledger.queues import Message, Notice, NotUnderstood, QueueError
+from roomledger.queues import Message, Notice, QueueError
 from roomledger.settings import INBOX, Source
 from roomledger.stores import Store, StoreError
 
@@ -195,11 +195,11 @@ _RESOLVE = "UPDATE refusals SET resolved_at = :now WHERE object_id = :object_id 
 def _understand(subscription: Subscription, message: Message) -> Decoded | RefusalRow:
     try:
         return subscription.understand(message)
-    except NotUnderstood as error:
+    except Rejected as error:
         return subscription.refuse(message, error)
     except Exception as error:
         # A mistake of ours in one message must not keep back all others: it is kept, too.
-        return subscription.refuse(message, NotUnderstood("parser_failed", f"{error!r}: a fault of ours; report it"))
+        return subscription.refuse(message, Rejected("parser_failed", f"{error!r}: a fault of ours; report it"))
 
 
 def _look(read: Sequence[_Read], sources: Sequence[Source], stores: Mapping[str, Store]) -> dict[Notice, _Look]:

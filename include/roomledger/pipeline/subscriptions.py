@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from roomledger import queues
 from roomledger.hundredms import webhooks
-from roomledger.hundredms.fields import BadRecord
 from roomledger.ledger.refusals import RefusalRow
 from roomledger.ledger.vendor_events import Heard
-from roomledger.queues import Message, Notice, NotUnderstood, Queue
+from roomledger.model import Rejected
+from roomledger.queues import Message, Notice, Queue
 from roomledger.queues.inbox_folder import open_inbox
 from roomledger.settings import INBOX, QueueSettings, Settings, Source
 from roomledger.stores import Access
@@ -39,8 +39,8 @@ class Subscription:
     observed_by: str
     """As whose word its notices go into the ledger: s3_event, gcs_event or webhook."""
     understand: Callable[[Message], Decoded]
-    """Raises NotUnderstood."""
-    refuse: Callable[[Message, NotUnderstood], RefusalRow]
+    """Raises Rejected."""
+    refuse: Callable[[Message, Rejected], RefusalRow]
     """Puts a message that is not understood into the form in which it is kept."""
 
 
@@ -55,7 +55,7 @@ def open_subscription(settings: Settings, name: str, access: Callable[[QueueSett
 def bucket_subscription(settings: QueueSettings, queue: Queue) -> Subscription:
     """The bell of a queue of bucket events."""
 
-    def refuse(message: Message, error: NotUnderstood) -> RefusalRow:
+    def refuse(message: Message, error: Rejected) -> RefusalRow:
         address = f"{settings.url}/{message.message_id}"
         return RefusalRow("", settings.name, address, error.reason_code, error.detail, message.body)
 
@@ -77,20 +77,18 @@ def webhook_subscription(inbox: Queue, sources: Sequence[Source]) -> Subscriptio
 def _heard(sources: dict[str, Source], message: Message) -> Decoded:
     source = sources.get(message.attributes.get("source", ""))
     if source is None:
-        raise NotUnderstood("source_unknown", "The settings no longer name the source that this webhook came to.")
+        raise Rejected("source_unknown", "The settings no longer name the source that this webhook came to.")
     try:
         event, assets = webhooks.event(json.loads(message.body))
-    except BadRecord as error:
-        raise NotUnderstood(error.reason_code, error.detail) from None
     except (ValueError, RecursionError) as error:
-        raise NotUnderstood("not_json", f"The webhook's body is no JSON: {error}.") from None
+        raise Rejected("not_json", f"The webhook's body is no JSON: {error}.") from None
     received_at = datetime.fromisoformat(message.attributes["received_at"])
     return Decoded(
         [Notice(asset.uri, None) for asset in assets if asset.uri], Heard(source, event, assets, received_at)
     )
 
 
-def _kept(sources: dict[str, Source], message: Message, error: NotUnderstood) -> RefusalRow:
+def _kept(sources: dict[str, Source], message: Message, error: Rejected) -> RefusalRow:
     name = message.attributes.get("source", INBOX)
     source = sources.get(name)
     digest = sha256(message.body).hexdigest()[:24]

@@ -98,7 +98,7 @@ class WorkspaceSync:
         for object_id, uri, raw in kept:
             try:
                 said += _understood(uri.split("/")[3], json.loads(bytes(raw)))
-            except records.BadRecord:
+            except records.Rejected:
                 continue
             good.append(object_id)
         if good:
@@ -188,7 +188,7 @@ class WorkspaceSync:
         for item in items:
             try:
                 said += _understood(path, item)
-            except records.BadRecord as error:
+            except records.Rejected as error:
                 refuse.append(_kept(self.source, path, item, error))
 
         def leave(tx: Connection) -> None:
@@ -217,7 +217,7 @@ class WorkspaceSync:
 
 
 def _understood(path: str, said: Any) -> Iterator[Said]:
-    """Give the rows of one record of this part of the API. Raises BadRecord."""
+    """Give the rows of one record of this part of the API. Raises Rejected."""
     match path:
         case "recording-assets":
             yield records.asset(said)
@@ -233,7 +233,7 @@ def _understood(path: str, said: Any) -> Iterator[Said]:
             yield from assets
 
 
-def _kept(source: Source, path: str, said: Any, error: records.BadRecord) -> RefusalRow:
+def _kept(source: Source, path: str, said: Any, error: records.Rejected) -> RefusalRow:
     raw = json.dumps(redact(said), sort_keys=True).encode()
     named = said.get("id") if isinstance(said, dict) else None
     name = named if isinstance(named, str) and named else sha256(raw).hexdigest()[:24]

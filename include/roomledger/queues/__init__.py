@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from roomledger.model import Observation
+from roomledger.model import Observation, Rejected
 
 if TYPE_CHECKING:
     from roomledger.settings import QueueSettings
@@ -43,15 +43,6 @@ class Notice(NamedTuple):
     """Address as in every table: `s3://bucket/key`, the key not URL-encoded."""
     seen: Observation | None
     """The version that it names; None when what is there now has to be looked up, as after a deletion."""
-
-
-class NotUnderstood(Exception):
-    """The message is nothing that this queue brings: `reason_code` for counting, `detail` for a person."""
-
-    def __init__(self, reason_code: str, detail: str) -> None:
-        super().__init__(f"{reason_code}: {detail}")
-        self.reason_code = reason_code
-        self.detail = detail
 
 
 class Queue(Protocol):
@@ -116,7 +107,7 @@ def default_queue_access(settings: QueueSettings) -> Access:
 
 
 def notices(settings: QueueSettings, message: Message) -> list[Notice]:
-    """Understand a message of this queue of bucket events: of S3 in SQS, of GCS in Pub/Sub. Raises `NotUnderstood`."""
+    """Understand a message of this queue of bucket events: of S3 in SQS, of GCS in Pub/Sub. Raises `Rejected`."""
     if settings.url.startswith("sqs:"):
         from roomledger.queues import s3_events
 
@@ -127,12 +118,12 @@ def notices(settings: QueueSettings, message: Message) -> list[Notice]:
 
 
 def uri_of(scheme: str, bucket: str, key: str) -> str:
-    """Address of an object that a message names. Raises `NotUnderstood` when no store can hold an object there."""
+    """Address of an object that a message names. Raises `Rejected` when no store can hold an object there."""
     uri = f"{scheme}://{bucket}/{key}"
     try:
         too_long = len(key.encode()) > _LONGEST_KEY_BYTES
     except UnicodeEncodeError:
-        raise NotUnderstood("bad_address", f"The message names {uri[:200]!r}, which is no Unicode text.") from None
+        raise Rejected("bad_address", f"The message names {uri[:200]!r}, which is no Unicode text.") from None
     if not bucket or "/" in bucket or not key or "\0" in uri or too_long:
-        raise NotUnderstood("bad_address", f"The message names {uri[:200]!r}, where there can be no object.")
+        raise Rejected("bad_address", f"The message names {uri[:200]!r}, where there can be no object.")
     return uri

@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any
 
-from roomledger.model import Observation
-from roomledger.queues import Message, Notice, NotUnderstood, uri_of
+from roomledger.model import Observation, Rejected
+from roomledger.queues import Message, Notice, uri_of
 from roomledger.stores.gcs import observed
 
 _THERE = ("OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE")
@@ -23,14 +23,14 @@ _LARGEST = 2**63 - 1
 
 
 def notices(message: Message) -> list[Notice]:
-    """The one notice of a message, whatever the event is. Raises NotUnderstood.
+    """The one notice of a message, whatever the event is. Raises Rejected.
 
     It wants a look after an event that says of no generation that it is there, as a deletion, and when the payload is
     not the resource that the attributes name.
     """
     event, bucket, key = (message.attributes.get(name) for name in ("eventType", "bucketId", "objectId"))
     if event is None or bucket is None or key is None:
-        raise NotUnderstood("not_an_event", "The message has no attributes eventType, bucketId and objectId.")
+        raise Rejected("not_an_event", "The message has no attributes eventType, bucketId and objectId.")
     uri = uri_of("gs", bucket, key)
     seen = _seen(bucket, message.body) if event in _THERE else None
     if seen and (seen.uri != uri or seen.version != message.attributes.get("objectGeneration")):

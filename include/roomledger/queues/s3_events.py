@@ -12,11 +12,12 @@ import json
 from typing import Any
 from urllib.parse import unquote_plus
 
-from roomledger.queues import Message, Notice, NotUnderstood, uri_of
+from roomledger.model import Rejected
+from roomledger.queues import Message, Notice, uri_of
 
 
 def notices(message: Message) -> list[Notice]:
-    """One notice for each object that the message names, none for S3's test event. Raises NotUnderstood."""
+    """One notice for each object that the message names, none for S3's test event. Raises Rejected."""
     return _notices(message.body)
 
 
@@ -24,9 +25,9 @@ def _notices(text: bytes | str) -> list[Notice]:
     try:
         event = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NotUnderstood("not_json", f"The message is no JSON: {error}.") from None
+        raise Rejected("not_json", f"The message is no JSON: {error}.") from None
     if not isinstance(event, dict):
-        raise NotUnderstood("not_an_event", f"The message is no JSON object but a {type(event).__name__}.")
+        raise Rejected("not_an_event", f"The message is no JSON object but a {type(event).__name__}.")
     match event:
         case {"Records": list(records)}:
             return [_of_record(record, number) for number, record in enumerate(records, 1)]
@@ -37,13 +38,13 @@ def _notices(text: bytes | str) -> list[Notice]:
         case {"Type": "Notification", "Message": str(inner)}:
             return _notices(inner)
         case {"Type": "SubscriptionConfirmation", "TopicArn": topic}:
-            raise NotUnderstood(
+            raise Rejected(
                 "not_confirmed",
                 f"The topic {topic!r} brings no events before its subscription is confirmed: open the SubscribeURL of "
                 "this message, or subscribe the queue as the owner of both.",
             )
     named = ", ".join(sorted(map(repr, event)))[:200] or "nothing"
-    raise NotUnderstood("not_an_event", f"The message is no event of S3, SNS or EventBridge: it names {named}.")
+    raise Rejected("not_an_event", f"The message is no event of S3, SNS or EventBridge: it names {named}.")
 
 
 def _of_record(record: Any, number: int) -> Notice:
@@ -57,8 +58,8 @@ def _notice(told: Any, where: str, *, coded: bool) -> Notice:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}}:
             pass
         case _:
-            raise NotUnderstood("not_an_event", f"In the message {where} names no bucket and object.")
+            raise Rejected("not_an_event", f"In the message {where} names no bucket and object.")
     try:
         return Notice(uri_of("s3", bucket, unquote_plus(key, errors="strict") if coded else key), None)
     except UnicodeDecodeError:
-        raise NotUnderstood("bad_address", f"In {where} the key {key[:200]!r} is not URL-encoded UTF-8.") from None
+        raise Rejected("bad_address", f"In {where} the key {key[:200]!r} is not URL-encoded UTF-8.") from None
