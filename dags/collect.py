@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from airflow.sdk import dag, task
 
-from roomledger.airflow.schedule import BELL, LEDGER, RETRIES, now_and_then
+from roomledger.airflow.schedule import NEW_OBJECTS, PENDING_LOADS, RETRIES, on_update_and_every_quarter
 
 
 @dag(
     dag_display_name="Roomledger: collect",
-    schedule=now_and_then(BELL),
+    schedule=on_update_and_every_quarter(NEW_OBJECTS),
     catchup=False,
     max_active_runs=1,
     tags=["roomledger"],
     default_args=RETRIES,
     doc_md="""
 Lists the bucket of every `[[source]]` in `roomledger.toml` and notes each object version that is not known yet.
-Runs every 15 minutes, and at once when something rings the asset `roomledger_bell`. It may run as often as you like:
+Runs every 15 minutes, and at once when something updates the asset `roomledger_new_objects`. It may run as often as you like:
 what is known already changes nothing. One task per source, limited by the pool `roomledger_collect`.
 """,
 )
@@ -32,7 +32,7 @@ def collect() -> None:
     @task(
         task_display_name="list one bucket",
         pool="roomledger_collect",
-        outlets=[LEDGER],
+        outlets=[PENDING_LOADS],
         map_index_template="{{ task.op_kwargs['name'] }}",
     )
     def list_bucket(name: str) -> dict[str, int]:

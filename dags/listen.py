@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from airflow.sdk import dag, get_current_context, task
 
-from roomledger.airflow.schedule import now_and_then, queues
+from roomledger.airflow.schedule import notifications, on_update_and_every_quarter
 
 
 @dag(
     dag_display_name="Roomledger: listen",
-    schedule=now_and_then(queues()),
+    schedule=on_update_and_every_quarter(notifications()),
     catchup=False,
     max_active_runs=1,
     tags=["roomledger"],
-    default_args={"retries": 0},  # a run that waits to be tried again would hold up those that ring after it
+    default_args={"retries": 0},  # a run that waits to be tried again would hold up those that come after it
     doc_md="""
 Runs when something waits in a `[[queue]]` of `roomledger.toml` or in the inbox of webhooks: notes what the notices
 name, removes them, and loads what is new. It listens on until nothing has come for some seconds, five minutes at most,

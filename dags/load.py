@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from airflow.sdk import Param, dag, get_current_context, task
 
-from roomledger.airflow.schedule import LEDGER, RETRIES, now_and_then
+from roomledger.airflow.schedule import PENDING_LOADS, RETRIES, on_update_and_every_quarter
 
 
 @dag(
     dag_display_name="Roomledger: load",
-    schedule=now_and_then(LEDGER),
+    schedule=on_update_and_every_quarter(PENDING_LOADS),
     catchup=False,
     max_active_runs=1,
     tags=["roomledger"],

@@ -9,14 +9,14 @@ from sqlalchemy import Column, select, text
 
 from roomledger.ledger.database import Database
 from roomledger.ledger.tables.ledger import object_ledger, refusals
-from roomledger.ledger.tables.vendor_events import HEARD, SUMMED_UP
-from roomledger.ledger.tables.vendor_records import SAID, vendor_cursors
+from roomledger.ledger.tables.vendor_events import EVENT_SUMMARIES, WEBHOOK_EVENTS
+from roomledger.ledger.tables.vendor_records import VENDOR_RECORDS, vendor_cursors
 from roomledger.warehouse.tables import FACTS
 from roomledger.warehouse.views import peers, recording_assets, recordings, sessions
 
 _VIEWS = (sessions, peers, recordings, recording_assets)
 _VARYING = {"load_id", "first_load_id", "loaded_at", "refused_at", "resolved_at", "retry_at", "first_seen_at"}
-_VARYING |= {"read_at", "check_at", "received_at", "taken_in_at", "heard_at", "attempts"}
+_VARYING |= {"read_at", "poll_at", "received_at", "ingested_at", "first_ingested_at", "attempts"}
 """Columns that say when somebody looked, and how often."""
 _TOLD_FIRST = {view.c.first_seen_by for view in _VIEWS}
 _IF_AT_ALL = {"loaded_at", "first_load_id", "resolved_at", "retry_at"}
@@ -46,7 +46,16 @@ def contents(database: Database, *, past: bool = True, but: Collection[str] = ()
     """
     found = {}
     with database.begin(read_only=True) as tx:
-        for table in (*FACTS, *SAID, *HEARD, *SUMMED_UP, *_VIEWS, refusals, object_ledger, vendor_cursors):
+        for table in (
+            *FACTS,
+            *VENDOR_RECORDS,
+            *WEBHOOK_EVENTS,
+            *EVENT_SUMMARIES,
+            *_VIEWS,
+            refusals,
+            object_ledger,
+            vendor_cursors,
+        ):
             varying = {*_VARYING, *but}
             columns: list[Column[Any]] = [
                 column for column in table.columns if column.name not in varying and column not in _TOLD_FIRST

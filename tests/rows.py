@@ -18,7 +18,7 @@ _GIVEN: dict[str, Any] = {
     "is_recorder": False, "roles": [], "text": "hello", "message": "hello", "segments": 1, "words": 0,
     "asset_type": "chat", "kind": "recording", "planned_types": [], "output_mode": "json", "status": "completed",
     "loaded_at": NOON, "committed_at": NOON, "claimed_at": NOON, "objects": 1, "objects_loaded": 1,
-    "objects_refused": 0, "parser_version": "7", "started_by": "cli", "changed_at": NOON, "changed_by": "api",
+    "objects_refused": 0, "parser_version": "7", "started_by": "cli", "changed_at": NOON, "changed_by": "api", "origin": "object",
     "observed_by": "listing",
     "from_evidence": "none", "to_evidence": "asset_record", "raw": b"", "detail": "odd", "reason_code": "odd",
     "refused_at": NOON,

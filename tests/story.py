@@ -13,12 +13,13 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from roomledger.hundredms import webhooks
-from roomledger.hundredms.client import Api
+from roomledger.hundredms.access import Keys
+from roomledger.hundredms.client import Client
+from roomledger.hundredms.redact import redact
 from roomledger.hundredms.storage import VendorStorage
-from roomledger.hundredms.tokens import Keys
-from roomledger.ledger.vendor_events import Heard
+from roomledger.ledger.vendor_events import WebhookEvent
 from roomledger.model import ASSET_TYPES
-from roomledger.settings import Source
+from roomledger.settings import Source, WorkspaceSource
 from sandbox.dataset.workspace import Workspace
 from tests.worlds import chat, put, replace, source_of
 
@@ -309,9 +310,9 @@ def unfolding(folder: Path) -> dict[str, Part]:
     }
 
 
-def source_of_workspace(acme: Workspace, **settings: Any) -> Source:
+def source_of_workspace(acme: Workspace, **settings: Any) -> WorkspaceSource:
     """The source that names it."""
-    return Source(name=acme.source, customer=acme.customer, url=f"100ms://{acme.name}", **settings)
+    return WorkspaceSource(name=acme.source, customer=acme.customer, url=f"100ms://{acme.name}", **settings)
 
 
 @contextmanager
@@ -319,8 +320,8 @@ def opened(acme: Workspace, endpoint: str) -> Iterator[VendorStorage]:
     """The workspace ready to be asked; pauses take no time."""
     slept: list[float] = [0]
     now: dict[str, Any] = {"sleep": slept.append, "clock": lambda: time.time() + sum(slept)}
-    with Api(endpoint, Keys(acme.access_key, acme.secret), **now) as api:
-        yield VendorStorage(acme.url, api)
+    with Client(endpoint, Keys(acme.access_key, acme.secret), **now) as api:
+        yield VendorStorage(api)
 
 
 def event(type_: str, minutes: float, **data: Any) -> dict[str, Any]:
@@ -329,6 +330,6 @@ def event(type_: str, minutes: float, **data: Any) -> dict[str, Any]:
     return told | {"id": str(uuid5(NAMESPACE_URL, json.dumps(told, sort_keys=True)))}
 
 
-def heard(source: Source, bodies: Iterable[dict[str, Any]]) -> list[Heard]:
+def heard(source: Source, bodies: Iterable[dict[str, Any]]) -> list[WebhookEvent]:
     """These webhooks, understood."""
-    return [Heard(source, *webhooks.event(body), START + timedelta(days=1)) for body in bodies]
+    return [WebhookEvent(source, *webhooks.decode(redact(body)), START + timedelta(days=1)) for body in bodies]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
 
+from roomledger.hundredms.storage import VendorStorage
 from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
-from roomledger.settings import Source
-from roomledger.stores import Access, Store, open_store
+from roomledger.pipeline.collect import collect_bucket
+from roomledger.pipeline.sync_workspace import sync_workspace
+from roomledger.runtime import open_store
+from roomledger.settings import BucketSource, Source
+from roomledger.stores import Access, Store
 from sandbox import tables
 from sandbox.dataset import WorldObject
 
@@ -30,13 +35,13 @@ def chat_key(number: int = 1) -> str:
     return f"chat/room{number}/20260302/Rec-room{number}-1772445600000.csv"
 
 
-def source_of(folder: Path, **settings: Any) -> Source:
+def source_of(folder: Path, **settings: Any) -> BucketSource:
     """A source that reads this folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    return Source(**({"name": "acme", "customer": "Acme", "url": f"file://{folder}"} | settings))
+    return BucketSource(**({"name": "acme", "customer": "Acme", "url": f"file://{folder}"} | settings))
 
 
-def store_of(source: Source) -> Store:
+def store_of(source: BucketSource) -> Store:
     """The store of a folder source."""
     return open_store(source.url, Access())
 
@@ -91,3 +96,15 @@ def change(database: Database, statement: str) -> None:
     """Do to the ledger what otherwise only time does."""
     with database.begin() as tx:
         tx.execute(text(statement))
+
+
+def collect_from(
+    database: Database, source: Source, opened: Store | VendorStorage, sources: Sequence[Source] = ()
+) -> Counter[str]:
+    """Collect a bucket from its store, or a workspace by its client; `sources` are all that the settings name."""
+    if isinstance(source, BucketSource):
+        assert not isinstance(opened, VendorStorage)
+        return collect_bucket(database, source, opened)
+    assert isinstance(opened, VendorStorage)
+    buckets = [f"{one.url}/" for one in sources if isinstance(one, BucketSource)]
+    return sync_workspace(database, source, opened.client, buckets)

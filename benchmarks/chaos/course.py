@@ -15,7 +15,7 @@ from benchmarks.chaos.carrier import Carrier
 from benchmarks.chaos.killing import Killer, killing
 from benchmarks.chaos.plans import Shares, Told, Upload
 from benchmarks.chaos.webhooks import Vendor
-from roomledger.queues.inbox_folder import Inbox
+from roomledger.queues.inbox import Inbox
 from sandbox.live_traffic import parts, tell
 from sandbox.servers.airflow import ACTIVE, Airflow, AirflowFailed
 from sandbox.servers.installation import Installation

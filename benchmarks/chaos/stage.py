@@ -14,7 +14,7 @@ from benchmarks.chaos.killing import ANSWERING, LOADING, Killer
 from benchmarks.chaos.notices import carriers
 from benchmarks.chaos.plans import Fates, Shares
 from benchmarks.chaos.webhooks import vendor
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.runtime import open_inbox
 from sandbox.dataset import World
 from sandbox.live_traffic import emptied
 from sandbox.servers import PostgresServer, postgres_server

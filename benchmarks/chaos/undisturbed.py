@@ -9,19 +9,19 @@ from pathlib import Path
 
 import boto3
 
+from roomledger.hundredms.access import Keys
 from roomledger.hundredms.redact import redact_body
-from roomledger.hundredms.tokens import Keys
-from roomledger.ledger.database import Database, open_database
-from roomledger.pipeline.collect import collect_source
+from roomledger.ledger.database import Database
 from roomledger.pipeline.listen import listen_and_load
 from roomledger.pipeline.load import load_batches
 from roomledger.pipeline.subscriptions import webhook_subscription
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.runtime import open_database, open_inbox, open_store
 from roomledger.settings import Source, read
-from roomledger.stores import Access, Store, open_store
+from roomledger.stores import Access, Store
 from roomledger.warehouse import setup
 from sandbox.dataset.workspace import Record
 from sandbox.servers.installation import Installation
+from tests.worlds import collect_from
 
 _LONG_S = 300.0
 
@@ -40,7 +40,7 @@ class Undisturbed:
     def sweep(self) -> None:
         """Look into every source, and load what is there."""
         for source in self._sources:
-            collect_source(self.database, source, self._stores[source.name], sources=self._sources)
+            collect_from(self.database, source, self._stores[source.name], sources=self._sources)
         for _ in load_batches(self.database, self._sources, self._stores):
             pass
 

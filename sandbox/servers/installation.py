@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roomledger.ledger.database import Database, open_database
+from roomledger.ledger.database import Database
+from roomledger.runtime import open_database
 from roomledger.settings import read
 from roomledger.warehouse import setup
 from sandbox.dataset import World

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from roomledger.hundredms.redact import redact_body
 from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.runtime import open_inbox
 from sandbox.dataset import CANARIES, World, generate
 from sandbox.dataset.events import events
 from sandbox.hundredms_api import Vendor, vendor_server

@@ -29,7 +29,8 @@ from roomledger import times
 from roomledger.ledger.claims import LEASE
 from roomledger.ledger.database import Database
 from roomledger.queues import Message
-from roomledger.queues.inbox_folder import Inbox, open_inbox
+from roomledger.queues.inbox import Inbox
+from roomledger.runtime import open_inbox
 from sandbox.dataset import World, generate
 from sandbox.hundredms_api.webhooks import Posted
 from sandbox.live_traffic import parts
@@ -290,7 +291,7 @@ def test_the_warehouse_is_asked_what_it_keeps_and_by_whose_word(ready: Database)
     newer = {"uri": "s3://acme/o2", "version": "newer", "modified_at": at(60)}
     with ready.begin() as tx:
         put(tx, "vendor_events", source="talk", event_id="e1", type="session.open.success", is_replay=False,
-            received_at=NOON, taken_in_at=NOON)  # fmt: skip
+            received_at=NOON, ingested_at=NOON)  # fmt: skip
         put(tx, "refusals", object_id="r1", ordinal=0, uri="100ms://acme/webhooks/77", raw=b'{"id": "e2"}')
         put(tx, "refusals", object_id="r2", ordinal=0, uri="s3://acme/e3", raw=b'{"id": "e3"}')
         for object_id, observed_by, kind in (

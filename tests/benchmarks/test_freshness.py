@@ -18,7 +18,7 @@ from benchmarks.cpu import MACHINE, REST
 from benchmarks.freshness import arrivals, measure, write
 from benchmarks.rounds import Arrival, Round, cpu_table, times_table
 from roomledger.ledger.database import Database
-from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from tests.rows import NOON, at, put, put_object
 from tests.worlds import chat, chat_key, source_of, store_of
@@ -44,7 +44,7 @@ class Doorbell:
     def ring(self, uri: str) -> None:
         if self.rings:
             store = store_of(self._source)
-            collect_source(self._warehouse, self._source, store)
+            collect_bucket(self._warehouse, self._source, store)
             list(load_batches(self._warehouse, [self._source], {self._source.name: store}))
 
 

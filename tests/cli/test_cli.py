@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from roomledger import settings
-from roomledger.cli.app import app
-from roomledger.ledger.database import Database, open_database
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.cli.main import app
+from roomledger.ledger.database import Database
+from roomledger.runtime import open_database, open_inbox
 from roomledger.warehouse import setup
 from sandbox.hundredms_api import vendor_server
 from sandbox.servers import S3Server
@@ -30,7 +30,7 @@ from tests.worlds import chat, chat_key, put
 def roomledger(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command; without a terminal, as a script does."""
     given = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
-    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.app import app; app()", *words]
+    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.main import app; app()", *words]
     return subprocess.run(
         command, env=os.environ | given | environ, capture_output=True, text=True, check=False, timeout=120
     )
@@ -245,7 +245,7 @@ def test_listening_once_answers_what_waits_and_loads_it(listening: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_listening_goes_on_until_it_is_told_to_end(listening: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.app import app; app()", "listen"]
+    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.main import app; app()", "listen"]
     environ = os.environ | {"ROOMLEDGER_CONFIG": str(listening)}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from roomledger.hundredms.client import Api, Page
+from roomledger.hundredms.access import Keys
+from roomledger.hundredms.client import Client, Page
 from roomledger.hundredms.retries import asked_pause
-from roomledger.hundredms.tokens import Keys
 from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
 from sandbox.dataset.workspace import SIGNATURE_CANARY, Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
@@ -68,14 +68,14 @@ def passing() -> Time:
 
 
 @pytest.fixture
-def api(vendor: Vendor, passing: Time) -> Iterator[Api]:
+def api(vendor: Vendor, passing: Time) -> Iterator[Client]:
     with opened(vendor.endpoint, passing) as client:
         yield client
 
 
-def opened(base_url: str, passing: Time, **other: Any) -> Api:
+def opened(base_url: str, passing: Time, **other: Any) -> Client:
     timeout = httpx.Timeout(0.3, pool=None)
-    return Api(base_url, KEYS, **{"timeout": timeout, "sleep": passing.sleep, "clock": passing.clock} | other)
+    return Client(base_url, KEYS, **{"timeout": timeout, "sleep": passing.sleep, "clock": passing.clock} | other)
 
 
 @contextmanager
@@ -104,61 +104,61 @@ NEWEST_FIRST = [f"asset{number:03}" for number in reversed(range(45))]
 # Single records
 
 
-def test_a_record_is_given_as_the_vendor_tells_it(api: Api) -> None:
+def test_a_record_is_given_as_the_vendor_tells_it(api: Client) -> None:
     assert api.get("/recording-assets/asset007") == asset(7)
     assert api.get("recording-assets/asset007") == asset(7)
     assert api.requests == 2
 
 
-def test_a_record_that_is_not_there_is_none(api: Api) -> None:
+def test_a_record_that_is_not_there_is_none(api: Client) -> None:
     assert api.get("/recording-assets/never") is None
 
 
-def test_parameters_are_written_as_the_vendor_reads_them(api: Api, vendor: Vendor) -> None:
+def test_parameters_are_written_as_the_vendor_reads_them(api: Client, vendor: Vendor) -> None:
     api.get("/sessions", active=True, after="2026-03-02T10:00:00+01:00", room_id=None, limit=20)
     assert vendor.requests == ["GET /v2/sessions?active=true&after=2026-03-02T10%3A00%3A00%2B01%3A00&limit=20"]
 
 
 def test_a_base_url_without_a_scheme_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'api\.example\.com' is no address .* like https://api\.100ms\.live/v2"):
-        Api("api.example.com", KEYS)
+        Client("api.example.com", KEYS)
 
 
 # Lists
 
 
-def test_a_list_is_read_page_by_page(api: Api, vendor: Vendor) -> None:
+def test_a_list_is_read_page_by_page(api: Client, vendor: Vendor) -> None:
     pages = list(api.pages("/recording-assets", limit=20))
     assert ids(iter(pages)) == NEWEST_FIRST
     assert [page.last for page in pages] == ["asset025", "asset005", ""]
     assert len(vendor.requests) == 3
 
 
-def test_a_page_that_is_full_and_the_last_is_followed_by_an_empty_one(api: Api, vendor: Vendor) -> None:
+def test_a_page_that_is_full_and_the_last_is_followed_by_an_empty_one(api: Client, vendor: Vendor) -> None:
     assert [len(page.items) for page in api.pages("/recording-assets", limit=15)] == [15, 15, 15, 0]
 
 
-def test_a_list_can_be_empty(api: Api) -> None:
+def test_a_list_can_be_empty(api: Client) -> None:
     assert list(api.pages("/rooms")) == [Page([], "")]
 
 
-def test_a_reading_can_be_resumed(api: Api) -> None:
+def test_a_reading_can_be_resumed(api: Client) -> None:
     first = next(api.pages("/recording-assets", limit=20))
     assert ids(api.pages("/recording-assets", start=first.last, limit=20)) == NEWEST_FIRST[20:]
 
 
-def test_filters_go_along_with_every_page(api: Api, vendor: Vendor) -> None:
+def test_filters_go_along_with_every_page(api: Client, vendor: Vendor) -> None:
     list(api.pages("/recording-assets", limit=20, status="completed"))
     assert all("status=completed" in request for request in vendor.requests)
 
 
-def test_pages_are_asked_for_as_they_are_read(api: Api, vendor: Vendor) -> None:
+def test_pages_are_asked_for_as_they_are_read(api: Client, vendor: Vendor) -> None:
     with closing(api.pages("/recording-assets", limit=10)) as pages:
         next(pages)
     assert len(vendor.requests) == 1
 
 
-def test_items_that_shift_to_a_later_page_are_given_once(api: Api, vendor: Vendor) -> None:
+def test_items_that_shift_to_a_later_page_are_given_once(api: Client, vendor: Vendor) -> None:
     vendor.faults.offsets = True
     new = iter(range(45, 60))
     vendor.faults.on_page = lambda _: vendor.workspaces[0].assets.extend(map(asset, islice(new, 3)))
@@ -229,7 +229,7 @@ def test_what_is_no_list_is_not_taken_for_an_empty_one(body: Any, words: str, pa
         list(api.pages("/things", limit=10))
 
 
-def test_a_list_that_is_not_there_is_no_empty_one(api: Api) -> None:
+def test_a_list_that_is_not_there_is_no_empty_one(api: Client) -> None:
     with pytest.raises(StoreError, match="has no list /things: check the endpoint"):
         next(api.pages("/things"))
 
@@ -272,13 +272,13 @@ def test_many_are_asked_for_at_once_and_given_in_order(passing: Time) -> None:
     assert crowd.most == 3
 
 
-def test_no_more_is_asked_once_nobody_reads_on(api: Api, vendor: Vendor) -> None:
+def test_no_more_is_asked_once_nobody_reads_on(api: Client, vendor: Vendor) -> None:
     with closing(api.get_many(f"/recording-assets/asset{number:03}" for number in range(45))) as answers:
         assert [path for path, _ in islice(answers, 2)] == ["/recording-assets/asset000", "/recording-assets/asset001"]
     assert len(vendor.requests) <= 5
 
 
-def test_an_error_ends_the_reading_of_many(api: Api, vendor: Vendor) -> None:
+def test_an_error_ends_the_reading_of_many(api: Client, vendor: Vendor) -> None:
     vendor.faults.refuse_tokens_before = time.time() + 3600
     with pytest.raises(AccessDenied):
         list(api.get_many(f"/recording-assets/asset{number:03}" for number in range(45)))
@@ -301,7 +301,7 @@ def test_a_token_that_is_refused_is_replaced_once(status: Any, vendor: Vendor, p
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_what_to_check_is_said_when_every_token_is_refused(
-    status: Any, api: Api, vendor: Vendor, passing: Time
+    status: Any, api: Client, vendor: Vendor, passing: Time
 ) -> None:
     vendor.faults.refuse_with = status
     vendor.faults.refuse_tokens_before = time.time() + 3600
@@ -340,7 +340,7 @@ FAULTS = {"server_errors": "503", "garbage": "no JSON object", "cut": "RemotePro
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_that_pass_are_waited_for(fault: str, api: Api, vendor: Vendor, passing: Time) -> None:
+def test_faults_that_pass_are_waited_for(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
     setattr(vendor.faults, fault, 4)
     assert api.get("/recording-assets/asset001") == asset(1)
     assert api.requests == len(vendor.requests) == 5
@@ -348,7 +348,7 @@ def test_faults_that_pass_are_waited_for(fault: str, api: Api, vendor: Vendor, p
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_that_last_are_told(fault: str, api: Api, vendor: Vendor, passing: Time) -> None:
+def test_faults_that_last_are_told(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
     setattr(vendor.faults, fault, 99)
     words = (
         rf"no proper answer from {vendor.endpoint} to the request for /rooms/1 \(.*{FAULTS[fault]}.*\): try again later"
@@ -367,7 +367,7 @@ def assert_backing_off(slept: list[float], times: int) -> None:
     assert all(seconds != int(seconds) for seconds in slept)
 
 
-def test_a_silent_server_is_not_waited_for_for_ever(api: Api, vendor: Vendor, passing: Time) -> None:
+def test_a_silent_server_is_not_waited_for_for_ever(api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.slow_s = 30
     begin = time.perf_counter()
     with pytest.raises(StoreError, match="ReadTimeout"):
@@ -401,7 +401,7 @@ def test_all_waiting_has_a_bound(vendor: Vendor, passing: Time) -> None:
     assert 7 <= sum(passing.slept) <= 20
 
 
-def test_other_refusals_are_told_in_the_vendors_words_and_not_tried_again(api: Api, vendor: Vendor) -> None:
+def test_other_refusals_are_told_in_the_vendors_words_and_not_tried_again(api: Client, vendor: Vendor) -> None:
     words = r"refuses the request for /recording-assets: 400; limit is not a whole number; many$"
     with pytest.raises(StoreError, match=words) as told:
         api.get("/recording-assets", limit="many")
@@ -441,7 +441,7 @@ def test_a_redirect_does_not_get_the_token(passing: Time) -> None:
 
 @pytest.mark.parametrize(("form", "least"), [("header", 45), ("text", 45), ("bare", 1)])
 def test_a_limit_is_kept_in_whatever_form_it_is_told(
-    form: Any, least: float, api: Api, vendor: Vendor, passing: Time
+    form: Any, least: float, api: Client, vendor: Vendor, passing: Time
 ) -> None:
     vendor.faults.rate_limit, vendor.faults.rate_limit_form, vendor.faults.retry_after_s = 1, form, 45
     assert api.get("/recording-assets/asset001")
@@ -456,7 +456,7 @@ def test_limits_cost_no_tries(vendor: Vendor, passing: Time) -> None:
     assert len(passing.slept) == 20
 
 
-def test_a_limit_that_lasts_is_told(api: Api, vendor: Vendor, passing: Time) -> None:
+def test_a_limit_that_lasts_is_told(api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.rate_limit, vendor.faults.rate_limit_form = 999, "bare"
     with pytest.raises(StoreError, match="limits the rate of requests: try again later"):
         api.get("/rooms")
@@ -464,7 +464,7 @@ def test_a_limit_that_lasts_is_told(api: Api, vendor: Vendor, passing: Time) -> 
     assert all(before < after or after > 59 for before, after in pairwise(passing.slept))
 
 
-def test_a_limit_beyond_the_bound_is_told_at_once_and_not_tested(api: Api, vendor: Vendor, passing: Time) -> None:
+def test_a_limit_beyond_the_bound_is_told_at_once_and_not_tested(api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.rate_limit, vendor.faults.retry_after_s = 1, 1000
     for _ in range(3):
         with pytest.raises(StoreError, match="asks to wait 1000 s"):
@@ -557,7 +557,7 @@ def test_a_pause_that_an_error_asks_for_is_kept(passing: Time) -> None:
 # Content
 
 
-def test_content_comes_without_the_token_being_shown_to_the_storage(api: Api, vendor: Vendor) -> None:
+def test_content_comes_without_the_token_being_shown_to_the_storage(api: Client, vendor: Vendor) -> None:
     # The stand-in's storage refuses requests with a header of their own.
     assert list(api.content("asset001")) == [b"SenderName,Message\nPriya,hello\n"]
     assert list(api.content("asset002")) == [b""]
@@ -565,20 +565,20 @@ def test_content_comes_without_the_token_being_shown_to_the_storage(api: Api, ve
     assert api.requests == 4
 
 
-def test_an_id_is_no_path(api: Api, vendor: Vendor) -> None:
+def test_an_id_is_no_path(api: Client, vendor: Vendor) -> None:
     with pytest.raises(ObjectGone):
         list(api.content("../rooms?x#y"))
     assert vendor.requests == ["GET /v2/recording-assets/..%2Frooms%3Fx%23y/presigned-url?presign_duration=3600"]
 
 
-def test_large_content_comes_in_pieces(api: Api, vendor: Vendor) -> None:
+def test_large_content_comes_in_pieces(api: Client, vendor: Vendor) -> None:
     vendor.workspaces[0].contents["asset003"] = content = bytes(range(256)) * 75_000
     pieces = list(api.content("asset003"))
     assert b"".join(pieces) == content
     assert [len(piece) for piece in pieces] == [PIECE_BYTES, PIECE_BYTES, len(content) - 2 * PIECE_BYTES]
 
 
-def test_a_url_that_has_expired_is_replaced_once(api: Api, vendor: Vendor, passing: Time) -> None:
+def test_a_url_that_has_expired_is_replaced_once(api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.expired_urls = 1
     assert list(api.content("asset001"))
     assert len(vendor.requests) == len(vendor.downloads) == 2
@@ -591,13 +591,13 @@ def test_a_url_that_has_expired_is_replaced_once(api: Api, vendor: Vendor, passi
 
 
 @pytest.mark.parametrize("asset_id", ["never", "asset009"])
-def test_an_asset_that_the_vendor_holds_no_more_is_gone(asset_id: str, api: Api) -> None:
+def test_an_asset_that_the_vendor_holds_no_more_is_gone(asset_id: str, api: Client) -> None:
     with pytest.raises(ObjectGone, match=f"asset {asset_id}"):
         list(api.content(asset_id))
 
 
 @pytest.mark.parametrize("fault", ["server_errors", "cut"])
-def test_faults_of_the_storage_are_waited_for(fault: str, api: Api, vendor: Vendor, passing: Time) -> None:
+def test_faults_of_the_storage_are_waited_for(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.at = "/held/"
     setattr(vendor.faults, fault, 4)
     assert b"".join(api.content("asset001")) == b"SenderName,Message\nPriya,hello\n"
@@ -606,7 +606,7 @@ def test_faults_of_the_storage_are_waited_for(fault: str, api: Api, vendor: Vend
 
 
 @pytest.mark.parametrize("fault", ["server_errors", "cut", "rate_limit"])
-def test_faults_of_the_storage_that_last_are_told(fault: str, api: Api, vendor: Vendor) -> None:
+def test_faults_of_the_storage_that_last_are_told(fault: str, api: Client, vendor: Vendor) -> None:
     vendor.faults.at = "/held/"
     setattr(vendor.faults, fault, 99)
     with pytest.raises(StoreError, match=r"does not give the content of asset asset001 .*: try again later") as told:
@@ -615,7 +615,7 @@ def test_faults_of_the_storage_that_last_are_told(fault: str, api: Api, vendor: 
     assert_no_secret(told.value)
 
 
-def test_large_content_that_breaks_off_is_told(api: Api, vendor: Vendor) -> None:
+def test_large_content_that_breaks_off_is_told(api: Client, vendor: Vendor) -> None:
     vendor.workspaces[0].contents["asset003"] = bytes(PIECE_BYTES * 3)
     vendor.faults.at, vendor.faults.cut = "/held/", 1
     with pytest.raises(StoreError, match=r"asset asset003 broke off after 8388608 bytes: try again") as told:
@@ -623,7 +623,7 @@ def test_large_content_that_breaks_off_is_told(api: Api, vendor: Vendor) -> None
     assert told.value.__context__ is None
 
 
-def test_a_reading_that_stops_hangs_up(api: Api, vendor: Vendor) -> None:
+def test_a_reading_that_stops_hangs_up(api: Client, vendor: Vendor) -> None:
     vendor.workspaces[0].contents["asset003"] = bytes(PIECE_BYTES * 3)
     with closing(api.content("asset003")) as pieces:
         next(pieces)
@@ -747,7 +747,7 @@ def assert_no_secret(error: BaseException) -> None:
 
 
 def test_no_log_at_any_level_tells_a_secret(
-    api: Api, vendor: Vendor, passing: Time, caplog: pytest.LogCaptureFixture
+    api: Client, vendor: Vendor, passing: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     loggers = ["", "httpx", "httpcore", "httpcore.http11", "httpcore.connection"]
     signed = Answer(307, "text/plain", b"", (("Location", f"/elsewhere?Unknown={SIGNATURE_CANARY}'"),))
@@ -777,7 +777,7 @@ def test_no_log_at_any_level_tells_a_secret(
     assert any(line.startswith("roomledger.hundredms.retries asking again in ") for line in told)
 
 
-def test_the_client_shows_no_secret(api: Api) -> None:
+def test_the_client_shows_no_secret(api: Client) -> None:
     list(api.content("asset001"))
     shown = (
         repr(api)

@@ -75,7 +75,7 @@ def known(row: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("row_type", TABLES, ids=lambda row_type: row_type.__name__)
 def test_fields_are_the_columns_of_the_table(row_type: type[Any]) -> None:
-    added = {*STORED, "check_at"}
+    added = {*STORED, "poll_at"}
     assert list(row_type._fields) == [name for name in TABLES[row_type].columns.keys() if name not in added]  # noqa: SIM118
 
 
@@ -200,9 +200,9 @@ def test_both_engines_hold_the_rows(database: Database) -> None:
         for table, stored in rows.items():
             table.create(tx)
             staged = pa.Table.from_pylist([*stored.values()], schema=arrow_schema(table))
-            database.stage(tx, f"said_{table.name}", staged)
+            rows_of = database.stage(tx, staged, table.name)
             cells = ", ".join(f"CAST({c.name} AS JSON)" if c.type is Json else c.name for c in table.columns)
-            tx.execute(text(f"INSERT INTO {table.name} SELECT {cells} FROM said_{table.name}"))
+            tx.execute(text(f"INSERT INTO {table.name} SELECT {cells} FROM {rows_of}"))
             kept = tx.execute(select(table)).mappings().all()
             found = {tuple(row[column.name] for column in table.primary_key.columns): row for row in kept}
             assert {key: row["record"] for key, row in found.items()} == {

@@ -10,7 +10,8 @@ from uuid import UUID
 import jwt
 import pytest
 
-from roomledger.hundredms.tokens import Keys, Tokens
+from roomledger.hundredms.access import Keys
+from roomledger.hundredms.tokens import Tokens
 
 KEYS = Keys("key-of-acme", "an-invented-secret-of-more-than-32-bytes")
 NOW = 1_800_000_000.75

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from roomledger.ledger.database import Database, WarehouseError
+from roomledger.ledger.database import Database, WarehouseError, stage_query
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.postgres import PostgreSQL
 
@@ -42,15 +42,22 @@ def test_staged_rows_come_back_as_they_were(database: Database, tmp_path: Path) 
     pq.write_table(ROWS, file, row_group_size=3)
     for rows in (ROWS, file):
         with database.begin() as tx:
-            database.stage(tx, "staged", rows)
-            found = tx.execute(text("SELECT * FROM staged")).all()
+            found = tx.execute(text(f"SELECT * FROM {database.stage(tx, rows, 'rows')}")).all()
         assert sorted(map(tuple, found), key=repr) == sorted((tuple(r.values()) for r in ROWS.to_pylist()), key=repr)
 
 
 def test_empty_rows_can_be_staged(database: Database) -> None:
     with database.begin() as tx:
-        database.stage(tx, "staged", ROWS.schema.empty_table())
-        assert tx.execute(text("SELECT count(*) FROM staged")).scalar_one() == 0
+        staged = database.stage(tx, ROWS.schema.empty_table(), "rows")
+        assert tx.execute(text(f"SELECT count(*) FROM {staged}")).scalar_one() == 0
+
+
+def test_tables_staged_under_one_label_stay_apart(database: Database) -> None:
+    with database.begin() as tx:
+        first, second = (database.stage(tx, ROWS.slice(0, size), "rows") for size in (1, 2))
+        kept = stage_query(tx, f"SELECT * FROM {second}", "rows")
+        counts = [tx.execute(text(f"SELECT count(*) FROM {one}")).scalar_one() for one in (first, second, kept)]
+    assert counts == [1, 2, 2]
 
 
 def test_a_block_that_raises_leaves_nothing(database: Database) -> None:

@@ -14,12 +14,14 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.observations import mark_missing, record_observations
 from roomledger.ledger.outcome import Load, Outcome
 from roomledger.ledger.replays import request_replay
-from roomledger.ledger.settlement import commit
+from roomledger.ledger.settlement import settle as settle_claims
+from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import Asset, ChatMessage, Ignored, Observation, Refusal
-from roomledger.pipeline.staging import Spool
-from roomledger.settings import Source
+from roomledger.pipeline.staging import StagingFiles
+from roomledger.settings import BucketSource
+from roomledger.warehouse import facts
 
-SOURCE = Source(name="acme", customer="Acme", url="s3://bucket")
+SOURCE = BucketSource(name="acme", customer="Acme", url="s3://bucket")
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = "s3://bucket/chat/room/20260301/Rec-room-1.csv"
 
@@ -39,7 +41,7 @@ def asset(seen: Observation) -> Asset:
 def note(database: Database, *seen: Observation, now: float = 0, ignore: str | None = None) -> dict[str, int]:
     what = [(one, Ignored(ignore) if ignore else asset(one)) for one in seen]
     with database.begin() as tx:
-        return record_observations(tx, database, SOURCE, what, observed_by="listing", now=at(now))
+        return dict(record_observations(tx, database, SOURCE, what, observed_by="listing", now=at(now)))
 
 
 def claim(database: Database, token: str = "one", now: float = 1, limit: int = 100) -> list[Claim]:
@@ -58,13 +60,19 @@ def settle(
     token: str = "one",
     now: float = 2,
 ) -> Load:
-    with Spool() as spool:
+    with StagingFiles() as spool:
         for object_id, rows in (records or {}).items():
             spool.add(object_id, rows)
         with database.begin() as tx:
-            return commit(
-                tx, database, token, outcomes, spool.tables(), claimed_at=at(1), now=at(now), started_by="test"
-            )
+            staged = {table: database.stage(tx, rows, table.name) for table, rows in spool.close().items()}
+            refused, duplicates = staged.pop(refusals), facts.find_duplicates(tx, staged)
+            done = settle_claims(
+                tx, database, token, outcomes, refused=refused, duplicates=duplicates, claimed_at=at(1), now=at(now),
+                started_by="test", parser_version="1",
+            )  # fmt: skip
+            facts.delete_rows(tx, done.withdrawn)
+            facts.append_rows(tx, staged, done.loaded, duplicates)
+            return done.load
 
 
 def loaded(one: Claim, rows: Sequence[ChatMessage | Refusal], sha256: str = "digest") -> Outcome:
@@ -97,7 +105,7 @@ def messages(database: Database) -> list[str]:
 
 
 def test_a_version_is_noted_once_however_often_it_is_seen(ready: Database) -> None:
-    assert note(ready, version("a"), version("a")) == {"seen": 1}
+    assert note(ready, version("a"), version("a")) == {"new_seen": 1}
     assert note(ready, version("a"), now=5) == {}
     assert ask(ready, "SELECT disposition, reason, first_seen_by FROM object_ledger") == [
         ("seen", "new: waits to be read", "listing")
@@ -106,7 +114,7 @@ def test_a_version_is_noted_once_however_often_it_is_seen(ready: Database) -> No
 
 
 def test_what_is_no_asset_is_ignored_with_its_reason_and_never_claimed(ready: Database) -> None:
-    assert note(ready, version("a"), ignore="thumbnail: none of ours") == {"ignored": 1}
+    assert note(ready, version("a"), ignore="thumbnail: none of ours") == {"new_ignored": 1}
     assert ask(ready, "SELECT disposition, reason FROM object_ledger") == [("ignored", "thumbnail: none of ours")]
     assert claim(ready) == []
 
@@ -186,7 +194,7 @@ def test_a_new_version_replaces_the_rows_of_the_old_one(ready: Database) -> None
 def test_an_unread_version_gives_way_to_a_newer_one_and_a_late_one_never_wins(ready: Database) -> None:
     note(ready, version("b", 5), now=5)
     note(ready, version("c", 6), now=6)
-    assert note(ready, version("a", 1), now=7) == {"superseded": 1}
+    assert note(ready, version("a", 1), now=7) == {"new_superseded": 1}
     assert dispositions(ready) == {"a": "superseded", "b": "superseded", "c": "seen"}
 
 
@@ -340,12 +348,12 @@ def test_what_is_deleted_keeps_its_rows_and_may_come_back(ready: Database) -> No
             mark_missing(tx, ready, "acme", [KEY, f"{KEY}2"], before=at(3), observed_by="listing", now=at(3))
     assert dispositions(ready) == {"a": "missing", "n": "missing"}
     assert messages(ready) == ["kept"]
-    assert note(ready, version("a"), version("n", 1, f"{KEY}2"), now=4) == {"back": 2}
+    assert note(ready, version("a"), version("n", 1, f"{KEY}2"), now=4) == {"restored": 2}
     assert dispositions(ready) == {"a": "loaded", "n": "seen"}
     assert ask(ready, "SELECT kind, count(*) FROM observations GROUP BY kind ORDER BY kind") == [
-        ("back", 2),
         ("exists", 2),
-        ("gone", 2),
+        ("missing", 2),
+        ("restored", 2),
     ]
 
 

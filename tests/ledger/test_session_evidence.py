@@ -9,13 +9,12 @@ import pytest
 
 from roomledger.ledger.database import Database
 from roomledger.ledger.duckdb import DuckDB
-from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from roomledger.queries.status import read_status
 from roomledger.warehouse import setup
 from sandbox.hundredms_api import vendor_server
 from tests import story
-from tests.worlds import ask, store_of
+from tests.worlds import ask, collect_from, store_of
 
 
 def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
@@ -92,7 +91,7 @@ def run(database: Database, bucket: story.Source, acme: story.Workspace, endpoin
                 list(load_batches(database, sources, stores))
             else:
                 source = sources[step == "api"]
-                collect_source(database, source, stores[source.name], sources=sources)
+                collect_from(database, source, stores[source.name], sources=sources)
 
 
 def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Database, tmp_path: Path) -> None:

@@ -15,24 +15,25 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, text
 
 from roomledger.formats.object_keys import recognise
-from roomledger.hundredms import records, webhooks
+from roomledger.hundredms import records
 from roomledger.hundredms.fields import canonical, record
 from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.tables.columns import Json
-from roomledger.ledger.tables.vendor_events import SUMMED_UP, event_assets, vendor_events
-from roomledger.ledger.vendor_events import Understood, hear
-from roomledger.ledger.vendor_records import Said, tell
+from roomledger.ledger.tables.vendor_events import EVENT_SUMMARIES, event_assets, vendor_events
+from roomledger.ledger.vendor_events import insert_events
+from roomledger.ledger.vendor_records import Record, upsert_records
 from roomledger.model import Observation
-from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
-from roomledger.settings import Source
+from roomledger.settings import BucketSource, Source, WorkspaceSource
+from roomledger.warehouse import facts
 from tests import story
-from tests.hundredms.test_webhooks import CASES, DOCUMENTED, body
+from tests.hundredms.test_webhooks import CASES, DOCUMENTED, body, decode
 from tests.story import START, at, event
 from tests.worlds import Tables, ask, chat, contents, put, source_of, store_of
 
-ACME = Source(name="acme-100ms", customer="Acme", url="100ms://acme")
+ACME = WorkspaceSource(name="acme-100ms", customer="Acme", url="100ms://acme")
 NOW = START + timedelta(days=2)
 Body = dict[str, Any]
 Rows = Sequence[tuple[Any, ...]]
@@ -45,33 +46,29 @@ class Teller:
     tx: Connection
     database: Database
 
-    def hear(self, *bodies: Body, source: Source = ACME, now: datetime = NOW) -> Understood:
+    def hear(self, *bodies: Body, source: Source = ACME, now: datetime = NOW) -> dict[str, int]:
         """Webhooks came."""
-        self._forget()
-        return hear(self.tx, self.database, story.heard(source, bodies), now=now)
+        ingested = insert_events(self.tx, self.database, story.heard(source, bodies), now=now)
+        if ingested.changes:
+            facts.rekey_rows(self.tx, ingested.changes)
+        return {name: number for name, number in ingested.counts.items() if number}
 
-    def say(self, *said: Said, now: datetime = NOW) -> None:
+    def say(self, *said: Record, now: datetime = NOW) -> None:
         """The API was asked."""
-        self._forget()
-        tell(self.tx, self.database, ACME, said, now=now)
+        ingested = upsert_records(self.tx, self.database, ACME, said, now=now)
+        assert ingested.changes
+        facts.rekey_rows(self.tx, ingested.changes)
 
     def list(self, *uris: str) -> None:
         """The bucket was listed."""
-        self._forget()
-        bucket = Source(name="acme", customer="Acme", url="s3://acme")
+        bucket = BucketSource(name="acme", customer="Acme", url="s3://acme")
         seen = [Observation(uri, "1", START, 9) for uri in uris]
-        noted = [(one, bucket.judged(recognise(one))) for one in seen]
+        noted = [(one, bucket.classify(recognise(one))) for one in seen]
         record_observations(self.tx, self.database, bucket, noted, observed_by="listing", now=NOW)
 
     def ask(self, query: str, **given: Any) -> Rows:
         """The rows of a query; times are minutes of the story."""
         return [tuple(map(_plain, row)) for row in self.tx.execute(text(query), given)]
-
-    def _forget(self) -> None:
-        """Drop what each of them leaves until its transaction ends."""
-        left = "SELECT table_name FROM information_schema.tables WHERE table_type = 'LOCAL TEMPORARY'"
-        for (name,) in self.tx.execute(text(left)).all():
-            self.tx.execute(text(f"DROP TABLE {name}"))
 
 
 def _plain(cell: Any) -> Any:
@@ -87,18 +84,18 @@ def acme(shared: Database, tx: Connection) -> Teller:
     return Teller(tx, shared)
 
 
-def session(*told: Any, **more: Any) -> list[Said]:
+def session(*told: Any, **more: Any) -> list[Record]:
     """The API's word of a session, and of who was there."""
     row, peers = records.session(story.session(*told, **more))
     return [row, *peers]
 
 
-def job(*told: Any, **more: Any) -> Said:
+def job(*told: Any, **more: Any) -> Record:
     """The API's word of a recording."""
     return records.recording(story.job(*told) | more, "recording")[0]
 
 
-def asset(asset_id: str, job_id: str, session_id: str, asset_type: str, path: str, **more: Any) -> Said:
+def asset(asset_id: str, job_id: str, session_id: str, asset_type: str, path: str, **more: Any) -> Record:
     """The API's word of an asset."""
     of = {"id": job_id, "room_id": "room1", "session_id": session_id}
     return records.asset(story.asset(asset_id, of, asset_type, path, 9) | more)
@@ -109,9 +106,9 @@ def asset(asset_id: str, job_id: str, session_id: str, asset_type: str, path: st
 
 def test_every_event_is_kept_as_it_was_read(acme: Teller) -> None:
     bodies = [body(case) | {"id": name} for name, case in CASES.items()]
-    read = sorted((webhooks.event(one) for one in bodies), key=lambda one: one[0].event_id)
-    assert acme.hear(*bodies) == Understood(events=len(CASES))
-    common = {"customer": "Acme", "source": "acme-100ms", "taken_in_at": NOW}
+    read = sorted((decode(one) for one in bodies), key=lambda one: one[0].event_id)
+    assert acme.hear(*bodies) == {"events": len(CASES)}
+    common = {"customer": "Acme", "source": "acme-100ms", "ingested_at": NOW}
     received = {"received_at": START + timedelta(days=1)}
     assert _kept(acme, vendor_events) == [row._asdict() | common | received for row, _ in read]
     assert _kept(acme, event_assets) == [
@@ -284,7 +281,7 @@ def test_what_each_type_of_event_tells(acme: Teller) -> None:
         for query, rows in zip(queries, expected, strict=True):
             assert of_session(told.type, found[query]) == in_order(named(rows, told.type)), told.type
     for table, view, columns in SUMS:
-        summed_up = acme.ask(f"SELECT {columns}, heard_at FROM {table}")
+        summed_up = acme.ask(f"SELECT {columns}, first_ingested_at FROM {table}")
         assert in_order(summed_up) == in_order(acme.ask(f"SELECT {columns}, first_seen_at FROM {view}"))
         by = acme.ask(f"SELECT DISTINCT customer, source, first_seen_by, record IS NULL FROM {view}")
         assert by == [("Acme", "acme-100ms", "webhook", True)]
@@ -444,7 +441,7 @@ def test_what_events_add_up_to(acme: Teller, order: str) -> None:
         events = named(told.events, name)
         for number, batch in enumerate(ORDERS[order]([one | {"id": f"{name} {one['id']}"} for one in events])):
             steps.setdefault(number, []).extend(batch)
-    heard = sum(acme.hear(*batch).events for batch in steps.values())
+    heard = sum(acme.hear(*batch).get("events", 0) for batch in steps.values())
     assert heard == sum(len(told.events) for told in STORIES.values())
     found = {query: acme.ask(query) for query in {told.query for told in STORIES.values()}}
     for name, told in STORIES.items():
@@ -462,9 +459,9 @@ def test_events_of_unknown_types_are_kept_and_counted(acme: Teller) -> None:
         "hls.pause",
         "track.recording.pause",
     )
-    assert acme.hear(*(event(type_, 1, **said) for type_ in types)) == Understood(events=len(types))
+    assert acme.hear(*(event(type_, 1, **said) for type_ in types)) == {"events": len(types)}
     assert acme.ask("SELECT outcome, count(*) FROM vendor_events GROUP BY outcome") == [(None, len(types))]
-    for table in (event_assets, *SUMMED_UP):
+    for table in (event_assets, *EVENT_SUMMARIES):
         assert acme.ask(f"SELECT count(*) FROM {table.name}") == [(0,)], table.name
 
 
@@ -473,10 +470,10 @@ def test_an_event_is_kept_as_it_came_by_itself(acme: Teller, order: list[str]) -
     itself = event("beam.recording.success", 1, room_id="room1", session_id="s1", **RECORDED)
     told = {"itself": [itself], "replay": [itself | {"is_replay": True}]}
     told["both"] = told["replay"] + told["itself"]
-    assert [acme.hear(*told[step], now=NOW + timedelta(minutes=n)).events for n, step in enumerate(order)] == [
+    assert [acme.hear(*told[step], now=NOW + timedelta(minutes=n)).get("events", 0) for n, step in enumerate(order)] == [
         1, *[0] * (len(order) - 1)
     ]  # fmt: skip
-    assert [(row["record"], row["taken_in_at"]) for row in _kept(acme, vendor_events)] == [(canonical(itself), NOW)]
+    assert [(row["record"], row["ingested_at"]) for row in _kept(acme, vendor_events)] == [(canonical(itself), NOW)]
     sha256 = record(itself)[1]
     assert acme.ask("SELECT is_replay, record_sha256 FROM vendor_events") == [(False, sha256)]
     assert acme.ask("SELECT count(*) FROM event_assets") == [(2,)]
@@ -591,7 +588,7 @@ def recorded(beam_id: str | None, job_id: str | None, *paths: str, **more: Any) 
     ],
 )  # fmt: skip
 def test_which_job_a_recorder_is(
-    acme: Teller, first: str, said: list[Said], heard: list[tuple[Any, ...]], expected: Rows
+    acme: Teller, first: str, said: list[Record], heard: list[tuple[Any, ...]], expected: Rows
 ) -> None:
     say: list[Callable[[], object]] = [
         lambda: acme.say(*said),
@@ -607,7 +604,7 @@ def test_which_job_a_recorder_is(
 
 def test_another_customers_job_is_no_recorders(acme: Teller) -> None:
     acme.say(job("j1", "room1", "s1", 1, 30), asset("a1", "j1", "s1", "room-composite", "s3://acme/1.mp4"))
-    other = Source(name="other", customer="Other", url="100ms://other")
+    other = WorkspaceSource(name="other", customer="Other", url="100ms://other")
     acme.hear(*recorded("b1", "j1", "s3://acme/1.mp4"), source=other)
     assert acme.ask("SELECT customer, job_id, beam_id FROM recordings ORDER BY customer") == [
         ("Acme", "j1", None),
@@ -648,18 +645,18 @@ class Run:
     def load(self) -> None:
         """Look into the bucket and load what is new."""
         bucket = source_of(self.folder)
-        collect_source(self.database, bucket, store_of(bucket))
+        collect_bucket(self.database, bucket, store_of(bucket))
         list(load_batches(self.database, [bucket], {bucket.name: store_of(bucket)}))
 
-    def hear(self, *bodies: Body) -> Understood:
+    def hear(self, *bodies: Body) -> dict[str, int]:
         """Webhooks came."""
         with self.database.begin() as tx:
-            return hear(tx, self.database, story.heard(ACME, bodies), now=NOW)
+            return Teller(tx, self.database).hear(*bodies)
 
-    def say(self, *said: Said) -> None:
+    def say(self, *said: Record) -> None:
         """The API was asked."""
         with self.database.begin() as tx:
-            tell(tx, self.database, ACME, said, now=NOW)
+            Teller(tx, self.database).say(*said)
 
     def placed(self) -> dict[str, tuple[Any, ...]]:
         """Where each object belongs."""
@@ -703,8 +700,8 @@ def test_webhooks_move_what_is_loaded_by_the_strength_of_their_evidence(run: Run
         event("transcription.success", 47, **s2, recording_id="r", transcript_json_path=spoken),
         event("track.recording.success", 48, recording_path=unnamed),
     )
-    assert heard == Understood(events=10, moved=8, woken=2)
-    assert run.hear(opened) == Understood()
+    assert heard == {"events": 10, "rekeyed": 8, "new_seen": 2}
+    assert run.hear(opened) == {}
     run.say(asset("a1", "j1", "s3", "chat", named_twice))
     run.load()
     assert run.placed() == {
@@ -750,7 +747,7 @@ def test_webhooks_move_what_is_loaded_by_the_strength_of_their_evidence(run: Run
     recorder = {"room_id": "room2", "session_id": "s2", "beam_id": "b"}
     run.hear(event("beam.recording.success", 50, **recorder, recording_id="r"))
     assert ask(run.database, began) == [(None,)]
-    assert run.hear(event("beam.started.success", 2, **recorder)) == Understood(events=1)
+    assert run.hear(event("beam.started.success", 2, **recorder)) == {"events": 1}
     assert ask(run.database, began) == [(START + timedelta(minutes=2),)]
     assert ask(run.database, "SELECT said_at FROM statements WHERE kind = 'sentence'") == [
         (START + timedelta(minutes=2, seconds=1),)
@@ -915,7 +912,7 @@ def events(uris: Mapping[str, str]) -> list[Body]:
     ]  # fmt: skip
 
 
-def records_of(uris: Mapping[str, str]) -> list[Said]:
+def records_of(uris: Mapping[str, str]) -> list[Record]:
     """What the API says in the story."""
     return [
         *session("s1", "room1", 0, 31), *session("s3", "room2", 0, 10),

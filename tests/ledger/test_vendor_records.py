@@ -11,10 +11,11 @@ from roomledger.formats.object_keys import recognise
 from roomledger.hundredms import records
 from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
-from roomledger.ledger.vendor_records import Told, tell
+from roomledger.ledger.vendor_records import upsert_records
 from roomledger.model import Observation
-from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
+from roomledger.warehouse import facts
 from tests import story
 from tests.worlds import ask, chat, put, source_of, store_of
 
@@ -27,11 +28,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "bucket"
 
 
-def named(database: Database, folder: Path, key: str, asset_type: str = "chat", asset_id: str = "a1") -> Told:
-    """Have the vendor name the object under this key."""
+def named(database: Database, folder: Path, key: str, asset_type: str = "chat", asset_id: str = "a1") -> int:
+    """Have the vendor name the object under this key; give how many versions are read again."""
     asset = records.asset(story.asset(asset_id, JOB, asset_type, f"file://{folder / key}", 9))
     with database.begin() as tx:
-        return tell(tx, database, story.source_of_workspace(story.workspace()), [asset], now=NOW)
+        ingested = upsert_records(tx, database, story.source_of_workspace(story.workspace()), [asset], now=NOW)
+        assert ingested.changes
+        facts.rekey_rows(tx, ingested.changes)
+        return ingested.counts["new_seen"]
 
 
 def noted(database: Database, folder: Path, key: str, *minutes: int) -> dict[str, int]:
@@ -49,17 +53,17 @@ def dispositions(database: Database) -> list[tuple[str, str | None]]:
 
 
 def test_of_several_versions_that_only_the_vendor_names_the_newest_is_read(ready: Database, folder: Path) -> None:
-    assert noted(ready, folder, "x/one.bin", 1, 2, 3) == {"ignored": 3}
-    assert named(ready, folder, "x/one.bin").woken == 3
+    assert noted(ready, folder, "x/one.bin", 1, 2, 3) == {"new_ignored": 3}
+    assert named(ready, folder, "x/one.bin") == 3
     assert dispositions(ready) == [("superseded", "chat"), ("superseded", "chat"), ("seen", "chat")]
-    assert named(ready, folder, "x/one.bin").woken == 0
+    assert named(ready, folder, "x/one.bin") == 0
 
 
 def test_what_was_named_before_it_was_listed_counts_as_what_it_is(ready: Database, folder: Path) -> None:
     named(ready, folder, "x/one.bin")
-    assert noted(ready, folder, "x/one.bin", 1) == {"seen": 1}
+    assert noted(ready, folder, "x/one.bin", 1) == {"new_seen": 1}
     named(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", "track", "a2")
-    assert noted(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", 1) == {"seen": 1}
+    assert noted(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", 1) == {"new_seen": 1}
     assert dispositions(ready) == [("seen", "chat"), ("seen", "track")]
 
 
@@ -70,7 +74,7 @@ def loaded(ready: Database, folder: Path) -> Database:
     source = source_of(folder)
     named(ready, folder, "x/one.bin")
     stores = {source.name: store_of(source)}
-    collect_source(ready, source, stores[source.name])
+    collect_bucket(ready, source, stores[source.name])
     list(load_batches(ready, [source], stores))
     return ready
 
@@ -78,7 +82,7 @@ def loaded(ready: Database, folder: Path) -> Database:
 def test_the_vendor_may_call_it_something_else_later(loaded: Database, folder: Path) -> None:
     source = source_of(folder)
     assert ask(loaded, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
-    assert named(loaded, folder, "x/one.bin", "track").woken == 1
+    assert named(loaded, folder, "x/one.bin", "track") == 1
     list(load_batches(loaded, [source], {source.name: store_of(source)}))
     assert dispositions(loaded) == [("loaded", "track")]
     assert ask(loaded, "SELECT count(*) FROM chat_messages") == [(0,)]
@@ -89,12 +93,12 @@ def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Databa
     source = source_of(folder, asset_types=("transcript",))
     stores = {source.name: store_of(source)}
     put(folder, "x/one.bin", chat("hello"))
-    assert dict(collect_source(ready, source, stores[source.name]).new) == {"ignored": 1}
-    assert named(ready, folder, "x/one.bin").woken == 1
+    assert collect_bucket(ready, source, stores[source.name])["new_ignored"] == 1
+    assert named(ready, folder, "x/one.bin") == 1
     [done] = load_batches(ready, [source], stores)
     assert dict(done.objects) == {"ignored": 1}
     assert dispositions(ready) == [("ignored", "chat")]
-    assert named(ready, folder, "x/one.bin").woken == 0
+    assert named(ready, folder, "x/one.bin") == 0
 
 
 def test_the_vendor_may_call_something_wanted_what_the_settings_left_out(ready: Database, folder: Path) -> None:
@@ -102,8 +106,8 @@ def test_the_vendor_may_call_something_wanted_what_the_settings_left_out(ready: 
     stores = {source.name: store_of(source)}
     key = "chat/room1/20260302/Rec-room1-1772445600000.csv"
     put(folder, key, chat("hello"))
-    assert dict(collect_source(ready, source, stores[source.name]).new) == {"ignored": 1}
-    assert named(ready, folder, key, "track").woken == 1
+    assert collect_bucket(ready, source, stores[source.name])["new_ignored"] == 1
+    assert named(ready, folder, key, "track") == 1
     [done] = load_batches(ready, [source], stores)
     assert dict(done.objects) == {"loaded": 1}
     assert dispositions(ready) == [("loaded", "track")]

@@ -15,12 +15,11 @@ from sqlalchemy import text
 from roomledger import times
 from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
-from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from sandbox.hundredms_api import vendor_server
 from tests import story
 from tests.rows import put_object
-from tests.worlds import ask, change, chat, chat_key, contents, replace, source_of, store_of
+from tests.worlds import ask, change, chat, chat_key, collect_from, contents, replace, source_of, store_of
 
 OBJECTS, SECONDS = 60, 6
 
@@ -44,7 +43,7 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Da
 
     def collect() -> None:
         while time.monotonic() < end:
-            collect_source(ready, source, stores["acme"])
+            collect_from(ready, source, stores["acme"])
 
     def load() -> None:
         while time.monotonic() < end:
@@ -60,7 +59,7 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Da
         for done in [pool.submit(work) for work in (upload, collect, collect, load, load, load, replay)]:
             done.result()
     for _ in range(2):
-        collect_source(ready, source, stores["acme"])
+        collect_from(ready, source, stores["acme"])
         change(ready, "UPDATE object_ledger SET retry_at = NULL")
         list(load_batches(ready, [source], stores))
     said = ask(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
@@ -131,7 +130,7 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
 
     def collect(database: Database, which: int) -> None:
         with story.opened(acme, vendor.endpoint) as workspace:
-            collect_source(database, sources[which], (store_of(source), workspace)[which], sources=sources)
+            collect_from(database, sources[which], (store_of(source), workspace)[which], sources=sources)
 
     def load(database: Database, batch: int) -> None:
         with story.opened(acme, vendor.endpoint) as workspace:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from roomledger.ledger.database import Database
-from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
 from sandbox.dataset import generate
@@ -22,7 +22,7 @@ from tests.worlds import Tables, ask, change, contents, lay_out, source_of, stor
 DYING = """
 import os, signal, sys, threading
 from sqlalchemy import Engine, event
-from roomledger.cli.app import app
+from roomledger.cli.main import app
 
 left, seconds = int(sys.argv.pop(1)), float(sys.argv.pop(1))
 
@@ -50,7 +50,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
 def run_to_the_end(database: Database, sources: list[Source]) -> Tables:
     stores = {source.name: store_of(source) for source in sources}
     for source in sources:
-        collect_source(database, source, stores[source.name])
+        collect_bucket(database, source, stores[source.name])
     list(load_batches(database, sources, stores))
     return contents(database)
 

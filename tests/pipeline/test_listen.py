@@ -10,9 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,16 +33,18 @@ from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.outcome import Load
 from roomledger.model import BatchRefused, Observation, Rejected
-from roomledger.pipeline.collect import collect_source
-from roomledger.pipeline.listen import Answered, answer, listen_and_load
+from roomledger.pipeline.collect import collect_bucket
+from roomledger.pipeline.listen import Round, ingest, listen_and_load
 from roomledger.pipeline.load import load_batches
 from roomledger.pipeline.receiver import Receiver
 from roomledger.pipeline.subscriptions import Decoded, Subscription, bucket_subscription, webhook_subscription
-from roomledger.queues import Message, Notice, Queue, QueueError, open_queue
-from roomledger.queues.inbox_folder import FolderInbox, Inbox, open_inbox
+from roomledger.queues import Message, Notification, Queue, QueueError
+from roomledger.queues.inbox import Inbox
+from roomledger.queues.inbox_folder import FolderInbox
 from roomledger.queues.sqs import Sqs
-from roomledger.settings import QueueSettings, Source
-from roomledger.stores import Access, Store, open_store
+from roomledger.runtime import open_bucket_queue, open_inbox, open_store
+from roomledger.settings import BucketSource, QueueSettings, Source, WorkspaceSource
+from roomledger.stores import Access, Store
 from sandbox.dataset import generate
 from sandbox.servers import GcsServer, S3Server, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
@@ -49,7 +52,7 @@ from tests.queues.conftest import aws, numbers, pubsub_place, session, sqs_place
 from tests.worlds import Tables, ask, change, chat, chat_key, contents, lay_out, put, source_of, store_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-TALK = Source(name="talk", customer="Acme", url="100ms://acme", webhook_header="X-Secret")
+TALK = WorkspaceSource(name="talk", customer="Acme", url="100ms://acme", webhook_header="X-Secret")
 
 
 Where = tuple[Source, Store]
@@ -98,7 +101,7 @@ def s3_place(server: S3Server, name: str = "acme") -> Place:
         counts = told("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         return sum(map(int, counts.values()))
 
-    source = Source(name=name, customer="Acme", url=f"s3://{bucket}", endpoint=server.endpoint)
+    source = BucketSource(name=name, customer="Acme", url=f"s3://{bucket}", endpoint=server.endpoint)
     return Place(
         source,
         open_store(source.url, Access(session=session(server), endpoint=server.endpoint)),
@@ -142,7 +145,7 @@ def gcs_place(telling: tuple[GcsServer, PubSubServer, Any]) -> Place:
         return f"gs://{bucket}/{key}"
 
     ask("POST", "/storage/v1/b", params={"project": "demo"}, json={"name": bucket})
-    source = Source(name="acme", customer="Acme", url=f"gs://{bucket}", endpoint=gcs.endpoint)
+    source = BucketSource(name="acme", customer="Acme", url=f"gs://{bucket}", endpoint=gcs.endpoint)
     return Place(
         source,
         open_store(source.url, Access(endpoint=gcs.endpoint)),
@@ -193,30 +196,41 @@ def work(
     quiet_s: float = 0,
     most_s: float = 60,
     **more: Any,
-) -> Iterator[Answered | Load]:
+) -> Iterator[Round | Load]:
     """Take in what waits in the queues, and load it; without patience for more, unless it is given some."""
     sources, stores = [source for source, _ in where], {source.name: store for source, store in where}
-    return listen_and_load(database, [*sources, TALK], stores, subscriptions, quiet_s=quiet_s, most_s=most_s, **more)
+    return listen_and_load(
+        database, [*sources, TALK], stores, stores, subscriptions, quiet_s=quiet_s, most_s=most_s, **more
+    )
 
 
-def once(database: Database, subscriptions: Sequence[Subscription], *where: Where) -> Answered:
+def new(found: Round | Counter[str]) -> dict[str, int]:
+    """Versions not known before, by disposition, and restored ones."""
+    counts = found.counts if isinstance(found, Round) else found
+    return {
+        name.removeprefix("new_"): number
+        for name, number in counts.items()
+        if number and (name.startswith("new_") or name == "restored")
+    }
+
+
+def once(database: Database, subscriptions: Sequence[Subscription], *where: Where) -> Round:
     """The same; give what the queues brought, in however many rounds."""
-    found = Answered()
+    found = Round()
     for one in work(database, subscriptions, *where):
-        if isinstance(one, Answered):
-            for field in fields(Answered):
-                so_far, more = getattr(found, field.name), getattr(one, field.name)
-                setattr(found, field.name, so_far | more if isinstance(more, set) else so_far + more)
+        if isinstance(one, Round):
+            found.counts += one.counts
+            found.problems |= one.problems
     return found
 
 
 def one_round(
     database: Database, sources: Sequence[Source], stores: dict[str, Store], subscriptions: Sequence[Subscription]
-) -> Answered:
+) -> Round:
     """Take in what waits, and load nothing."""
     with Receiver(subscriptions) as receiver:
-        receiver.ask(1)
-        return answer(database, sources, stores, receiver.take(1))
+        receiver.request(1)
+        return ingest(database, sources, stores, receiver.take(1))
 
 
 def in_folder(folder: Path) -> Where:
@@ -243,12 +257,17 @@ def test_an_upload_is_loaded_and_its_message_is_settled(ready: Database, place: 
     place.put(chat_key(), chat("hello"))
     place.put("README.md", b"# not ours")
     found = once(ready, [place.subscription], place.where)
-    assert (found.new, found.gone, found.left, found.problems) == ({"seen": 1, "ignored": 1}, 0, 0, set())
+    assert (new(found), found.counts["missing"], found.counts["messages_left"], found.problems) == (
+        {"seen": 1, "ignored": 1},
+        0,
+        0,
+        set(),
+    )
     assert messages(ready) == ["hello"]
     observed_by = "s3_event" if place.source.url.startswith("s3:") else "gcs_event"
     assert ask(ready, "SELECT DISTINCT observed_by, kind FROM observations") == [(observed_by, "exists")]
     assert place.left() == 0
-    assert not collect_source(ready, *place.where).new, "the listing tells of the same versions"
+    assert new(collect_bucket(ready, *place.where)) == {}, "the listing has the same versions"
 
 
 def test_a_webhook_brings_its_event_and_the_object_that_it_names(ready: Database, tmp_path: Path, inbox: Inbox) -> None:
@@ -256,7 +275,12 @@ def test_a_webhook_brings_its_event_and_the_object_that_it_names(ready: Database
     uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
     inbox.put("talk", event("e1", chat_recording_path=uri, recording_path="s3://elsewhere/film.mp4"), NOON)
     found = once(ready, [webhook_subscription(inbox, [TALK])], folder)
-    assert (found.messages, found.events, found.new, found.foreign) == (1, 1, {"seen": 1}, 1)
+    assert (found.counts["messages"], found.counts["events"], new(found), found.counts["foreign"]) == (
+        1,
+        1,
+        {"seen": 1},
+        1,
+    )
     assert ask(ready, "SELECT message, session_id, session_evidence FROM chat_messages") == [("hello", "s1", "webhook")]
     assert ask(ready, "SELECT observed_by FROM observations") == [("webhook",)]
     assert ask(ready, "SELECT source, event_id, received_at FROM vendor_events") == [("talk", "e1", NOON)]
@@ -270,7 +294,7 @@ def test_all_queues_sources_and_witnesses_are_served_at_once(ready: Database, s3
         inbox.put("talk", event(f"e{number}", chat_recording_path=uri), NOON)
     subscriptions = [acme.subscription, webhook_subscription(inbox, [TALK]), other.subscription]
     found = once(ready, subscriptions, acme.where, other.where)
-    assert (found.events, found.new, messages(ready)) == (6, {"seen": 4}, ["0", "1", "2", "3"])
+    assert (found.counts["events"], new(found), messages(ready)) == (6, {"seen": 4}, ["0", "1", "2", "3"])
     assert ask(ready, "SELECT observed_by, count(*) FROM observations GROUP BY 1 ORDER BY 1") == [
         ("s3_event", 4),
         ("webhook", 4),
@@ -296,7 +320,7 @@ def test_what_the_ledger_does_not_commit_stays_in_its_queue(
         engine_event.remove(Engine, "commit", fail)
     assert (s3_here.left(), len(inbox.receive(0)), dispositions(ready)) == (waiting, 1, [])
     time.sleep(1.1)
-    assert once(ready, subscriptions, s3_here.where).messages == waiting + 1
+    assert once(ready, subscriptions, s3_here.where).counts["messages"] == waiting + 1
     assert (s3_here.left(), inbox.peek(0), messages(ready)) == (0, False, ["hello"])
 
 
@@ -317,13 +341,13 @@ def test_a_warehouse_that_another_process_holds_takes_nothing_out_of_a_queue(
             one_round(DuckDB(url, lock_wait_s=0.2), [TALK], {}, subscriptions)
         assert inbox.peek(0)
         holder.communicate()
-    assert one_round(DuckDB(url), [TALK], {}, subscriptions).events == 1
+    assert one_round(DuckDB(url), [TALK], {}, subscriptions).counts["events"] == 1
     assert not inbox.peek(0)
 
 
 KILLED = """
 import os, signal
-from roomledger.cli.app import app
+from roomledger.cli.main import app
 from roomledger.queues.inbox_folder import FolderInbox
 
 FolderInbox.ack = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -361,7 +385,12 @@ def test_who_is_killed_before_settling_changes_nothing_the_second_time(
     assert [len(found) for found in before[1:]] == [1, 1, 2]
     subscription = webhook_subscription(inbox, [TALK])
     found = one_round(ready, [folder[0], TALK], {"acme": folder[1]}, [subscription])
-    assert (found.messages, found.events, found.new, found.refused) == (3, 0, {}, 2)
+    assert (found.counts["messages"], found.counts["events"], new(found), found.counts["messages_refused"]) == (
+        3,
+        0,
+        {},
+        2,
+    )
     assert tables() == before
     assert not inbox.peek(0)
 
@@ -377,7 +406,7 @@ def test_what_cannot_be_settled_comes_again(any_ready: Database, inbox: Inbox, m
         patched.setattr(FolderInbox, "ack", settle)
         assert one_round(any_ready, [TALK], {}, subscriptions).problems == {"the folder is read-only"}
     found = one_round(any_ready, [TALK], {}, subscriptions)
-    assert (found.messages, found.events, found.problems) == (1, 0, set())
+    assert (found.counts["messages"], found.counts["events"], found.problems) == (1, 0, set())
     assert not inbox.peek(0)
 
 
@@ -386,14 +415,19 @@ def test_each_message_meets_its_own_fate(
 ) -> None:
     monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
     bucket = f"not-yet-{next(numbers)}"
-    other = Source(name="other", customer="Other", url=f"s3://{bucket}/live", endpoint=s3.endpoint)
+    other = BucketSource(name="other", customer="Other", url=f"s3://{bucket}/live", endpoint=s3.endpoint)
     missing = (other, open_store(other.url, Access(session=session(s3), endpoint=s3.endpoint)))
     s3_here.put(chat_key(), chat("hello"))
     for uri in (f"s3://{bucket}/live/{chat_key(2)}", "s3://strange/a.csv", f"s3://{bucket}/livelier/a.csv"):
         s3_here.send(s3_event(uri))
     s3_here.send(b'{"Records": 7}')
     found = once(ready, [s3_here.subscription], s3_here.where, missing)
-    assert (found.new, found.foreign, found.refused, found.left) == ({"seen": 1}, 2, 1, 1)
+    assert (new(found), found.counts["foreign"], found.counts["messages_refused"], found.counts["messages_left"]) == (
+        {"seen": 1},
+        2,
+        1,
+        1,
+    )
     [problem] = found.problems
     assert f"no bucket {bucket}" in problem
     assert (messages(ready), s3_here.left()) == (["hello"], 1)
@@ -405,7 +439,7 @@ def test_each_message_meets_its_own_fate(
     client.put_object(Bucket=bucket, Key=f"live/{chat_key(2)}", Body=chat("hello too"))
     time.sleep(1.1)
     found = once(ready, [s3_here.subscription], s3_here.where, missing)
-    assert (found.messages, found.new, found.problems) == (1, {"seen": 1}, set())
+    assert (found.counts["messages"], new(found), found.problems) == (1, {"seen": 1}, set())
     assert (messages(ready), s3_here.left()) == (["hello", "hello too"], 0)
 
 
@@ -419,12 +453,17 @@ def test_a_webhook_is_taken_in_though_its_object_cannot_be_looked_up(
     uri = f"file://{tmp_path}/bucket/{chat_key()}"
     inbox.put("talk", event("e1", chat_recording_path=uri), NOON)
     found = once(any_ready, [webhook_subscription(inbox, [TALK])], where)
-    assert (found.events, found.left, found.gone, dispositions(any_ready)) == (1, 0, 0, [])
+    assert (
+        found.counts["events"],
+        found.counts["messages_left"],
+        found.counts["missing"],
+        dispositions(any_ready),
+    ) == (1, 0, 0, [])
     assert found.problems == {f"there is no folder {folder.url}: create it, or name the right one"}
     assert not inbox.peek(0)
 
     put(tmp_path / "bucket", chat_key(), chat("hello"))
-    collect_source(any_ready, *where)
+    collect_bucket(any_ready, *where)
     list(load_batches(any_ready, [folder], {"acme": where[1]}))
     assert ask(any_ready, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
 
@@ -437,7 +476,12 @@ def test_a_look_that_fails_does_not_make_an_object_missing(any_ready: Database, 
     (tmp_path / "bucket").rename(tmp_path / "unmounted")
     inbox.put("talk", event("e2", chat_recording_path=uri), NOON)
     found = once(any_ready, [webhook_subscription(inbox, [TALK])], folder)
-    assert (found.events, found.gone, len(found.problems), dispositions(any_ready)) == (1, 0, 1, ["loaded"])
+    assert (found.counts["events"], found.counts["missing"], len(found.problems), dispositions(any_ready)) == (
+        1,
+        0,
+        1,
+        ["loaded"],
+    )
 
 
 def test_webhooks_that_were_refused_are_taken_in_when_they_are_understood(
@@ -448,23 +492,23 @@ def test_webhooks_that_were_refused_are_taken_in_when_they_are_understood(
 
     subscription = webhook_subscription(inbox, [TALK])
     with monkeypatch.context() as patched:
-        patched.setattr("roomledger.hundredms.webhooks.event", mistaken)
+        patched.setattr("roomledger.hundredms.webhooks.decode", mistaken)
         inbox.put("talk", event("mistaken"), NOON)
-        assert once(ready, [subscription]).refused == 1
+        assert once(ready, [subscription]).counts["messages_refused"] == 1
     with monkeypatch.context() as patched:
-        patched.setattr("roomledger.hundredms.webhooks.event", unknown_type)
+        patched.setattr("roomledger.hundredms.webhooks.decode", unknown_type)
         inbox.put("talk", event("too new"), NOON)
-        assert one_round(ready, [TALK], {}, [subscription]).refused == 1
+        assert one_round(ready, [TALK], {}, [subscription]).counts["messages_refused"] == 1
     inbox.put("talk", b"[]", NOON)
     inbox.put("gone-acme", event("removed source"), NOON)
-    assert one_round(ready, [TALK], {}, [subscription]).refused == 2
+    assert one_round(ready, [TALK], {}, [subscription]).counts["messages_refused"] == 2
     codes = "SELECT reason_code FROM refusals WHERE resolved_at IS NULL ORDER BY 1"
     assert ask(ready, codes) == [("not_an_object",), ("parser_failed",), ("source_unknown",), ("type_unknown",)]
 
     list(work(ready, [subscription]))
     assert ask(ready, "SELECT event_id FROM vendor_events ORDER BY 1") == [("mistaken",), ("too new",)]
     assert ask(ready, codes) == [("not_an_object",), ("source_unknown",)]
-    named = Source(name="gone-acme", customer="Acme", url="100ms://gone", webhook_header="X-Secret")
+    named = WorkspaceSource(name="gone-acme", customer="Acme", url="100ms://gone", webhook_header="X-Secret")
     list(work(ready, [webhook_subscription(inbox, [TALK, named])]))
     assert ask(ready, codes) == [("not_an_object",)]
     assert ask(ready, "SELECT source, event_id FROM vendor_events ORDER BY 2") == [
@@ -488,11 +532,11 @@ def test_what_is_deleted_is_missing_and_may_be_put_anew(ready: Database, place: 
     found = once(ready, [place.subscription], place.where)
     # GCS names the version that was there; S3 does not, so nobody knows that there was one.
     named = [] if place.source.url.startswith("s3:") else ["missing"]
-    assert (found.gone, dispositions(ready)) == (1 + len(named), ["missing", *named])
+    assert (found.counts["missing"], dispositions(ready)) == (1 + len(named), ["missing", *named])
     assert messages(ready) == ["first"]
 
     place.put(chat_key(1), chat("second"))
-    assert once(ready, [place.subscription], place.where).new == {"seen": 1, "back": 1}
+    assert new(once(ready, [place.subscription], place.where)) == {"seen": 1, "restored": 1}
     assert (dispositions(ready), messages(ready)) == (["superseded", "loaded", *named], ["second"])
     assert place.left() == 0
 
@@ -512,7 +556,7 @@ def test_of_versions_of_one_second_the_one_that_is_there_is_loaded(any_ready: Da
     while first is None or then is None or first.modified_at != then.modified_at:
         first = s3_here.store.stat(s3_here.put(chat_key(), chat("replaced")))
         then = s3_here.store.stat(s3_here.put(chat_key(), chat("there")))
-    collect_source(any_ready, *s3_here.where)
+    collect_bucket(any_ready, *s3_here.where)
     with any_ready.begin() as tx:
         late = [(first, object_keys.recognise(first))]
         record_observations(tx, any_ready, s3_here.source, late, observed_by="s3_event", now=times.utc_now())
@@ -526,7 +570,12 @@ def test_an_event_may_come_before_its_object(any_ready: Database, s3_here: Place
     subscriptions = [s3_here.subscription, webhook_subscription(inbox, [TALK])]
     inbox.put("talk", event("e1", chat_recording_path=f"{s3_here.source.url}/{chat_key()}"), NOON)
     found = once(any_ready, subscriptions, s3_here.where)
-    assert (found.events, found.gone, dispositions(any_ready), inbox.peek(0)) == (1, 0, [], False)
+    assert (found.counts["events"], found.counts["missing"], dispositions(any_ready), inbox.peek(0)) == (
+        1,
+        0,
+        [],
+        False,
+    )
     s3_here.put(chat_key(), chat("hello"))
     once(any_ready, subscriptions, s3_here.where)
     assert ask(any_ready, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
@@ -558,7 +607,7 @@ def test_messages_are_held_while_work_on_them_goes_on(
         others = []
         while not slow.done():
             others += s3_here.subscription.queue.receive(0)
-        assert (slow.result().messages, others) == (1, [])
+        assert (slow.result().counts["messages"], others) == (1, [])
     assert s3_here.left() == 0
 
 
@@ -570,7 +619,7 @@ def test_listening_ends_when_nothing_has_come_for_a_while(any_ready: Database, t
     began = time.monotonic()
     done = list(work(any_ready, [webhook_subscription(inbox, [TALK])], folder, quiet_s=3))
     assert 1.5 + 3 <= time.monotonic() - began < 15
-    assert [type(one) for one in done] == [Answered, Load]
+    assert [type(one) for one in done] == [Round, Load]
     assert messages(any_ready) == ["hello"]
 
 
@@ -593,7 +642,7 @@ def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: D
         talking.result()
     assert 2 <= took < 10
     # One at once, one for each second, and one for what was asked for before the end.
-    assert 1 < sum(isinstance(one, Answered) for one in done) <= 4
+    assert 1 < sum(isinstance(one, Round) for one in done) <= 4
 
 
 def test_listening_ends_when_somebody_says_so(any_ready: Database, inbox: Inbox) -> None:
@@ -614,7 +663,7 @@ def test_what_a_queue_gave_as_somebody_ended_the_listening_is_taken_in(any_ready
         return over.is_set()
 
     done = list(work(any_ready, [plain_bell(silent)], in_folder(tmp_path / "bucket"), quiet_s=60, is_over=is_over))
-    assert [type(one) for one in done] == [Answered, Load]
+    assert [type(one) for one in done] == [Round, Load]
     assert messages(any_ready) == ["hello"]
 
 
@@ -623,12 +672,12 @@ def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Database, tmp_
     folder = in_folder(bucket)
     for number in range(12):
         put(bucket, chat_key(number), chat(f"old {number:02}"), minute=number)
-    collect_source(any_ready, *folder)
+    collect_bucket(any_ready, *folder)
     done = work(any_ready, [webhook_subscription(inbox, [TALK])], folder, batch=5)
     assert isinstance(next(done), Load)
     assert messages(any_ready) == [f"old {number:02}" for number in range(7, 12)]
     inbox.put("talk", event("e1", chat_recording_path=put(bucket, chat_key(99), chat("new"), minute=99)), NOON)
-    assert isinstance(next(done), Answered)
+    assert isinstance(next(done), Round)
     assert isinstance(next(done), Load)
     assert messages(any_ready) == ["new", *(f"old {number:02}" for number in range(3, 12))]
     list(done)
@@ -669,15 +718,15 @@ def test_a_silent_queue_does_not_keep_back_the_others_and_is_heard_to_the_end(
     inbox.put("talk", event("e1"), NOON)
     done = work(any_ready, [plain_bell(silent), webhook_subscription(inbox, [TALK])], in_folder(bucket), quiet_s=0.5)
     first = next(done)
-    assert isinstance(first, Answered)
-    assert (first.events, silent.asked) == (1, 1)
+    assert isinstance(first, Round)
+    assert (first.counts["events"], silent.asked) == (1, 1)
     inbox.put("talk", event("e2"), NOON)
     second = next(done)
-    assert isinstance(second, Answered)
-    assert (second.events, silent.asked) == (1, 1)
+    assert isinstance(second, Round)
+    assert (second.counts["events"], silent.asked) == (1, 1)
     threading.Timer(1, silent.may_speak.set).start()
     rest = list(done)
-    assert [type(one) for one in rest] == [Answered, Load]
+    assert [type(one) for one in rest] == [Round, Load]
     assert messages(any_ready) == ["late"]
 
 
@@ -686,19 +735,19 @@ def test_a_queue_that_cannot_be_read_does_not_keep_back_the_others(
 ) -> None:
     lost = QueueSettings(name="lost", url="sqs://never-made", endpoint=s3.endpoint)
     subscriptions = [
-        bucket_subscription(lost, open_queue(lost, Access(session=session(s3)))),
+        bucket_subscription(lost, open_bucket_queue(lost, Access(session=session(s3)))),
         webhook_subscription(inbox, [TALK]),
     ]
     inbox.put("talk", event("e1"), NOON)
     done = work(any_ready, subscriptions, quiet_s=60, is_over=lambda: len(told) >= 3)
-    told: list[Answered] = []
+    told: list[Round] = []
     for one in done:
-        assert isinstance(one, Answered)
+        assert isinstance(one, Round)
         told.append(one)
         if len(told) == 2:
             inbox.put("talk", event("e2"), NOON)
-    assert sorted((one.messages, one.events) for one in told[:2]) == [(0, 0), (1, 1)]
-    assert told[2].events + told[1].events + told[0].events == 2
+    assert sorted((one.counts["messages"], one.counts["events"]) for one in told[:2]) == [(0, 0), (1, 1)]
+    assert sum(one.counts["events"] for one in told[:3]) == 2
     for one in told[1:]:  # what ails it is told as long as it does
         [problem] = one.problems
         assert "has no queue sqs://never-made" in problem
@@ -720,7 +769,7 @@ def test_a_batch_that_is_refused_stops_the_listening_and_loses_nothing(
 def test_without_a_queue_what_waits_is_loaded_and_that_is_all(any_ready: Database, tmp_path: Path) -> None:
     folder = in_folder(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
-    collect_source(any_ready, *folder)
+    collect_bucket(any_ready, *folder)
     began = time.monotonic()
     assert len(list(work(any_ready, [], folder, quiet_s=60))) == 1
     assert (time.monotonic() - began < 10, messages(any_ready)) == (True, ["hello"])
@@ -732,7 +781,7 @@ def test_a_source_without_a_store_is_left_to_those_who_have_it(
     """Such as a workspace whose API is not asked any more."""
     folder = in_folder(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
-    collect_source(any_ready, *folder)
+    collect_bucket(any_ready, *folder)
     change(any_ready, "UPDATE object_ledger SET source = 'talk'")
     assert list(work(any_ready, [webhook_subscription(inbox, [TALK])], folder)) == []
     assert dispositions(any_ready) == ["seen"]
@@ -755,7 +804,7 @@ def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
             while not answering.done() and not ask(database, WAITS) and time.monotonic() < deadline:
                 time.sleep(0.05)
             record_observations(tx, database, source, noted[1:], observed_by="listing", now=times.utc_now())
-        assert answering.result().messages == 20
+        assert answering.result().counts["messages"] == 20
     assert dispositions(database) == ["seen"] * 20
 
 
@@ -765,7 +814,7 @@ WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datna
 def plain_bell(queue: Queue) -> Subscription:
     """A bell whose messages are addresses, as S3's are at bottom."""
     events = bucket_subscription(QueueSettings(name="plain", url="sqs://plain"), queue)
-    return replace(events, understand=lambda message: Decoded([Notice(message.body.decode(), None)]))
+    return replace(events, decode=lambda message: Decoded([Notification(message.body.decode(), None)]))
 
 
 class World(NamedTuple):
@@ -791,7 +840,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path
 
 def sweep(database: Database, where: Sequence[Where]) -> None:
     for source, store in where:
-        collect_source(database, source, store)
+        collect_bucket(database, source, store)
     change(database, "UPDATE object_ledger SET retry_at = NULL")
     list(load_batches(database, [s for s, _ in where], {s.name: store for s, store in where}, accept_refusals=True))
 
@@ -803,16 +852,16 @@ def check_that_notices_change_nothing_in_the_end(database: Database, world: Worl
     """
     chance, passed = random.Random(seed), timedelta()
     told = [seen for _, store in world.where for page in store.list() for seen in page]
-    notices = [Notice(seen.uri, seen if chance.random() < 0.5 else None) for seen in told if chance.random() < 0.7]
+    notices = [
+        Notification(seen.uri, seen if chance.random() < 0.5 else None) for seen in told if chance.random() < 0.7
+    ]
     notices += chance.sample(notices, len(notices) * 3 // 10)
     old = [replace(seen, version="old", modified_at=seen.modified_at - timedelta(hours=1)) for seen in told]
-    notices += [Notice(seen.uri, seen) for seen in chance.sample(old, len(old) // 10)]
-    notices += [Notice(f"{source.url}/nothing/is/here.csv", None) for source, _ in world.where]
+    notices += [Notification(seen.uri, seen) for seen in chance.sample(old, len(old) // 10)]
+    notices += [Notification(f"{source.url}/nothing/is/here.csv", None) for source, _ in world.where]
     chance.shuffle(notices)
     inbox = open_inbox(f"file://{folder}/inbox")
-    subscription = replace(
-        plain_bell(inbox), understand=lambda message: Decoded(notices[slice(*json.loads(message.body))])
-    )
+    subscription = replace(plain_bell(inbox), decode=lambda message: Decoded(notices[slice(*json.loads(message.body))]))
 
     def come(first: int, end: int) -> None:
         nonlocal passed

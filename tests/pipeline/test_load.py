@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, repeat
 from pathlib import Path
@@ -18,7 +19,7 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.replays import request_replay
 from roomledger.model import ASSET_TYPES, Asset, BatchRefused, ChatMessage, Observation, Record, Refusal
-from roomledger.pipeline.collect import Collected, collect_source
+from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
 from roomledger.stores import Store, StoreError
@@ -26,8 +27,8 @@ from sandbox.dataset import World, expect, generate
 from tests.worlds import ask, change, chat, chat_key, contents, empty, lay_out, put, source_of, store_of
 
 
-def collect(database: Database, source: Source) -> Collected:
-    return collect_source(database, source, store_of(source))
+def collect(database: Database, source: Source) -> Counter[str]:
+    return collect_bucket(database, source, store_of(source))
 
 
 def load(database: Database, *sources: Source, batch: int = 1000, accept_refusals: bool = False) -> int:
@@ -112,7 +113,7 @@ def test_order_repetition_batches_and_engine_do_not_change_the_tables(
                     record_observations(tx, ready, source, mine, observed_by="listing", now=times.utc_now())
         load(ready, *world_sources, batch=batch, accept_refusals=True)
     for source in world_sources:
-        assert not collect(ready, source).new
+        assert not collect(ready, source)["new_seen"]
     assert load(ready, *world_sources) == 0
     assert contents(ready) == plainly_loaded
 
@@ -213,8 +214,8 @@ def test_rows_of_a_deleted_file_stay(ready: Database, tmp_path: Path) -> None:
     put(bucket, chat_key(2), chat("there"), minute=1)
     run(ready, source)
     (bucket / chat_key(1)).unlink()
-    assert collect(ready, source).gone == 1
-    assert collect(ready, source).gone == 0
+    assert collect(ready, source)["missing"] == 1
+    assert collect(ready, source)["missing"] == 0
     assert (messages(ready), dispositions(ready)) == (["kept", "there"], ["missing", "loaded"])
 
 
@@ -224,7 +225,7 @@ def test_a_listing_that_breaks_off_calls_nothing_missing(ready: Database, tmp_pa
     put(bucket, chat_key(1), chat("kept"))
     run(ready, source)
     with pytest.raises(StoreError, match="cut off"):
-        collect_source(ready, source, Flaky(store_of(source), list_fails=True))
+        collect_bucket(ready, source, Flaky(store_of(source), list_fails=True))
     assert dispositions(ready) == ["loaded"]
 
 

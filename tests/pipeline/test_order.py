@@ -16,12 +16,11 @@ from roomledger import times
 from roomledger.hundredms.storage import VendorStorage
 from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
-from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import load_batches
 from sandbox.dataset.workspace import Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
 from tests import story
-from tests.worlds import Tables, ask, contents, empty, source_of, store_of
+from tests.worlds import Tables, ask, collect_from, contents, empty, source_of, store_of
 
 PARTS = story.unfolding(Path("/"))
 KEYS = sorted({key for part in PARTS.values() for key in part.files})
@@ -61,7 +60,7 @@ class Run:
             match verb:
                 case "bucket" | "api":
                     source = sources[verb == "api"]
-                    collect_source(self.database, source, stores[source.name], sources=sources)
+                    collect_from(self.database, source, stores[source.name], sources=sources)
                 case "load":
                     batch = int(what) or 1000
                     list(load_batches(self.database, sources, stores, batch=batch, most=1 if what else None))

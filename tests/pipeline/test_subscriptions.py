@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 
 from roomledger.model import Rejected
-from roomledger.pipeline.subscriptions import Subscription, bucket_subscription, open_subscription, webhook_subscription
-from roomledger.queues import Message, Notice, QueueError
+from roomledger.pipeline.subscriptions import Subscription, bucket_subscription, subscribe, webhook_subscription
+from roomledger.queues import Message, Notification, QueueError
 from roomledger.queues.inbox_folder import FolderInbox
-from roomledger.settings import QueueSettings, Settings, Source
+from roomledger.runtime import StandardConnections, open_queue
+from roomledger.settings import BucketSource, QueueSettings, Settings, WorkspaceSource
 from roomledger.stores import Access
 from sandbox.servers import S3Server
 from tests.queues.conftest import session
 
-TALK = Source(name="talk", customer="Acme", url="100ms://acme", webhook_header="X-Secret")
+TALK = WorkspaceSource(name="talk", customer="Acme", url="100ms://acme", webhook_header="X-Secret")
 INBOX = FolderInbox(Path("/never/made"))
 RECORDED = {
     "id": "e1",
@@ -35,26 +36,26 @@ def webhook(body: Any, source: str = "talk") -> Message:
 
 def why(subscription: Subscription, message: Message) -> Rejected:
     with pytest.raises(Rejected) as caught:
-        subscription.understand(message)
+        subscription.decode(message)
     return caught.value
 
 
 def test_a_webhook_is_an_event_of_its_source_and_names_objects() -> None:
-    subscription = webhook_subscription(INBOX, [Source(name="acme", customer="Acme", url="s3://acme"), TALK])
-    word = subscription.understand(webhook(RECORDED))
+    subscription = webhook_subscription(INBOX, [BucketSource(name="acme", customer="Acme", url="s3://acme"), TALK])
+    decoded = subscription.decode(webhook(RECORDED))
     assert (subscription.name, subscription.observed_by) == ("webhooks", "webhook")
-    assert word.notices == [Notice("s3://acme/film.mp4", None), Notice("gs://acme/chat.csv", None)]
-    assert word.heard
-    assert (word.heard.source, word.heard.event.event_id, len(word.heard.assets)) == (TALK, "e1", 2)
-    assert word.heard.received_at == datetime(2026, 3, 2, 10, 31, 0, 1, tzinfo=UTC)
+    assert decoded.notifications == [Notification("s3://acme/film.mp4", None), Notification("gs://acme/chat.csv", None)]
+    assert decoded.event
+    assert (decoded.event.source, decoded.event.event.event_id, len(decoded.event.assets)) == (TALK, "e1", 2)
+    assert decoded.event.received_at == datetime(2026, 3, 2, 10, 31, 0, 1, tzinfo=UTC)
 
 
 def test_an_event_without_an_object_names_none() -> None:
     joined = {"id": "e2", "type": "peer.join.success", "data": {"peer_id": "p"}}
     failed = RECORDED | {"type": "beam.failure", "data": {"error_message": "no input"}}
     for said in (joined, failed):
-        word = webhook_subscription(INBOX, [TALK]).understand(webhook(said))
-        assert (word.notices, word.heard is not None) == ([], True)
+        decoded = webhook_subscription(INBOX, [TALK]).decode(webhook(said))
+        assert (decoded.notifications, decoded.event is not None) == ([], True)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_a_webhook_that_says_nothing_is_kept_under_the_address_of_its_content(
     kept = subscription.refuse(message, error)
     assert (error.reason_code, kept.reason_code, kept.detail, kept.raw) == (code, code, error.detail, message.body)
     assert (kept.customer, kept.source) == (("Acme", "talk") if source == "talk" else ("", "gone"))
-    assert kept.address.startswith("100ms://acme/webhooks/" if source == "talk" else "100ms://gone/webhooks/")
+    assert kept.uri.startswith("100ms://acme/webhooks/" if source == "talk" else "100ms://gone/webhooks/")
     again = subscription.refuse(message._replace(message_id="another", receipt="another.json"), error)
     assert again.object_id == kept.object_id
     other = subscription.refuse(message._replace(body=b"other"), error)
@@ -91,16 +92,16 @@ def test_a_message_about_a_bucket_is_understood_as_its_cloud_writes_it(url: str,
     of_gcs = {"eventType": "OBJECT_DELETE", "bucketId": "acme", "objectId": "a b.csv"}
     message = Message("7", json.dumps(of_s3).encode(), of_gcs, "receipt")
     scheme = "s3" if observed_by == "s3_event" else "gs"
-    assert (subscription.name, subscription.observed_by, subscription.understand(message)) == (
-        "events", observed_by, ([Notice(f"{scheme}://acme/a b.csv", None)], None)
+    assert (subscription.name, subscription.observed_by, subscription.decode(message)) == (
+        "events", observed_by, ([Notification(f"{scheme}://acme/a b.csv", None)], None)
     )  # fmt: skip
 
     strange = Message("8", b"hello", {}, "receipt")
     kept = subscription.refuse(strange, why(subscription, strange))
-    assert (kept.customer, kept.source, kept.address, kept.raw) == ("", "events", f"{url}/8", b"hello")
+    assert (kept.customer, kept.source, kept.uri, kept.raw) == ("", "events", f"{url}/8", b"hello")
 
 
-def test_bells_are_opened_by_their_name(tmp_path: Path, s3: S3Server) -> None:
+def test_subscriptions_are_opened_by_their_name(tmp_path: Path, s3: S3Server) -> None:
     queue = QueueSettings(name="uploads", url="sqs://uploads", endpoint=s3.endpoint)
     given = Settings(
         warehouse_url="duckdb:///w.duckdb",
@@ -111,14 +112,15 @@ def test_bells_are_opened_by_their_name(tmp_path: Path, s3: S3Server) -> None:
     )
     asked = []
 
-    def access(settings: QueueSettings) -> Access:
-        asked.append(settings)
-        return Access(session=session(s3))
+    class Known(StandardConnections):
+        def queue(self, queue: QueueSettings) -> Access:
+            asked.append(queue)
+            return Access(session=session(s3))
 
-    webhooks, uploads = (open_subscription(given, name, access) for name in ("webhooks", "uploads"))
+    webhooks, uploads = (subscribe(given, name, open_queue(given, name, Known())) for name in ("webhooks", "uploads"))
     assert (webhooks.observed_by, uploads.observed_by, asked) == ("webhook", "s3_event", [queue])
-    assert webhooks.understand(webhook(RECORDED)).heard
+    assert webhooks.decode(webhook(RECORDED)).event
     with pytest.raises(QueueError, match="has no queue sqs://uploads"):
         uploads.queue.peek(0)
     with pytest.raises(KeyError):
-        open_subscription(given, "strange", access)
+        open_queue(given, "strange", Known())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,13 +13,13 @@ import pytest
 from roomledger import times
 from roomledger.ledger.database import Database
 from roomledger.pipeline import sync_workspace as reading
-from roomledger.pipeline.collect import Collected, collect_source
 from roomledger.pipeline.load import load_batches
+from roomledger.settings import BucketSource
 from roomledger.stores import StoreError
 from sandbox.dataset.workspace import Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
 from tests import story
-from tests.worlds import ask, change, chat
+from tests.worlds import ask, change, chat, collect_from
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -59,12 +60,12 @@ def vendor() -> Iterator[Vendor]:
         yield server
 
 
-def hear(database: Database, vendor: Vendor, acme: Workspace) -> Collected:
+def hear(database: Database, vendor: Vendor, acme: Workspace) -> Counter[str]:
     """Ask the vendor once; all that is named lies in the customer's own bucket."""
     vendor.workspaces = [acme]
-    bucket = story.Source(name="acme", customer="Acme", url="s3://acme")
+    bucket = BucketSource(name="acme", customer="Acme", url="s3://acme")
     with story.opened(acme, vendor.endpoint) as opened:
-        return collect_source(database, story.source_of_workspace(acme), opened, sources=[bucket])
+        return collect_from(database, story.source_of_workspace(acme), opened, sources=[bucket])
 
 
 def counted(database: Database) -> dict[str, int]:
@@ -76,15 +77,15 @@ def test_the_number_of_requests_grows_with_what_is_new(database: Database, vendo
     acme = long_ago(600)
     first = hear(database, vendor, acme)
     assert counted(database) == {"rooms": 1, "sessions": 600, "recordings": 600, "asset_records": 1200}
-    assert first.told == 2401
-    assert first.requests == 13 + 7 + 1 + 1 + 1 + 7 + 1  # one page more where the last one is full
+    assert first["vendor_records"] == 2401
+    assert first["requests"] == 13 + 7 + 1 + 1 + 1 + 7 + 1  # one page more where the last one is full
     again = hear(database, vendor, acme)
     # A list ends with the first page that is wholly old, so the long ones take two.
-    assert (again.told, again.requests) == (0, 10)
+    assert (again["vendor_records"], again["requests"]) == (0, 10)
     for number in range(600, 610):
         add_job(acme, number, 0.02)
     third = hear(database, vendor, acme)
-    assert (third.told, third.requests) == (40, 10)
+    assert (third["vendor_records"], third["requests"]) == (40, 10)
 
 
 def test_what_comes_late_is_found(database: Database, vendor: Vendor) -> None:
@@ -103,17 +104,19 @@ def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
     add_job(acme, 900, 1, status="post_processing", asset_types=["chat", "room-composite", "transcript"])
     job = acme.recordings[-1]
     hear(database, vendor, acme)
-    check = "SELECT status, check_at IS NULL FROM job_records WHERE job_id = 'j00900'"
+    check = "SELECT status, poll_at IS NULL FROM job_records WHERE job_id = 'j00900'"
     assert ask(database, check) == [("post_processing", False)]
     job["status"] = "completed"
     acme.assets.append(story.asset("late", job, "transcript", "s3://acme/t.txt", 5, created_at=stamp(1), status="x"))
     days = [NOW + timedelta(days=3)]
     monkeypatch.setattr(times, "utc_now", lambda: days[0])
-    assert hear(database, vendor, acme).told == 2  # by its id: the lists are read no further back than two days
+    assert (
+        hear(database, vendor, acme)["vendor_records"] == 2
+    )  # by its id: the lists are read no further back than two days
     assert ask(database, check) == [("completed", False)]
     acme.assets[-1]["status"] = "completed"
     days[0] += timedelta(days=3)
-    assert hear(database, vendor, acme).told == 1
+    assert hear(database, vendor, acme)["vendor_records"] == 1
     assert ask(database, check) == [("completed", True)]
     before = len(vendor.requests)
     days[0] += timedelta(days=3)
@@ -124,7 +127,7 @@ def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
 def test_a_first_reading_goes_on_where_it_was_cut_off(
     database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_TOLD", 200)
+    monkeypatch.setattr(reading, "_WRITTEN_TOGETHER", 200)
     acme = long_ago(600)
 
     def fail(target: str) -> None:
@@ -227,7 +230,7 @@ def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
     acme.recordings.insert(-1, forgotten[2] | {"status": "completed"})
     days[0] += timedelta(hours=2)
     assert asked() == []  # the lists tell of them again
-    assert ask(database, "SELECT count(*) FROM vendor_unknown") == [(0,)]
+    assert ask(database, "SELECT count(*) FROM vendor_unknown_ids") == [(0,)]
     assert ask(database, "SELECT status FROM recordings WHERE job_id = 'j00008'") == [("completed",)]
 
 
@@ -236,9 +239,9 @@ def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(database
     hear(database, vendor, acme)
     assert ask(database, "SELECT count(*) FROM object_ledger") == [(0,)]
     with story.opened(acme, vendor.endpoint) as opened:
-        found = collect_source(database, story.source_of_workspace(acme), opened, sources=[])
-        again = collect_source(database, story.source_of_workspace(acme), opened, sources=[])
-    assert (found.told, found.new["seen"], again.new.total()) == (0, 3, 0)
+        found = collect_from(database, story.source_of_workspace(acme), opened, sources=[])
+        again = collect_from(database, story.source_of_workspace(acme), opened, sources=[])
+    assert (found["vendor_records"], found["new_seen"], again["new_seen"]) == (0, 3, 0)
     assert ask(database, "SELECT DISTINCT asset_type, disposition FROM object_ledger") == [("chat", "seen")]
 
 
@@ -250,7 +253,7 @@ def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps
     add_job(acme, 1, days_ago)
     vendor.workspaces = [acme]
     with story.opened(acme, vendor.endpoint) as opened:
-        collect_source(database, source, opened, sources=[])
+        collect_from(database, source, opened, sources=[])
         list(load_batches(database, [source], {source.name: opened}))
         acme.contents["a00001-chat"] = chat("late")
         change(database, "UPDATE object_ledger SET retry_at = NULL")  # what half a minute would do
@@ -261,7 +264,7 @@ def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps
 def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(database: Database, vendor: Vendor) -> None:
     acme = long_ago(2)
     acme.assets.append({"id": "", "type": "chat", "created_at": stamp(1), "rtmp": "rtmp://live/secret-key"})
-    assert hear(database, vendor, acme).refused == 1
+    assert hear(database, vendor, acme)["records_refused"] == 1
     hear(database, vendor, acme)
     [(uri, code, raw, resolved)] = ask(database, "SELECT uri, reason_code, raw, resolved_at FROM refusals")
     assert uri.startswith("100ms://acme/recording-assets/")

@@ -12,7 +12,7 @@ from roomledger.provisioning.aws import apply as aws_apply
 from roomledger.provisioning.aws.client import Aws
 from roomledger.provisioning.aws.plan import Via, needed, reader_policy
 from roomledger.provisioning.selection import Choice, choose
-from roomledger.queues.s3_events import notices
+from roomledger.queues.s3_events import notifications
 from roomledger.queues.sqs import Sqs
 from roomledger.settings import QueueSettings, Settings
 from roomledger.stores import Access
@@ -66,7 +66,7 @@ def test_an_upload_is_heard_by_a_reader_with_no_more_rights_than_are_given(aws: 
     heard: list[str] = []
     for _ in range(4):
         if len(heard) < 2:
-            heard += [notice.uri for message in queue.receive(3) for notice in notices(message)]
+            heard += [notice.uri for message in queue.receive(3) for notice in notifications(message)]
     assert heard == [f"s3://{bucket}/live/eu/a b+ü.csv"] * 2
     assert aws.messages(f"roomledger-{name}", session) == []
 

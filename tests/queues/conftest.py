@@ -12,6 +12,7 @@ import boto3
 import pytest
 
 from roomledger import queues
+from roomledger.runtime import open_bucket_queue
 from roomledger.settings import QueueSettings
 from roomledger.stores import Access
 from sandbox.servers import S3Server
@@ -50,7 +51,7 @@ class Place:
     send: Callable[[Sequence[bytes], dict[str, str]], None]
 
     def open(self) -> queues.Queue:
-        return queues.open_queue(self.settings, self.access)
+        return open_bucket_queue(self.settings, self.access)
 
 
 def sqs_place(server: S3Server) -> Place:

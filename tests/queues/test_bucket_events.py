@@ -10,8 +10,10 @@ from urllib.parse import quote
 import pytest
 import requests
 
-from roomledger import queues, stores
+from roomledger import stores
 from roomledger.model import Observation
+from roomledger.queues import Notification, gcs_events, s3_events
+from roomledger.runtime import open_store
 from sandbox.servers import GcsServer, S3Server, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer
 from tests.queues.conftest import Place, aws, numbers, pubsub_place, session, sqs_place
@@ -23,15 +25,16 @@ def listed(store: stores.Store) -> dict[str, Observation]:
     return {seen.uri: seen for page in store.list() for seen in page}
 
 
-def drain(place: Place, count: int) -> list[queues.Notice]:
-    """The notices of as many messages."""
+def drain(place: Place, count: int) -> list[Notification]:
+    """The notifications of as many messages."""
     queue, messages = place.open(), []
     while len(messages) < count:
         found = queue.receive(10)
         assert found, f"{len(messages)} of {count} messages came"
         queue.ack(found)
         messages += found
-    return [notice for message in messages for notice in queues.notices(place.settings, message)]
+    decode = s3_events.notifications if place.settings.url.startswith("sqs:") else gcs_events.notifications
+    return [notification for message in messages for notification in decode(message)]
 
 
 class Ways:
@@ -90,13 +93,13 @@ def test_an_upload_to_s3_leads_to_what_the_listing_finds(way: str, s3: S3Server)
     for key in KEYS:
         ways.s3.put_object(Bucket=ways.bucket, Key=key, Body=key.encode())
     test_events = 0 if "event_bridge" in way else 1
-    store = stores.open_store(f"s3://{ways.bucket}", stores.Access(session=session(s3), endpoint=s3.endpoint))
+    store = open_store(f"s3://{ways.bucket}", stores.Access(session=session(s3), endpoint=s3.endpoint))
     notices = drain(ways.place, len(KEYS) + test_events)
     assert {notice.seen for notice in notices} == {None}
     assert {notice.uri: store.stat(notice.uri) for notice in notices} == listed(store)
     ways.s3.delete_object(Bucket=ways.bucket, Key=KEYS[1])
     [notice] = drain(ways.place, 1)
-    assert notice == queues.Notice(f"s3://{ways.bucket}/{KEYS[1]}", None)
+    assert notice == Notification(f"s3://{ways.bucket}/{KEYS[1]}", None)
     assert store.stat(notice.uri) is None
 
 
@@ -120,14 +123,14 @@ def test_an_upload_to_gcs_names_what_the_listing_finds(telling: tuple[GcsServer,
     for key in KEYS:
         parameters = {"uploadType": "media", "name": key}
         ask("POST", f"/upload/storage/v1/b/{bucket}/o", params=parameters, data=key.encode())
-    store = stores.open_store(f"gs://{bucket}", stores.Access(endpoint=server.endpoint))
+    store = open_store(f"gs://{bucket}", stores.Access(endpoint=server.endpoint))
     found = listed(store)
     assert {notice.uri: notice.seen for notice in drain(place, len(KEYS))} == found
     assert {uri: store.stat(uri) for uri in found} == found
 
     uri, path = f"gs://{bucket}/{KEYS[1]}", f"/storage/v1/b/{bucket}/o/{quote(KEYS[1], safe='')}"
     ask("PATCH", path, json={"metadata": {"checked": "yes"}})
-    assert drain(place, 1) == [queues.Notice(uri, found[uri])]
+    assert drain(place, 1) == [Notification(uri, found[uri])]
     ask("DELETE", path)
-    assert drain(place, 1) == [queues.Notice(uri, None)]
+    assert drain(place, 1) == [Notification(uri, None)]
     assert store.stat(uri) is None

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roomledger.model import Observation, Rejected
-from roomledger.queues import Message, Notice
-from roomledger.queues.gcs_events import notices
+from roomledger.queues import Message, Notification
+from roomledger.queues.gcs_events import notifications
 
 KEY = "live/chat/Zoë 日本 100%.csv"
 URI = f"gs://acme-recordings/{KEY}"
@@ -40,18 +40,18 @@ RESOURCE = {
     "md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg==",
 }
 SEEN = Observation(URI, GENERATION, datetime(2026, 3, 2, 12, 0, 0, 123000, tzinfo=UTC), 42, "1B2M2Y8AsgTpgAmY7PhCfg==")
-LOOK = [Notice(URI, None)]
+LOOK = [Notification(URI, None)]
 
 
-def understood(resource: Any = RESOURCE, **attributes: str | None) -> list[Notice]:
+def understood(resource: Any = RESOURCE, **attributes: str | None) -> list[Notification]:
     body = resource if isinstance(resource, bytes) else json.dumps(resource).encode()
     given = {name: value for name, value in (ATTRIBUTES | attributes).items() if value is not None}
-    return notices(Message("m-1", body, given, "receipt"))
+    return notifications(Message("m-1", body, given, "receipt"))
 
 
 @pytest.mark.parametrize("event", ["OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE"])
 def test_an_event_of_what_is_there_names_its_version(event: str) -> None:
-    assert understood(eventType=event) == [Notice(URI, SEEN)]
+    assert understood(eventType=event) == [Notification(URI, SEEN)]
 
 
 @pytest.mark.parametrize("event", ["OBJECT_DELETE", "OBJECT_ARCHIVE", "OBJECT_OF_NEXT_YEAR"])
@@ -130,7 +130,7 @@ def test_any_payload_names_the_version_or_wants_a_look(payload: Any) -> None:
 @given(st.dictionaries(st.sampled_from(sorted(ATTRIBUTES)), st.text(max_size=20)))
 def test_any_attributes_are_understood_or_refused(attributes: dict[str, str]) -> None:
     try:
-        [notice] = notices(Message("m-1", json.dumps(RESOURCE).encode(), attributes, "receipt"))
+        [notice] = notifications(Message("m-1", json.dumps(RESOURCE).encode(), attributes, "receipt"))
         told = notice.uri[:5]
     except Rejected as refusal:
         told = refusal.reason_code

@@ -20,7 +20,9 @@ import pytest
 import requests
 
 from roomledger.queues import Message, QueueError
-from roomledger.queues.inbox_folder import FolderInbox, Inbox, is_event, new_name, open_inbox, read_all
+from roomledger.queues.inbox import Inbox
+from roomledger.queues.inbox_folder import FolderInbox, is_event, new_name, read_all
+from roomledger.runtime import open_inbox
 from sandbox.servers import GcsServer, S3Server
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

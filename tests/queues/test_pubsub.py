@@ -16,8 +16,8 @@ from google.api_core import exceptions
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import RefreshError
 
-from roomledger import queues
 from roomledger.queues import Message, QueueError, pubsub, pubsub_errors
+from roomledger.runtime import StandardConnections, open_bucket_queue
 from roomledger.settings import QueueSettings
 from roomledger.stores import Access, transfer
 from sandbox.servers.pubsub import broker
@@ -113,7 +113,7 @@ def silent() -> Iterator[str]:
 @pytest.mark.parametrize("verb", ["peek", "receive"])
 def test_a_server_that_cannot_be_reached_is_not_an_empty_queue(verb: str, silent: str) -> None:
     for endpoint in ("http://127.0.0.1:1", silent):
-        queue = queues.open_queue(replace(SETTINGS, endpoint=endpoint), Access())
+        queue = open_bucket_queue(replace(SETTINGS, endpoint=endpoint), Access())
         with pytest.raises(QueueError, match=rf"no proper answer from {endpoint[7:]} for {SETTINGS.url}: check"):
             getattr(queue, verb)(0.5)
 
@@ -129,7 +129,7 @@ class Tokens(google.auth.credentials.Credentials):
 def test_credentials_are_not_sent_without_encryption_nor_asked_of_an_emulator(pubsub: PubSubServer) -> None:
     place = pubsub_place(pubsub)
     assert replace(place, access=Access(credentials=Tokens())).open().receive(0) == []
-    queue = queues.open_queue(replace(SETTINGS, endpoint="https://127.0.0.1:1"), Access(credentials=Tokens()))
+    queue = open_bucket_queue(replace(SETTINGS, endpoint="https://127.0.0.1:1"), Access(credentials=Tokens()))
     with pytest.raises(QueueError, match=r"127\.0\.0\.1:1 .*pubsub://acme/objects"):
         queue.receive(0)
 
@@ -137,22 +137,22 @@ def test_credentials_are_not_sent_without_encryption_nor_asked_of_an_emulator(pu
 def test_missing_credentials_are_named_with_the_ways_to_give_them() -> None:
     words = r"no Google credentials for pubsub://acme/objects: .*gcloud auth.*connection"
     with pytest.raises(QueueError, match=words):
-        queues.open_queue(SETTINGS, Access())
+        open_bucket_queue(SETTINGS, Access())
     with pytest.raises(QueueError, match=words):
-        queues.default_queue_access(SETTINGS)
+        StandardConnections().queue(SETTINGS)
 
 
 def test_an_emulator_needs_no_credentials(pubsub: PubSubServer) -> None:
     settings = pubsub_place(pubsub).settings
-    assert queues.open_queue(settings, queues.default_queue_access(settings)).receive(0) == []
+    assert open_bucket_queue(settings, StandardConnections().queue(settings)).receive(0) == []
 
 
 def test_a_missing_library_is_named_with_the_way_to_install_it() -> None:
     program = (
         "import sys; sys.modules['google.pubsub_v1'] = None\n"
-        "from roomledger import queues, settings, stores\n"
+        "from roomledger import queues, runtime, settings, stores\n"
         "sqs = settings.QueueSettings(name='q', url='sqs://q', region='eu-central-1')\n"
-        "try: queues.open_queue(settings.QueueSettings(name='q', url='pubsub://p/sub'), stores.Access())\n"
+        "try: runtime.open_bucket_queue(settings.QueueSettings(name='q', url='pubsub://p/sub'), stores.Access())\n"
         "except queues.QueueError as error: print(error)\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roomledger.model import Rejected
-from roomledger.queues import Message, Notice
-from roomledger.queues.s3_events import notices
+from roomledger.queues import Message, Notification
+from roomledger.queues.s3_events import notifications
 
 
 def message(body: bytes) -> Message:
     return Message("m-1", body, {}, "receipt")
 
 
-def understood(event: Any) -> list[Notice]:
-    return notices(message(json.dumps(event).encode()))
+def understood(event: Any) -> list[Notification]:
+    return notifications(message(json.dumps(event).encode()))
 
 
 def record(key: str = "live/chat/Rec-1.csv", event: str = "ObjectCreated:Put") -> dict[str, Any]:
@@ -79,7 +79,7 @@ TEST_EVENT = {
     "Time": "2026-03-02T12:00:00.000Z",
     "Bucket": "acme-recordings",
 }
-ONE = Notice("s3://acme-recordings/live/chat/Rec-1.csv", None)
+ONE = Notification("s3://acme-recordings/live/chat/Rec-1.csv", None)
 
 SHAPES = {
     "direct": (s3(record()), [ONE]),
@@ -136,8 +136,8 @@ KEYS = {
 
 @pytest.mark.parametrize("coded", KEYS)
 def test_s3_codes_its_keys_and_event_bridge_does_not(coded: str) -> None:
-    assert understood(s3(record(coded))) == [Notice(f"s3://acme-recordings/{KEYS[coded]}", None)]
-    assert understood(event_bridge(coded)) == [Notice(f"s3://acme-recordings/{coded}", None)]
+    assert understood(s3(record(coded))) == [Notification(f"s3://acme-recordings/{KEYS[coded]}", None)]
+    assert understood(event_bridge(coded)) == [Notification(f"s3://acme-recordings/{coded}", None)]
 
 
 def changed(**fields: Any) -> dict[str, Any]:
@@ -174,7 +174,7 @@ REFUSED = {
 def test_what_is_no_event_is_refused_with_a_reason(case: str) -> None:
     body, reason = REFUSED[case]
     with pytest.raises(Rejected) as refusal:
-        notices(message(body))
+        notifications(message(body))
     assert refusal.value.reason_code == reason
     assert refusal.value.detail.endswith(".")
 
@@ -216,12 +216,12 @@ def test_json_is_understood_or_refused(event: Any) -> None:
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=200))
 def test_event_bridge_names_any_key_as_it_is(key: str) -> None:
-    assert understood(event_bridge(key)) == [Notice(f"s3://acme-recordings/{key}", None)]
+    assert understood(event_bridge(key)) == [Notification(f"s3://acme-recordings/{key}", None)]
 
 
 def told_of(body: bytes) -> set[str]:
     """The schemes that the notices name, or the reason of the refusal."""
     try:
-        return {notice.uri[:5] for notice in notices(message(body))}
+        return {notice.uri[:5] for notice in notifications(message(body))}
     except Rejected as refusal:
         return {refusal.reason_code}

@@ -16,6 +16,7 @@ import boto3
 import pytest
 
 from roomledger import queues
+from roomledger.runtime import StandardConnections, open_bucket_queue
 from roomledger.settings import QueueSettings
 from roomledger.stores import Access, transfer
 from sandbox.servers import S3Server
@@ -61,7 +62,7 @@ def answering(answers: Answers) -> Iterator[queues.Queue]:
         thread.start()
         try:
             endpoint = f"http://127.0.0.1:{server.server_port}"
-            yield queues.open_queue(
+            yield open_bucket_queue(
                 QueueSettings(name="q", url="sqs://events", endpoint=endpoint), Access(session=KEYS)
             )
         finally:
@@ -107,7 +108,7 @@ def test_a_refusal_is_told_with_the_way_out(code: str) -> None:
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_is_not_there_is_named() -> None:
     settings = QueueSettings(name="q", url="sqs://events", endpoint=NO_SERVER)
-    queue = queues.open_queue(settings, Access(session=KEYS))
+    queue = open_bucket_queue(settings, Access(session=KEYS))
     with pytest.raises(queues.QueueError, match=rf"no proper answer from {NO_SERVER} for sqs://events: check"):
         queue.receive(0)
 
@@ -117,22 +118,22 @@ def test_missing_credentials_are_named_with_the_ways_to_give_them() -> None:
     with pytest.raises(
         queues.QueueError, match=r"no AWS credentials for sqs://events: .*AWS_ACCESS_KEY_ID.*connection"
     ):
-        queues.open_queue(settings, queues.default_queue_access(settings))
+        open_bucket_queue(settings, StandardConnections().queue(settings))
 
 
 def test_a_missing_region_is_named() -> None:
     settings = QueueSettings(name="q", url="sqs://events")
     with pytest.raises(queues.QueueError, match=r"which region sqs://events is: set the queue's region"):
-        queues.open_queue(settings, Access(session=boto3.Session("key", "secret")))
+        open_bucket_queue(settings, Access(session=boto3.Session("key", "secret")))
 
 
 def test_the_settings_go_before_the_connection(s3: S3Server) -> None:
     place = sqs_place(s3)
     elsewhere = replace(place.access, endpoint=NO_SERVER, region="eu-central-1")
-    queue = queues.open_queue(replace(place.settings, region=s3.region), elsewhere)
+    queue = open_bucket_queue(replace(place.settings, region=s3.region), elsewhere)
     assert queue.receive(0) == []
     settings = replace(place.settings, endpoint=None)
-    connected = queues.open_queue(settings, replace(place.access, endpoint=s3.endpoint))
+    connected = open_bucket_queue(settings, replace(place.access, endpoint=s3.endpoint))
     assert connected.receive(0) == []
 
 
@@ -154,7 +155,7 @@ def test_a_first_in_first_out_queue_is_a_queue(s3: S3Server) -> None:
     for number in range(3):
         client.send_message(QueueUrl=url, MessageBody=str(number), MessageGroupId="g")
     settings = QueueSettings(name="q", url=f"sqs://{name}", endpoint=s3.endpoint)
-    queue = queues.open_queue(settings, Access(session=session(s3)))
+    queue = open_bucket_queue(settings, Access(session=session(s3)))
     assert queue.peek(0)
     found = queue.receive(0)
     assert [message.body for message in found] == [b"0", b"1", b"2"]

@@ -21,11 +21,10 @@ import pytest
 
 from roomledger.hundredms import records
 from roomledger.hundredms.events import Event, NamedAsset
-from roomledger.hundredms.webhooks import event
 from roomledger.ledger.database import Database
-from roomledger.ledger.vendor_events import Heard, hear
-from roomledger.ledger.vendor_records import Said, tell
-from roomledger.settings import Source
+from roomledger.ledger.vendor_events import WebhookEvent, insert_events
+from roomledger.ledger.vendor_records import Record, upsert_records
+from roomledger.settings import WorkspaceSource
 from roomledger.webhook.authentication import Trust, is_signed, knows
 from sandbox.dataset import CANARIES, MINIMUM_SESSIONS, Workspace, World, generate
 from sandbox.dataset.events import events
@@ -37,6 +36,7 @@ from sandbox.dataset.workspace import (
     Record,
 )
 from sandbox.hundredms_api.webhooks import PAUSES_S, Poster, post
+from tests.hundredms.test_webhooks import decode
 from tests.worlds import ask
 
 ENVELOPE = {"version", "id", "account_id", "app_id", "timestamp", "type", "data"}
@@ -121,7 +121,7 @@ def api_ids(workspace: Workspace) -> set[str]:
 
 def named(workspace: Workspace) -> Iterator[tuple[Event, NamedAsset]]:
     for one in told(workspace):
-        row, assets = event(one)
+        row, assets = decode(one)
         yield from ((row, asset) for asset in assets)
 
 
@@ -142,7 +142,7 @@ def test_events_have_the_fields_of_their_type(any_world: World) -> None:
 
 def test_every_event_is_understood(any_world: World) -> None:
     for one in everything(any_world):
-        row, _ = event(one)
+        row, _ = decode(one)
         vain = one["type"] == "track.recording.success" and "error_message" in one["data"]
         assert row.outcome == ("failed" if vain else OUTCOMES[one["type"].split(".")[-2]]), one["type"]
         assert row.occurred_at
@@ -214,7 +214,7 @@ def test_times_are_those_of_the_records(world: World) -> None:
         sessions = {session["id"]: session for session in workspace.sessions}
         started = {(job["session_id"], moment(job["started_at"])): job for job in workspace.jobs()}
         for one in told(workspace):
-            row, _ = event(one)
+            row, _ = decode(one)
             session = sessions[one["data"]["session_id"]]
             if row.session_started_at:
                 assert row.session_started_at == moment(session["created_at"])
@@ -299,7 +299,7 @@ def test_recorders_are_those_that_joined_for_their_job(world: World) -> None:
 def test_what_was_planned(world: World) -> None:
     for workspace in world.workspaces:
         planned = Counter(
-            (one["type"].partition(".")[0], event(one)[0].planned_types)
+            (one["type"].partition(".")[0], decode(one)[0].planned_types)
             for one in told(workspace)
             if one["type"].endswith("stopped.success")
         )
@@ -315,7 +315,7 @@ def test_what_was_planned(world: World) -> None:
 def test_failed_jobs_say_so(world: World) -> None:
     for workspace in world.workspaces:
         failed = [job for job in workspace.jobs() if job["status"] == "failed"]
-        rows = [event(one)[0] for one in told(workspace) if one["type"] == "beam.failure"]
+        rows = [decode(one)[0] for one in told(workspace) if one["type"] == "beam.failure"]
         assert [(row.error_type, row.error_message) for row in rows] == [("UPLOAD_ERROR", "upload failed")] * len(rows)
         assert Counter(row.session_id for row in rows) == Counter(job["session_id"] for job in failed)
 
@@ -331,7 +331,7 @@ def test_any_recorder_can_fail() -> None:
     assert types["beam.failure"] == len([*workspace.jobs()]) - legacy - len(workspace.live_streams)
     failed = [one for one in told(workspace) if one["type"] == "recording.failed"]
     assert {one["version"] for one in failed} == {"1.0"}
-    rows = [event(one) for one in failed]
+    rows = [decode(one) for one in failed]
     assert {(row.outcome, row.error_message, asset.status) for row, [asset] in rows} == {
         ("failed", "INTERNAL_ERROR", "failed")
     }
@@ -407,7 +407,7 @@ def test_they_carry_secrets_where_the_vendor_has_them(world: World) -> None:
 
 
 def test_no_secret_is_left_once_they_are_read(world: World) -> None:
-    rows = repr([event(one) for one in everything(world)])
+    rows = repr([decode(one) for one in everything(world)])
     assert not [canary for canary in CANARIES if canary in rows]
 
 
@@ -440,11 +440,11 @@ def test_a_recorder_that_was_not_among_the_peers_has_no_peer_id() -> None:
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 
 
-def source(workspace: Workspace) -> Source:
-    return Source(name=workspace.source, customer=workspace.customer, url=workspace.url)
+def source(workspace: Workspace) -> WorkspaceSource:
+    return WorkspaceSource(name=workspace.source, customer=workspace.customer, url=workspace.url)
 
 
-def said(workspace: Workspace) -> Iterator[Said]:
+def said(workspace: Workspace) -> Iterator[Record]:
     yield from (records.room(room) for room in workspace.rooms)
     for session in workspace.sessions:
         row, peers = records.session(session)
@@ -458,18 +458,18 @@ def said(workspace: Workspace) -> Iterator[Said]:
 
 def hear_all(database: Database, world: World) -> int:
     heard = [
-        Heard(source(workspace), *event(one), received_at=NOW)
+        WebhookEvent(source(workspace), *decode(one), received_at=NOW)
         for workspace in world.workspaces
         for one in told(workspace)
     ]
     with database.begin() as tx:
-        return hear(tx, database, heard, now=NOW).events
+        return insert_events(tx, database, heard, now=NOW).counts["events"]
 
 
 def tell_all(database: Database, world: World) -> None:
     for workspace in world.workspaces:
         with database.begin() as tx:
-            tell(tx, database, source(workspace), said(workspace), now=NOW)
+            upsert_records(tx, database, source(workspace), said(workspace), now=NOW)
 
 
 @pytest.fixture(scope="module", params=["api first", "webhooks first"])
@@ -512,7 +512,7 @@ def test_a_recorder_is_the_job_that_names_its_files(both: Database, world: World
         job_of = {asset["path"]: asset["job_id"] for asset in workspace.assets}
         for one in told(workspace):
             if one["type"] in ("beam.recording.success", "hls.recording.success", "recording.success"):
-                _, assets = event(one)
+                _, assets = decode(one)
                 [job] = {job_of[asset.uri] for asset in assets if asset.uri}
                 expected[one["data"].get("beam_id") or one["id"]] = job
         jobs |= {job["id"] for job in workspace.jobs()}

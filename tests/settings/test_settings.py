@@ -9,7 +9,7 @@ import pytest
 
 from roomledger import settings
 from roomledger.model import ASSET_TYPES, Asset
-from roomledger.settings import SettingsError, Source
+from roomledger.settings import BucketSource, SettingsError, WorkspaceSource
 
 WAREHOUSE = '[warehouse]\nurl = "duckdb:///w.duckdb"\n'
 SOURCE = '[[source]]\nname = "acme"\ncustomer = "Acme"\nurl = "s3://acme-recordings/live/eu/"\n'
@@ -26,8 +26,8 @@ def read(tmp_path: Path, document: str, **environ: str) -> settings.Settings:
 def test_a_workspace_is_a_source(tmp_path: Path) -> None:
     more = 'connection = "acme_keys"\nlook_back_days = 3\nunfinished_days = 20\n'
     bucket, talk = read(tmp_path, WAREHOUSE + SOURCE + WORKSPACE + more).sources
-    assert (bucket.is_workspace, talk.is_workspace) == (False, True)
-    assert talk == Source(
+    assert isinstance(bucket, BucketSource)
+    assert talk == WorkspaceSource(
         name="talk",
         customer="Acme",
         url="100ms://acme-eu",
@@ -61,7 +61,7 @@ def test_a_source_with_everything(tmp_path: Path) -> None:
     given = read(tmp_path, WAREHOUSE + SOURCE + more)
     assert given.warehouse_url == f"duckdb:///{tmp_path}/w.duckdb"
     assert given.sources == (
-        Source(
+        BucketSource(
             name="acme",
             customer="Acme",
             url="s3://acme-recordings/live/eu",
@@ -89,7 +89,7 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
     [
         (SOURCE, r"\[warehouse\] has no url: use duckdb:///"),
         ('warehouse = "duckdb:///w"\n' + SOURCE, r"write the warehouse as a table"),
-        ('[warehouse]\nurl = "sqlite:///w"\n' + SOURCE, "'sqlite' is no engine: use duckdb"),
+        ('[warehouse]\nurl = "sqlite:///w"\n' + SOURCE, "unsupported engine 'sqlite': use duckdb"),
         (WAREHOUSE + "memory_mb = 3\n" + SOURCE, "memory_mb = 3: give whole megabytes"),
         (WAREHOUSE + "password = 3\n" + SOURCE, r"\[warehouse\]: unknown key 'password': it knows url, memory_mb"),
         (WAREHOUSE, "names no source: add a"),
@@ -99,9 +99,12 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
         (WAREHOUSE + SOURCE.replace('name = "acme"\n', ""), "source number 1: 'name' is missing"),
         (WAREHOUSE + SOURCE.replace('"acme"', '"Acme Inc."'), "a name has lower-case letters"),
         (WAREHOUSE + SOURCE.replace('"Acme"', '""'), "source acme: 'customer' must be text and not empty"),
-        (WAREHOUSE + SOURCE.replace("s3://acme-recordings/live/eu/", "oss://acme/x"), "is no address that can be read"),
-        (WAREHOUSE + SOURCE.replace("s3://acme-recordings/live/eu/", "s3://"), "names no bucket: use s3://bucket/pre"),
-        (WAREHOUSE + SOURCE.replace("s3://acme-recordings/live/eu/", "file://here"), "is no absolute folder"),
+        (WAREHOUSE + SOURCE.replace("s3://acme-recordings/live/eu/", "oss://acme/x"), "is not a supported URL"),
+        (
+            WAREHOUSE + SOURCE.replace("s3://acme-recordings/live/eu/", "s3://"),
+            "does not name a bucket: use s3://bucket/pre",
+        ),
+        (WAREHOUSE + SOURCE.replace("s3://acme-recordings/live/eu/", "file://here"), "is not an absolute folder"),
         (WAREHOUSE + SOURCE.replace("live/eu/", "live?X-Amz-Signature=1"), r"holds a '\?'"),
         (WAREHOUSE + SOURCE + SOURCE.replace("recordings", "others"), "acme: the name is used twice"),
         (
@@ -133,11 +136,14 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
             WAREHOUSE + SOURCE + '[webhooks]\ninbox = "s3://acme-recordings/live/eu/inbox"\n',
             "lies in source acme: give it a place of its own",
         ),
-        (WAREHOUSE + WORKSPACE.replace("acme-eu", "Acme EU!"), "'100ms://Acme EU!' names no workspace"),
+        (WAREHOUSE + WORKSPACE.replace("acme-eu", "Acme EU!"), "'100ms://Acme EU!' does not name a workspace"),
         (WAREHOUSE + WORKSPACE + 'region = "eu"\n', "source talk: unknown key 'region': a source knows name, customer"),
         (WAREHOUSE + WORKSPACE + "look_back_days = 0\n", "look_back_days = 0: give whole days from 1 to 90"),
         (WAREHOUSE + SOURCE + "look_back_days = 2\n", "source acme: unknown key 'look_back_days'"),
-        (WAREHOUSE + SOURCE + 'include = ["chats"]\n', "include: 'chats' is no asset type: choose from room-composite"),
+        (
+            WAREHOUSE + SOURCE + 'include = ["chats"]\n',
+            "include: 'chats' is not an asset type: choose from room-composite",
+        ),
         (WAREHOUSE + SOURCE + 'include = "chat"\n', "'include' must be a list of asset types"),
         (WAREHOUSE + SOURCE + 'include = ["chat"]\nexclude = ["chat"]\n', "leave no asset type"),
         (WAREHOUSE + SOURCE + 'not_before = "2026-01-31"\n', "write a date without quotes"),
@@ -169,7 +175,7 @@ def test_a_missing_file_and_an_unknown_source_are_named(tmp_path: Path) -> None:
 
 
 def test_what_is_before_not_before_is_told_by_the_session_date() -> None:
-    source = Source(name="a", customer="A", url="s3://b", not_before=date(2026, 3, 1))
+    source = BucketSource(name="a", customer="A", url="s3://b", not_before=date(2026, 3, 1))
 
     def excluded(session: date | None, modified: datetime) -> bool:
         asset = Asset(uri="s3://b/k", size_bytes=1, modified_at=modified, asset_type="chat", session_date=session)

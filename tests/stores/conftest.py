@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from roomledger import stores
 from roomledger.model import Observation
+from roomledger.runtime import open_store
 from sandbox.servers import GcsServer, S3Server
 
 
@@ -33,7 +34,7 @@ class Bucket:
     cannot_hold: frozenset[str] = frozenset()
 
     def store(self) -> stores.Store:
-        return stores.open_store(self.url, self.access)
+        return open_store(self.url, self.access)
 
     def below(self, prefix: str) -> Bucket:
         return replace(

@@ -21,6 +21,8 @@ from botocore.session import get_session
 
 from roomledger import stores
 from roomledger.model import Observation
+from roomledger.runtime import StandardConnections, open_store
+from roomledger.settings import BucketSource
 from roomledger.stores import transfer
 from sandbox.servers import S3Server
 from tests.stores.conftest import KINDS, Bucket, session
@@ -50,7 +52,7 @@ def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(
         ValueError, match=r"s3://bucket/prefix, gs://bucket/prefix, file:///folder or 100ms://workspace"
     ):
-        stores.open_store(url, stores.Access())
+        open_store(url, stores.Access())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -68,7 +70,7 @@ def test_a_look_does_not_leave_the_folder(tmp_path: Path) -> None:
     (tmp_path / "inside").mkdir()
     for name in ("inside/file", "outside"):
         (tmp_path / name).write_text("x")
-    store = stores.open_store(f"file://{tmp_path}/inside", stores.Access())
+    store = open_store(f"file://{tmp_path}/inside", stores.Access())
     assert store.stat(f"file://{tmp_path}/inside/file") is not None
     for name in ("outside", "inside/../outside", "inside/../inside/file", "inside/./file", "inside//file"):
         assert store.stat(f"file://{tmp_path}/{name}") is None
@@ -92,7 +94,7 @@ def test_the_objects_of_a_missing_bucket_are_not_called_gone(kind: str, new_buck
 def test_a_file_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.csv")).write_bytes(b"x")
     with pytest.raises(stores.StoreError, match=r"caf\\xe9\.csv' is not UTF-8: rename the file"):
-        list_all(stores.open_store(f"file://{tmp_path}", stores.Access()))
+        list_all(open_store(f"file://{tmp_path}", stores.Access()))
 
 
 WRONG_KEYS = {"SignatureDoesNotMatch": ("owner", "not its secret"), "InvalidAccessKeyId": ("nobody", "owner-secret")}
@@ -103,7 +105,7 @@ def test_wrong_credentials_are_named(word: str, new_bucket: Callable[[str], Buck
     bucket = new_bucket("seaweedfs")
     bucket.put("key", b"content")
     seen = bucket.seen("key")
-    store = stores.open_store(bucket.url, replace(bucket.access, session=session(*WRONG_KEYS[word])))
+    store = open_store(bucket.url, replace(bucket.access, session=session(*WRONG_KEYS[word])))
     for attempt in (lambda: list_all(store), lambda: store.stat(seen.uri), lambda: list(store.read(seen))):
         with pytest.raises(stores.AccessDenied, match=rf"does not accept the credentials for s3://seaweedfs-.*{word}"):
             attempt()
@@ -115,7 +117,7 @@ def test_a_missing_right_is_named(seaweedfs: S3Server, new_bucket: Callable[[str
     seen = bucket.seen("key")
 
     def store(name: str) -> stores.Store:
-        return stores.open_store(bucket.url, replace(bucket.access, session=session(name, seaweedfs.others[name])))
+        return open_store(bucket.url, replace(bucket.access, session=session(name, seaweedfs.others[name])))
 
     with pytest.raises(
         stores.AccessDenied, match=rf"no permission to list {bucket.url}: .* s3:ListBucket on the bucket"
@@ -143,7 +145,7 @@ ACCESS = {
 @pytest.mark.parametrize("scheme", ACCESS)
 @pytest.mark.parametrize("verb", ["list", "stat", "read"])
 def test_a_server_that_is_not_there_is_named(scheme: str, verb: str) -> None:
-    store, uri = stores.open_store(f"{scheme}://bucket/prefix", ACCESS[scheme]), f"{scheme}://bucket/prefix/key"
+    store, uri = open_store(f"{scheme}://bucket/prefix", ACCESS[scheme]), f"{scheme}://bucket/prefix/key"
     attempts = {
         "list": lambda: list_all(store),
         "stat": lambda: store.stat(uri),
@@ -213,7 +215,7 @@ def test_a_status_without_the_clouds_words_is_understood(
     scheme: str, key: str, status: int, kind: type[Exception], words: str
 ) -> None:
     with answering(status, b"a proxy's own words") as endpoint:
-        store = stores.open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
+        store = open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
         uri = f"{scheme}://bucket/{key}"
         attempts = (lambda: list_all(store), lambda: store.stat(uri), lambda: list(store.read(observed(uri))))
         for attempt in attempts:
@@ -226,7 +228,7 @@ def test_a_status_without_the_clouds_words_is_understood(
 @pytest.mark.parametrize("scheme", ACCESS)
 def test_a_body_that_breaks_off_is_not_taken_for_the_whole(scheme: str) -> None:
     with answering(200, b"half", length=100) as endpoint:
-        store = stores.open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
+        store = open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
         with pytest.raises(stores.StoreError):
             list(store.read(observed(f"{scheme}://bucket/key", size=100)))
 
@@ -235,7 +237,7 @@ def test_a_body_that_breaks_off_is_not_taken_for_the_whole(scheme: str) -> None:
 @pytest.mark.parametrize("size", [3, 5])
 def test_another_size_than_the_listing_said_is_an_error(scheme: str, size: int) -> None:
     with answering(200, b"four") as endpoint:
-        store = stores.open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
+        store = open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
         with pytest.raises(stores.StoreError, match=f"of {size} bytes"):
             list(store.read(observed(f"{scheme}://bucket/key", size=size)))
 
@@ -243,14 +245,14 @@ def test_another_size_than_the_listing_said_is_an_error(scheme: str, size: int) 
 @pytest.mark.parametrize("key", ["key", "odd//key"])
 def test_a_server_that_ignores_the_version_is_caught(key: str) -> None:
     with answering(200, b"four", tag="1" * 32) as endpoint:
-        store = stores.open_store("s3://bucket", replace(ACCESS["s3"], endpoint=endpoint))
+        store = open_store("s3://bucket", replace(ACCESS["s3"], endpoint=endpoint))
         with pytest.raises(stores.ObjectChanged):
             list(store.read(observed(f"s3://bucket/{key}", size=4)))
 
 
 def test_a_generation_that_was_not_asked_for_is_caught() -> None:
     with answering(200, b"four", tag="1" * 16) as endpoint:
-        store = stores.open_store("gs://bucket", replace(ACCESS["gs"], endpoint=endpoint))
+        store = open_store("gs://bucket", replace(ACCESS["gs"], endpoint=endpoint))
         with pytest.raises(stores.ObjectChanged, match="is generation 1111111111111111 now"):
             list(store.read(observed("gs://bucket/key", size=4)))
 
@@ -258,7 +260,7 @@ def test_a_generation_that_was_not_asked_for_is_caught() -> None:
 def test_a_file_in_the_place_of_the_folder_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(stores.BucketMissing, match=f"no folder file://{tmp_path}/file"):
-        list_all(stores.open_store(f"file://{tmp_path}/file", stores.Access()))
+        list_all(open_store(f"file://{tmp_path}/file", stores.Access()))
 
 
 def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path: Path) -> None:
@@ -268,16 +270,17 @@ def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path: Path) -> No
     (tmp_path / "a" / "file-link").symlink_to(tmp_path / "a" / "b" / "file")
     (tmp_path / "a" / "nowhere").symlink_to(tmp_path / "nothing")
     (tmp_path / "link").symlink_to(tmp_path / "a" / "b")
-    found = [seen.uri for seen in list_all(stores.open_store(f"file://{tmp_path}", stores.Access()))]
+    found = [seen.uri for seen in list_all(open_store(f"file://{tmp_path}", stores.Access()))]
     assert found == [f"file://{tmp_path}/{name}" for name in ("a/b/file", "a/file-link", "link/file")]
 
 
 @pytest.mark.parametrize("scheme", ACCESS)
 def test_missing_credentials_are_named_with_the_ways_to_give_them(scheme: str) -> None:
+    source = BucketSource(name="acme", customer="Acme", url=f"{scheme}://bucket/prefix")
     with pytest.raises(
         stores.CredentialsMissing, match=rf"no .* credentials for {scheme}://bucket/prefix: .*connection"
     ):
-        stores.open_store(f"{scheme}://bucket/prefix", stores.default_access(f"{scheme}://bucket/prefix"))
+        open_store(source.url, StandardConnections().bucket(source))
 
 
 def test_a_connection_may_be_an_aws_profile(
@@ -293,8 +296,11 @@ def test_a_connection_may_be_an_aws_profile(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", NO_SERVER)
 
     def content(connection: str) -> bytes:
-        access = stores.default_access(bucket.url, connection=connection, endpoint=bucket.access.endpoint)
-        return b"".join(stores.open_store(bucket.url, access).read(bucket.seen("key")))
+        source = BucketSource(
+            name="acme", customer="Acme", url=bucket.url, connection=connection, endpoint=bucket.access.endpoint
+        )
+        access = StandardConnections().bucket(source)
+        return b"".join(open_store(bucket.url, access).read(bucket.seen("key")))
 
     assert content("customer") == b"content"
     with pytest.raises(stores.AccessDenied, match="InvalidAccessKeyId"):
@@ -318,7 +324,7 @@ def test_credentials_that_run_out_are_renewed_in_time(new_bucket: Callable[[str]
         until = datetime.now(UTC) + timedelta(hours=1)
         return {"access_key": "owner", "secret_key": "owner-secret", "token": "", "expiry_time": until.isoformat()}
 
-    store = stores.open_store(bucket.url, replace(bucket.access, session=refreshing(renew)))
+    store = open_store(bucket.url, replace(bucket.access, session=refreshing(renew)))
     assert [b"".join(store.read(seen)) for seen in list_all(store)] == [b"content"]
     assert renewed == [1]
 
@@ -332,7 +338,7 @@ def test_credentials_that_cannot_be_renewed_are_named(verb: str, new_bucket: Cal
     def renew() -> dict[str, str]:
         raise PermissionError("the role may not be assumed")
 
-    store = stores.open_store(bucket.url, replace(bucket.access, session=refreshing(renew)))
+    store = open_store(bucket.url, replace(bucket.access, session=refreshing(renew)))
     with pytest.raises(stores.StoreError, match="the role may not be assumed"):
         _ = list_all(store) if verb == "list" else list(store.read(seen))
 
@@ -357,7 +363,7 @@ def test_google_credentials_are_renewed_and_sent() -> None:
 
     with serving(Strict) as endpoint:
         access = stores.Access(credentials=Tokens(), endpoint=endpoint)
-        store = stores.open_store("gs://bucket", access)
+        store = open_store("gs://bucket", access)
         for key in ("key", "odd//key"):
             assert list(store.read(observed(f"gs://bucket/{key}", size=4))) == [b"four"]
 
@@ -378,7 +384,7 @@ def test_a_bucket_tells_its_region_where_nobody_else_does() -> None:
         access = stores.Access(session=boto3.Session("key", "secret"), endpoint=endpoint)
         for known, given in ((None, access), ("eu-central-1", replace(access, region="eu-central-1"))):
             Regional.asked = 0
-            store = stores.open_store("s3://bucket", given)
+            store = open_store("s3://bucket", given)
             assert list(store.read(observed("s3://bucket/key", size=4))) == [b"four"]
             assert Regional.asked == (2 if known is None else 1)
 
@@ -394,6 +400,6 @@ def test_an_error_that_passes_is_not_reported() -> None:
             return next(failures, 200)
 
     with serving(Recovering) as endpoint:
-        store = stores.open_store("s3://bucket", replace(ACCESS["s3"], endpoint=endpoint))
+        store = open_store("s3://bucket", replace(ACCESS["s3"], endpoint=endpoint))
         assert list(store.read(observed("s3://bucket/key", size=4))) == [b"four"]
     assert Recovering.asked == 3

@@ -473,7 +473,7 @@ def _named(tx: Connection, event_id: str = "e", **cells: Any) -> None:
     """An event that names an asset."""
     plain = {"event_id": event_id, "ordinal": 1, "asset_type": "track", "recorder_id": event_id}
     silent = dict.fromkeys(("created_at", "size_bytes", "output_mode"))
-    put(tx, "event_assets", **(plain | silent | {"taken_in_at": at(7)} | cells))
+    put(tx, "event_assets", **(plain | silent | {"ingested_at": at(7)} | cells))
 
 
 def test_an_asset_that_only_a_webhook_names(tx: Connection) -> None:
@@ -588,7 +588,7 @@ def test_what_is_told_of_another_customer_stays_apart(tx: Connection) -> None:
     ]
 
 
-_HEARD: dict[str, Any] = {"heard_at": at(7), "session_id": "s"}
+_HEARD: dict[str, Any] = {"first_ingested_at": at(7), "session_id": "s"}
 
 
 @pytest.mark.parametrize(("first", "by"), [(at(8), "webhook"), (at(6), "api"), (at(7), "api")])

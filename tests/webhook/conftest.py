@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from roomledger.queues import Message
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.runtime import open_inbox
 from sandbox.servers import HOST, free_ports, running
 
 SECRETS = {

@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from roomledger.settings import Source
+from roomledger.settings import Source, WorkspaceSource
 from roomledger.webhook.authentication import Trust, is_signed, knows, trust_of, variable
 
 BODY = b'{"id": "e1"}'
 
 
 def source(name: str = "talk", header: str | None = "X-Secret") -> Source:
-    return Source(name=name, customer="Acme", url=f"100ms://{name}", webhook_header=header)
+    return WorkspaceSource(name=name, customer="Acme", url=f"100ms://{name}", webhook_header=header)
 
 
 def signature(secret: bytes, body: bytes = BODY) -> bytes:

@@ -19,7 +19,7 @@ import duckdb
 import httpx
 import pytest
 
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.runtime import open_inbox
 from roomledger.webhook.endpoint import MOST_BYTES
 from sandbox.servers import S3Server
 from tests.webhook.conftest import SECRETS, Endpoint, Serve, settings_text

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.runtime import open_inbox
 from sandbox.servers import HOST, free_ports, running
 from tests.webhook.conftest import SECRETS, settings_text
 

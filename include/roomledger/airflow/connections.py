@@ -1,38 +1,49 @@
-"""Airflow connections become store credentials, through the hooks of the providers, as Airflow's users know them."""
+"""Airflow connections become credentials, through the hooks of the providers, as Airflow's users know them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from roomledger import queues
-from roomledger.hundredms.tokens import Keys
-from roomledger.settings import QueueSettings, Source
-from roomledger.stores import Access, default_access
+from roomledger.hundredms.access import Keys, WorkspaceAccess
+from roomledger.runtime import StandardConnections
+from roomledger.settings import BucketSource, QueueSettings, WorkspaceSource
+from roomledger.stores import Access
+
+_STANDARD = StandardConnections()
 
 
-def access(source: Source) -> Access:
-    """Resolve the source's connection: AWS for s3://, Google for gs://, login and password of any for 100ms://.
+class AirflowConnections:
+    """AWS connections for S3 and SQS, Google ones for GCS and Pub/Sub, login and password of any for a workspace.
 
-    Without one, the standard credential chain serves, or the environment's keys of the workspace.
+    Where the settings name no connection, see `StandardConnections`.
     """
-    if not source.connection or source.url.startswith("file:"):
-        return default_access(source.url, connection=None, endpoint=source.endpoint, region=source.region)
-    if source.is_workspace:
-        found = _keys(source.connection)
-    else:
-        found = _google(source.connection) if source.url.startswith("gs:") else _aws(source.connection)
-    return replace(found, endpoint=source.endpoint or found.endpoint, region=source.region or found.region)
+
+    def bucket(self, source: BucketSource) -> Access:
+        """See `Connections`."""
+        if not source.connection or source.url.startswith("file:"):
+            return _STANDARD.bucket(source)
+        found = _google(source.connection) if source.url.startswith("gs:") else _aws(source.connection, "s3")
+        return replace(found, endpoint=source.endpoint or found.endpoint, region=source.region or found.region)
+
+    def workspace(self, source: WorkspaceSource) -> WorkspaceAccess:
+        """See `Connections`."""
+        if not source.connection:
+            return _STANDARD.workspace(source)
+        from airflow.sdk import BaseHook
+
+        found = BaseHook.get_connection(source.connection)
+        keys = Keys(found.login, found.password) if found.login and found.password else None
+        return WorkspaceAccess(keys, source.endpoint or found.host or None)
+
+    def queue(self, queue: QueueSettings) -> Access:
+        """See `Connections`."""
+        if not queue.connection:
+            return _STANDARD.queue(queue)
+        return _google(queue.connection) if queue.url.startswith("pubsub:") else _aws(queue.connection, "sqs")
 
 
-def queue_access(queue: QueueSettings) -> Access:
-    """Resolve the queue's connection: AWS for SQS, Google for Pub/Sub; without one, the standard credential chain."""
-    if not queue.connection:
-        return queues.default_queue_access(queue)
-    return _google(queue.connection) if queue.url.startswith("pubsub:") else _aws(queue.connection, "sqs")
-
-
-def _aws(connection: str, service: str = "s3") -> Access:
+def _aws(connection: str, service: str) -> Access:
     from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
     hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=connection, client_type=service)
@@ -41,15 +52,6 @@ def _aws(connection: str, service: str = "s3") -> Access:
         endpoint=hook.conn_config.get_service_endpoint_url(service),
         region=hook.region_name,
     )
-
-
-def _keys(connection: str) -> Access:
-    from airflow.sdk import BaseHook
-
-    found = BaseHook.get_connection(connection)
-    if not found.login or not found.password:
-        return Access()
-    return Access(keys=Keys(found.login, found.password), endpoint=found.host or None)
 
 
 def _google(connection: str) -> Access:

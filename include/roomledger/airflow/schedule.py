@@ -1,4 +1,4 @@
-"""What the DAGs share: the assets that ring them and how tasks are tried again. Light: it is read at every parse."""
+"""What the DAGs share: the assets that schedule them, and how tasks are retried. Light: it is read at every parse."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from roomledger.airflow.triggers import QueueTrigger
 from roomledger.settings import queue_names
 
 # Plain names: for an address with a scheme Airflow imports every provider that knows some, at each parse.
-BELL = Asset("roomledger_bell", group="roomledger")
-"""Rung by whoever knows of new objects: collect looks at once."""
-LEDGER = Asset("roomledger_ledger", group="roomledger")
-"""Rung by collect when the ledger is up to date: load takes over."""
+NEW_OBJECTS = Asset("roomledger_new_objects", group="roomledger")
+"""Updated by anything that knows of new objects: collect runs at once."""
+PENDING_LOADS = Asset("roomledger_pending_loads", group="roomledger")
+"""Updated by collect when the ledger is up to date: load runs."""
 
 
-def queues() -> Asset:
-    """The asset that rings when something waits in a queue of the settings, or in the inbox: the DAG listen drains it.
+def notifications() -> Asset:
+    """The asset that is updated when something waits in a queue of the settings, or in the inbox: listen runs.
 
     One watcher for each queue, however many sources it serves; none while the settings cannot be read.
     """
     try:
         names = queue_names(settings.from_environment())
     except settings.SettingsError:
-        names = []  # collect fails on the same settings and says what is wrong with them
+        names = []  # collect fails on the same settings and says what is wrong
     watchers = [AssetWatcher(name=f"roomledger_{name}", trigger=QueueTrigger(name)) for name in names]
-    return Asset("roomledger_queues", group="roomledger", watchers=watchers)
+    return Asset("roomledger_notifications", group="roomledger", watchers=watchers)
 
 
 RETRIES: dict[str, Any] = {
@@ -50,8 +50,8 @@ RETRIES: dict[str, Any] = {
 }
 
 
-def now_and_then(subscription: Asset) -> AssetOrTimeSchedule:
-    """At once when the bell rings, and every 15 minutes in case it did not."""
-    # A new installation waits for the bell or the next quarter; with False it would run the one of up to 5 minutes ago.
+def on_update_and_every_quarter(asset: Asset) -> AssetOrTimeSchedule:
+    """At once when the asset is updated, and every 15 minutes in case it was not."""
+    # A new installation waits for the asset or the next quarter: with False it would run that of up to 5 minutes ago.
     every_quarter = CronTriggerTimetable("*/15 * * * *", timezone="UTC", run_immediately=timedelta(0))
-    return AssetOrTimeSchedule(timetable=every_quarter, assets=[subscription])
+    return AssetOrTimeSchedule(timetable=every_quarter, assets=[asset])

@@ -1,4 +1,4 @@
-"""How the command line speaks: tables and JSON on standard output, progress and complaints on standard error."""
+"""Output of the command line: tables and JSON on standard output, progress and complaints on standard error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDE = 200
-"""Columns of a line where nobody looks at a terminal: in a file or a pipe a table is not squeezed."""
+"""Columns of a line that goes to no terminal: in a file or a pipe a table is not squeezed."""
 
 Row = Mapping[str, Any]
 
@@ -51,6 +51,14 @@ def show(title: str, rows: Sequence[Row], *, empty: str) -> None:
     console.print(table)
 
 
+def show_result(title: str, rows: Sequence[Row], *, as_json: bool, empty: str = "Nothing.") -> None:
+    """Print rows as a table, or as a JSON list."""
+    if as_json:
+        print_json(list(rows))
+    else:
+        show(title, rows, empty=empty)
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document for machines; times are ISO 8601, bytes are hexadecimal."""
     json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=_for_json)
@@ -58,7 +66,7 @@ def print_json(value: Any) -> None:
 
 
 def progress(*, quiet: bool) -> Progress:
-    """Give progress bars that go away when done, and stay away where nobody looks at a terminal."""
+    """Give progress bars that vanish when done, and do not appear without a terminal."""
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),

@@ -14,11 +14,12 @@ from urllib.parse import quote
 
 import httpx
 
+from roomledger.hundredms.access import Keys
 from roomledger.hundredms.downloads import Address, read_content
 from roomledger.hundredms.http import Failure, HttpClient
 from roomledger.hundredms.redact import redact_text
 from roomledger.hundredms.retries import Patience, Transient, asked_pause
-from roomledger.hundredms.tokens import Keys, Tokens
+from roomledger.hundredms.tokens import Tokens
 from roomledger.stores import AccessDenied, ObjectGone, StoreError
 
 BASE_URL = "https://api.100ms.live/v2"
@@ -41,7 +42,7 @@ class Page(NamedTuple):
     """The `start` with which to go on after this page; "" after the last page."""
 
 
-class Api:
+class Client:
     """One workspace's API. Safe to use from many threads, which then share its token, connections and pauses.
 
     Every method may raise `AccessDenied`, and `StoreError` when faults outlast all tries or the vendor refuses.

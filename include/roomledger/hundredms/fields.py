@@ -39,19 +39,24 @@ def given(said: Any, what: str) -> Json:
     return said
 
 
-def keep(said: Any, what: str) -> Json:
-    """Give what may be kept of the vendor's object: no secrets, no text or number that the warehouse cannot hold.
+def storable(redacted: Any, what: str) -> Json:
+    """Give the vendor's object as the warehouse can hold it: text without NUL, numbers within bounds.
 
-    Raises Rejected.
+    Secrets were removed before, by `redact` or `redact_body`. Raises Rejected.
     """
     try:
-        clean: Json = redact(_held(given(said, what)))
+        clean: Json = _held(given(redacted, what))
         canonical(clean)
     except RecursionError:
         raise Rejected("not_json", f"The vendor's {what} is nested deeper than any of its objects.") from None
     except (TypeError, ValueError) as error:
-        raise Rejected("not_json", f"The vendor's {what} holds what is no JSON: {error}.") from None
+        raise Rejected("not_json", f"The vendor's {what} is not valid JSON: {error}.") from None
     return clean
+
+
+def keep(said: Any, what: str) -> Json:
+    """Give what may be stored of the vendor's object: redacted and `storable`. Raises Rejected."""
+    return storable(redact(given(said, what)), what)
 
 
 def _held(value: Any) -> Any:

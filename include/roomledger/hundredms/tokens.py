@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from uuid import uuid4
 
 import jwt
+
+from roomledger.hundredms.access import Keys
 
 LIFETIME_S = 24 * 3600
 RENEWAL_S = 3600
 """A token with less life left is replaced unasked."""
 CLOCK_SKEW_S = 10
 """How far the vendor's clock may lie behind ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What the vendor's dashboard gives for a workspace."""
-
-    access_key: str
-    secret: str = field(repr=False)
-    """The app secret."""
 
 
 class Tokens:

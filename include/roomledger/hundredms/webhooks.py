@@ -27,9 +27,9 @@ _PLANNED = (
 _TRANSCRIBED = (("transcript", "json"), ("transcript", "srt"), ("transcript", "txt"), ("summary", "json"))
 
 
-def event(said: Any) -> tuple[Event, list[NamedAsset]]:
-    """Read the JSON value of a webhook's body, whether it was redacted before or not. Raises Rejected."""
-    kept = fields.keep(said, "event")
+def decode(said: Any) -> tuple[Event, list[NamedAsset]]:
+    """Decode the JSON value of a webhook's body, from which `redact_body` took the secrets. Raises Rejected."""
+    kept = fields.storable(said, "event")
     event_id = fields.identity(kept, "event")
     type_, data = fields.indexed(kept, "type"), kept.get("data")
     if type_ is None:

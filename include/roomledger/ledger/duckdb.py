@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from roomledger.ledger.database import Rows, WarehouseError
+from roomledger.ledger.database import Rows, Staged, WarehouseError, staged_name
 from roomledger.settings import DEFAULT_MEMORY_MB
 
 _LOCK_WAIT_S = 120
@@ -69,14 +69,16 @@ class DuckDB:
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
         """Nothing to wait for: one transaction at a time has the file."""
 
-    def stage(self, tx: sa.Connection, name: str, rows: Rows) -> None:
+    def stage(self, tx: sa.Connection, rows: Rows, label: str) -> Staged:
         """Make a view on the Arrow memory or the Parquet file: nothing is copied."""
+        staged = Staged(staged_name(label))
         if isinstance(rows, Path):
             path = str(rows).replace("'", "''")
-            tx.exec_driver_sql(f"CREATE TEMPORARY VIEW {name} AS SELECT * FROM read_parquet('{path}')")
+            tx.exec_driver_sql(f"CREATE TEMPORARY VIEW {staged} AS SELECT * FROM read_parquet('{path}')")
         else:
             driver: Any = tx.connection.driver_connection
-            driver.register(name, rows)
+            driver.register(staged.name, rows)
+        return staged
 
 
 def _is_locked(error: BaseException) -> bool:

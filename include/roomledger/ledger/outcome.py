@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from roomledger.ledger.claims import Claim
+from roomledger.ledger.observations import key_columns
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.ledger import object_ledger
 from roomledger.model import Asset
@@ -44,40 +46,50 @@ class Load:
     lost_claims: int = 0
     """Versions that another load had taken over: nothing of them was written."""
 
+    @property
+    def counts(self) -> Counter[str]:
+        """Give `loads`, `objects`, `objects_<disposition>` (`objects_retried` for those that wait again) and `rows_…`."""
+        retried = {"objects_retried": self.objects.get("seen", 0)}
+        settled = {f"objects_{name}": number for name, number in self.objects.items() if name != "seen"}
+        rows = {"rows_loaded": self.rows_loaded, "rows_refused": self.rows_refused}
+        rows["rows_duplicate"] = self.rows_duplicate
+        return Counter({"loads": 1, "objects": sum(self.objects.values())} | settled | retried | rows)
 
-_CHANGED_BY = {
-    *("object_id", "uri", "disposition", "reason", "asset_type", "key_room_id", "key_session_id"),
-    *("recorder_started_at", "rows_parsed", "rows_loaded", "rows_refused", "content_sha256", "retry_at"),
+
+_COLUMNS = {
+    *("object_id", "uri", "disposition", "reason", "asset_type", "content_sha256", "retry_at"),
+    *("rows_parsed", "rows_loaded", "rows_refused"),
+    *key_columns(None),
 }
-_SETTLED = pa.schema(
+_SCHEMA = pa.schema(
     [
-        *(field for field in arrow_schema(object_ledger) if field.name in _CHANGED_BY),
+        *(field for field in arrow_schema(object_ledger) if field.name in _COLUMNS),
         pa.field("named_as", pa.string()),
         pa.field("is_changed", pa.bool_()),
+        pa.field("is_reclassified", pa.bool_()),
     ]
 )
 
 
-def settled_rows(outcomes: Sequence[Outcome]) -> pa.Table:
+def outcome_rows(outcomes: Sequence[Outcome]) -> pa.Table:
     """Give the outcomes as rows, named like the columns of the ledger that they change."""
     rows = [
         {
-            "named_as": outcome.claim.named_type,
-            "is_changed": outcome.is_changed,
             "object_id": outcome.claim.object_id,
             "uri": outcome.claim.seen.uri,
             "disposition": outcome.disposition,
             "reason": outcome.reason,
             "asset_type": outcome.asset and outcome.asset.asset_type,
-            "key_room_id": outcome.asset and outcome.asset.room_id,
-            "key_session_id": outcome.asset and outcome.asset.session_id,
-            "recorder_started_at": outcome.asset and outcome.asset.recorder_started_at,
+            **key_columns(outcome.asset),
             "rows_parsed": outcome.rows_parsed,
             "rows_loaded": outcome.rows_parsed - outcome.rows_refused,
             "rows_refused": outcome.rows_refused,
             "content_sha256": outcome.content_sha256,
             "retry_at": outcome.retry_at,
+            "named_as": outcome.claim.named_type,
+            "is_changed": outcome.is_changed,
+            "is_reclassified": outcome.asset != outcome.claim.asset,
         }
         for outcome in outcomes
     ]
-    return pa.Table.from_pylist(rows, schema=_SETTLED)
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)

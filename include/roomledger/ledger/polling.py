@@ -1,7 +1,7 @@
-"""What is to be asked for by its id: jobs that more may come of, and what something names but nobody has told of.
+"""What to poll by its id: unfinished jobs, and what a record names but no record describes.
 
-The number of questions grows with what is new: a job is asked for again after half of its age has passed once more, and
-an id that the vendor does not know likewise, until both are too old for anything to come.
+The number of requests grows with what is new: a job is polled again after half of its age has passed once more, and so
+is an id that the vendor does not know, until both are too old for anything to come.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import pyarrow as pa
 from sqlalchemy import Connection, text
 
 from roomledger.hundredms.records import final_asset, final_job
-from roomledger.ledger.database import Database
+from roomledger.ledger.database import Database, stage_ids
 
 ROOM_AGE = timedelta(days=1)
-"""A room may be renamed: it is asked for again with a new session, but not more often than this."""
+"""A room may be renamed: it is polled again with a new session, but not more often than this."""
 _SOONEST = timedelta(minutes=15)
 
 
 def due_jobs(tx: Connection, source: str, now: datetime) -> list[tuple[str, str | None]]:
-    """Name the jobs to ask for, with their kind, which nobody knows of a job that only its assets name."""
+    """Give the jobs to poll, with their kind, which is unknown of a job that only its assets name."""
     query = f"""
         SELECT job_id, kind FROM job_records AS naming
-        WHERE source = :source AND check_at <= :now AND {_NOT_IN_VAIN.format(column="job_id")}
+        WHERE source = :source AND poll_at <= :now AND {_NOT_BACKING_OFF.format(column="job_id")}
         UNION
         SELECT DISTINCT job_id, CAST(NULL AS TEXT) FROM asset_records AS naming
         WHERE source = :source AND {_UNKNOWN.format(table="job_records", column="job_id")}
@@ -37,61 +37,62 @@ def due_jobs(tx: Connection, source: str, now: datetime) -> list[tuple[str, str 
 
 
 def due_sessions(tx: Connection, source: str, now: datetime) -> set[str]:
-    """Name the sessions that something names and nobody has told of, and those that were going on."""
+    """Give the sessions that a record names and none describes, and those that were active."""
     unknown = _UNKNOWN.format(table="session_records", column="session_id")
     query = f"""
         SELECT session_id FROM asset_records AS naming WHERE source = :source AND {unknown}
         UNION SELECT session_id FROM job_records AS naming WHERE source = :source AND {unknown}
         UNION SELECT session_id FROM session_records AS naming
-              WHERE source = :source AND active AND {_NOT_IN_VAIN.format(column="session_id")}
+              WHERE source = :source AND active AND {_NOT_BACKING_OFF.format(column="session_id")}
     """
     return set(tx.execute(text(query), {"source": source, "now": now}).scalars())
 
 
 def due_rooms(tx: Connection, source: str, now: datetime) -> set[str]:
-    """Name the rooms that a session names and nobody has told of, and those with a session newer than their record."""
+    """Give the rooms that a record names and none describes, and those with a session newer than their record."""
     unknown = _UNKNOWN.format(table="rooms", column="room_id")
     query = f"""
         SELECT room_id FROM session_records AS naming WHERE source = :source AND {unknown}
         UNION SELECT room_id FROM asset_records AS naming WHERE source = :source AND {unknown}
-        UNION SELECT naming.room_id FROM rooms AS naming JOIN session_records AS held ON held.room_id = naming.room_id
-              WHERE naming.source = :source AND naming.read_at < :old AND held.first_seen_at > naming.read_at
-                AND {_NOT_IN_VAIN.format(column="room_id")}
+        UNION SELECT naming.room_id FROM rooms AS naming JOIN session_records AS sessions ON sessions.room_id = naming.room_id
+              WHERE naming.source = :source AND naming.read_at < :old AND sessions.first_seen_at > naming.read_at
+                AND {_NOT_BACKING_OFF.format(column="room_id")}
     """
     return set(tx.execute(text(query), {"source": source, "now": now, "old": now - ROOM_AGE}).scalars())
 
 
-_NOT_IN_VAIN = """
-    NOT EXISTS (SELECT 1 FROM vendor_unknown AS asked
-                WHERE asked.source = :source AND asked.id = naming.{column}
-                  AND (asked.ask_at IS NULL OR asked.ask_at > :now))
+_NOT_BACKING_OFF = """
+    NOT EXISTS (SELECT 1 FROM vendor_unknown_ids AS unknown
+                WHERE unknown.source = :source AND unknown.id = naming.{column}
+                  AND (unknown.poll_at IS NULL OR unknown.poll_at > :now))
 """
 _UNKNOWN = f"""
     naming.{{column}} IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM {{table}} AS told WHERE told.{{column}} = naming.{{column}})
-    AND {_NOT_IN_VAIN}
+    AND NOT EXISTS (SELECT 1 FROM {{table}} AS known WHERE known.{{column}} = naming.{{column}})
+    AND {_NOT_BACKING_OFF}
 """
 
 
-def not_known(tx: Connection, source: str, ids: Collection[str], *, now: datetime, until: timedelta) -> None:
-    """Write down that the vendor does not know these ids; after `until` they are not asked for any more."""
+def record_unknown(tx: Connection, source: str, ids: Collection[str], *, now: datetime, until: timedelta) -> None:
+    """Record that the vendor does not know these ids; after `until` they are polled no more."""
     query = """
-        INSERT INTO vendor_unknown (source, id, first_asked_at, ask_at) VALUES (:source, :id, :now, :soon)
+        INSERT INTO vendor_unknown_ids (source, id, first_polled_at, poll_at) VALUES (:source, :id, :now, :soon)
         ON CONFLICT (source, id) DO UPDATE
-        SET ask_at = CASE WHEN vendor_unknown.first_asked_at > :old
-                          THEN excluded.ask_at + (excluded.first_asked_at - vendor_unknown.first_asked_at) / 2 END
+        SET poll_at = CASE WHEN vendor_unknown_ids.first_polled_at > :old
+                          THEN excluded.poll_at + (excluded.first_polled_at - vendor_unknown_ids.first_polled_at) / 2 END
     """
-    given = {"source": source, "now": now, "soon": now + _SOONEST, "old": now - until}
+    parameters = {"source": source, "now": now, "soon": now + _SOONEST, "old": now - until}
     if ids:
-        tx.execute(text(query), [given | {"id": one} for one in ids])
+        tx.execute(text(query), [parameters | {"id": one} for one in ids])
 
 
-def schedule(tx: Connection, database: Database, jobs: Collection[str], *, now: datetime, until: timedelta) -> None:
-    """Decide when these jobs are asked for again: never when all that was planned has come, or `until` has passed."""
+def schedule_jobs(
+    tx: Connection, database: Database, jobs: Collection[str], *, now: datetime, until: timedelta
+) -> None:
+    """Decide when these jobs are polled again: never when all planned assets are final, or `until` has passed."""
     if not jobs:
         return
-    database.stage(tx, "touched", pa.table({"job_id": pa.array(sorted(jobs), pa.string())}))
-    mine = "job_id IN (SELECT job_id FROM touched)"
+    mine = f"job_id IN (SELECT job_id FROM {stage_ids(tx, database, sorted(jobs), 'job_id')})"
     query = f"SELECT job_id, status, planned_types, created_at, stopped_at FROM job_records WHERE {mine}"
     found = tx.execute(text(query)).all()
     final: defaultdict[str, set[str]] = defaultdict(set)
@@ -99,22 +100,22 @@ def schedule(tx: Connection, database: Database, jobs: Collection[str], *, now: 
     for job_id, asset_type, status in tx.execute(text(query)):
         if final_asset(status):
             final[job_id].add(asset_type)
-    times = [_check_at(row, final[row.job_id], now, until) for row in found]
+    times = [_poll_at(row, final[row.job_id], now, until) for row in found]
     scheduled = {
         "job_id": pa.array([row.job_id for row in found], pa.string()),
-        "check_at": pa.array(times, pa.timestamp("us", tz="UTC")),
+        "poll_at": pa.array(times, pa.timestamp("us", tz="UTC")),
     }
-    database.stage(tx, "scheduled", pa.table(scheduled))
+    staged = database.stage(tx, pa.table(scheduled), "schedule")
     tx.execute(
-        text("""
-            UPDATE job_records SET check_at = scheduled.check_at
-            FROM scheduled WHERE scheduled.job_id = job_records.job_id
-              AND scheduled.check_at IS DISTINCT FROM job_records.check_at
+        text(f"""
+            UPDATE job_records SET poll_at = scheduled.poll_at
+            FROM {staged} AS scheduled WHERE scheduled.job_id = job_records.job_id
+              AND scheduled.poll_at IS DISTINCT FROM job_records.poll_at
         """)
     )
 
 
-def _check_at(job: Any, final: set[str], now: datetime, until: timedelta) -> datetime | None:
+def _poll_at(job: Any, final: set[str], now: datetime, until: timedelta) -> datetime | None:
     planned: Sequence[str] = json.loads(job.planned_types) if isinstance(job.planned_types, str) else job.planned_types
     began: datetime | None = job.stopped_at or job.created_at
     if began is None or now - began > until:

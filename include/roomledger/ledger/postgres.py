@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import sqlalchemy as sa
 
-from roomledger.ledger.database import Rows, WarehouseError
+from roomledger.ledger.database import Rows, Staged, WarehouseError, staged_name
 
 _TYPES = {
     pa.string(): "text",
@@ -18,6 +18,7 @@ _TYPES = {
     pa.int64(): "bigint",
     pa.float64(): "double precision",
     pa.timestamp("us", tz="UTC"): "timestamptz",
+    pa.date32(): "date",
     pa.binary(): "bytea",
 }
 # Null is an empty cell without quotes and an empty text one with them: the two stay apart in COPY's CSV.
@@ -61,21 +62,21 @@ class PostgreSQL:
         """Take the advisory lock of the evidence, shared or alone; it ends with the transaction."""
         tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock{'' if change else '_shared'}({_EVIDENCE})")
 
-    def stage(self, tx: sa.Connection, name: str, rows: Rows) -> None:
+    def stage(self, tx: sa.Connection, rows: Rows, label: str) -> Staged:
         """Copy the rows into a temporary table by `COPY`."""
+        staged = Staged(staged_name(label))
         schema, batches = _batches(rows)
         columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in schema)
-        tx.exec_driver_sql(
-            f"DROP TABLE IF EXISTS pg_temp.{name}; CREATE TEMPORARY TABLE {name} ({columns}) ON COMMIT DROP"
-        )
+        tx.exec_driver_sql(f"CREATE TEMPORARY TABLE {staged} ({columns}) ON COMMIT DROP")
         driver: Any = tx.connection.driver_connection
         with driver.cursor() as cursor:
-            with cursor.copy(f"COPY {name} FROM STDIN (FORMAT csv)") as copy:
+            with cursor.copy(f"COPY {staged} FROM STDIN (FORMAT csv)") as copy:
                 for batch in batches:
                     sink = pa.BufferOutputStream()
                     pacsv.write_csv(_printable(batch), sink, _CSV)
                     copy.write(sink.getvalue())
-            cursor.execute(f"ANALYZE {name}")  # else the planner believes that it is empty
+            cursor.execute(f"ANALYZE {staged}")  # else the planner believes that it is empty
+        return staged
 
 
 def _batches(rows: Rows) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:

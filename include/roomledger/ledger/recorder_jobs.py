@@ -1,4 +1,4 @@
-"""Which job of the API a recorder is that webhooks tell of.
+"""Which job of the API a recorder is that webhooks report.
 
 Nothing says that the ids of webhooks are those of the API (vendor documentation): a recorder is the job of the same id,
 else the job that names the same object.
@@ -8,28 +8,33 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from roomledger.ledger.database import Staged
 
-def match_recorders(tx: Connection, recorders: str) -> None:
-    """Find the jobs of these recorders anew; `recorders` is a SELECT of their ids."""
+
+def match_recorders(tx: Connection, recorders: Staged) -> None:
+    """Find the jobs of these recorders (`recorder_id`)."""
     tx.execute(text(_MATCH.format(recorders=recorders)))
 
 
 _MATCH = """
 UPDATE event_recordings SET api_job_id = found_job_id
 FROM (
-    WITH ours AS (
-        SELECT customer, recorder_id, job_id FROM event_recordings WHERE recorder_id IN ({recorders})
+    WITH recorders AS (
+        SELECT customer, recorder_id, job_id FROM event_recordings
+        WHERE recorder_id IN (SELECT recorder_id FROM {recorders})
     )
     SELECT recorder_id AS found_recorder_id, COALESCE(min(same_id), min(same_object)) AS found_job_id
     FROM (
-        SELECT ours.recorder_id, said.job_id AS same_id, CAST(NULL AS TEXT) AS same_object
-        FROM ours LEFT JOIN job_records AS said ON said.job_id = ours.job_id AND said.customer = ours.customer
+        SELECT recorders.recorder_id, jobs.job_id AS same_id, CAST(NULL AS TEXT) AS same_object
+        FROM recorders
+        LEFT JOIN job_records AS jobs ON jobs.job_id = recorders.job_id AND jobs.customer = recorders.customer
         UNION ALL
-        SELECT ours.recorder_id, CAST(NULL AS TEXT), said.job_id
-        FROM ours
-        JOIN event_assets AS named ON named.recorder_id = ours.recorder_id AND named.customer = ours.customer
-        JOIN asset_records AS said ON said.uri = named.uri AND said.customer = named.customer
-    ) AS same
+        SELECT recorders.recorder_id, CAST(NULL AS TEXT), records.job_id
+        FROM recorders
+        JOIN event_assets AS assets
+            ON assets.recorder_id = recorders.recorder_id AND assets.customer = recorders.customer
+        JOIN asset_records AS records ON records.uri = assets.uri AND records.customer = assets.customer
+    ) AS candidates
     GROUP BY recorder_id
 ) AS found
 WHERE found_recorder_id = recorder_id

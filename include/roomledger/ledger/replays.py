@@ -1,15 +1,13 @@
-"""What is to be read again: settled versions back in the queue."""
+"""Versions to be read once more: a person's replay, and objects whose type the vendor names otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import Database
-from roomledger.ledger.versions import NEWER, THIS, give_way, locked
+from roomledger.ledger.database import Database, Staged
+from roomledger.ledger.versions import NEWER, THIS, locked, supersede_unread
 
 
 def request_replay(
@@ -22,11 +20,11 @@ def request_replay(
     everything: bool = False,
     now: datetime,
 ) -> int:
-    """Put the newest version of objects back in the queue, to be read and parsed anew; give the count.
+    """Put the newest version of objects back into the queue, to be read and parsed again; give the count.
 
-    Alone: objects of which a record or the file was refused. `uri`: that object, whatever became of it. `everything`:
-    all that was loaded, refused or ignored, such as after a change of the parsers or of a source's settings. `source`
-    and `reason` (a refusal's code, or an ignored object's) narrow it down.
+    Alone: objects of which a record or the file was refused. `uri`: that object, whatever its disposition.
+    `everything`: all that was loaded, refused or ignored, such as after a change of the parsers or of a source's
+    settings. `source` and `reason` (the code of a refusal or of an ignored object) narrow it down.
     """
     conditions = {
         "uri": "uri = :uri",
@@ -34,12 +32,19 @@ def request_replay(
         "reason": "(uri IN (SELECT uri FROM open_refusals WHERE reason_code = :reason)"
         " OR reason = :reason OR reason LIKE :reason || ':%')",
     }
-    given = {key: value for key, value in (("uri", uri), ("source", source), ("reason", reason)) if value}
-    chosen = [conditions[key] for key in given]
+    parameters = {key: value for key, value in (("uri", uri), ("source", source), ("reason", reason)) if value}
+    chosen = [_IS_SETTLED, *(conditions[key] for key in parameters)]
     if not uri and not everything and not reason:
         chosen.append("(disposition = 'refused' OR uri IN (SELECT uri FROM open_refusals))")
-    rows = locked(" AND ".join([_IS_SETTLED, *chosen]), database.lock)
-    return len(tx.execute(text(_REPLAY.format(rows=rows)), given | {"now": now}).all())
+    query = f"""
+        WITH open_refusals AS (SELECT uri, reason_code FROM refusals WHERE resolved_at IS NULL)
+        UPDATE object_ledger
+        SET disposition = 'seen', reason = 'replay: to be read again', attempts = 0, retry_at = NULL,
+            replay_requested_at = :now
+        WHERE {locked(" AND ".join(chosen), database)}
+        RETURNING 1
+    """
+    return len(tx.execute(text(query), parameters | {"now": now}).all())
 
 
 _IS_SETTLED = f"""
@@ -49,49 +54,32 @@ _IS_SETTLED = f"""
                     WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded' AND {NEWER} > {THIS})
 """
 
-_REPLAY = """
-WITH open_refusals AS (SELECT uri, reason_code FROM refusals WHERE resolved_at IS NULL)
-UPDATE object_ledger
-SET disposition = 'seen', reason = 'replay: to be read again', attempts = 0, retry_at = NULL, replay_requested_at = :now
-WHERE {rows}
-RETURNING 1
-"""
-
 
 def requeue_retyped(
-    tx: Connection,
-    database: Database,
-    objects: str,
-    given: Mapping[str, Any] | None = None,
-    *,
-    now: datetime,
-    unnamed: str = "SELECT object_id FROM placed WHERE named_type IS NULL AND from_named_type IS NOT NULL",
+    tx: Connection, database: Database, objects: Staged, *, unnamed: Staged, now: datetime
 ) -> list[str]:
-    """Have these objects read as what the vendor says they are now, where that is not what they were taken for.
+    """Have these objects read as the type that the vendor names, where the ledger holds another one; give their ids.
 
-    `objects` is a SELECT of object ids, `given` its parameters; of those in `unnamed` the vendor says nothing any more,
-    so that their keys tell again. They were placed in this transaction. Of several unread versions the newest alone is
-    read. Gives the ids of those that were to be read otherwise.
+    The vendor no longer names a type for objects in `unnamed`: their keys tell it again. The sessions of `objects` were
+    resolved in this transaction. Of several unread versions only the newest is read.
     """
-    rows = locked(f"{_MISTAKEN.format(unnamed=unnamed)} AND object_id IN ({objects})", database.lock)
-    woken = list(tx.execute(text(_WAKE.format(rows=rows)), {**(given or {}), "now": now}).scalars())
-    if woken:
-        give_way(tx, database, f"SELECT uri FROM object_ledger WHERE object_id IN ({objects})", given)
-    return woken
-
-
-_MISTAKEN = """
-    ((named_type IS NOT NULL AND asset_type IS DISTINCT FROM named_type) OR object_id IN ({unnamed}))
-    AND (disposition IN ('seen', 'loaded', 'refused', 'unchanged')
-         OR (disposition = 'ignored' AND reason <> 'folder_marker'))
-"""
-
-_WAKE = """
-UPDATE object_ledger
-SET disposition = 'seen', asset_type = COALESCE(named_type, 'unknown'), attempts = 0, retry_at = NULL,
-    replay_requested_at = CASE WHEN disposition = 'seen' THEN replay_requested_at
-                               ELSE CAST(:now AS TIMESTAMP WITH TIME ZONE) END,
-    reason = 'named: the vendor says what it is; waits to be read'
-WHERE {rows}
-RETURNING object_id
-"""
+    retyped = f"""
+        ((named_type IS NOT NULL AND asset_type IS DISTINCT FROM named_type)
+         OR object_id IN (SELECT object_id FROM {unnamed}))
+        AND (disposition IN ('seen', 'loaded', 'refused', 'unchanged')
+             OR (disposition = 'ignored' AND reason <> 'folder_marker'))
+        AND object_id IN (SELECT object_id FROM {objects})
+    """
+    query = f"""
+        UPDATE object_ledger
+        SET disposition = 'seen', asset_type = COALESCE(named_type, 'unknown'), attempts = 0, retry_at = NULL,
+            replay_requested_at = CASE WHEN disposition = 'seen' THEN replay_requested_at
+                                       ELSE CAST(:now AS TIMESTAMP WITH TIME ZONE) END,
+            reason = 'named: the vendor says what it is; waits to be read'
+        WHERE {locked(retyped, database)}
+        RETURNING object_id
+    """
+    requeued = list(tx.execute(text(query), {"now": now}).scalars())
+    if requeued:
+        supersede_unread(tx, database, objects)
+    return requeued

@@ -5,41 +5,36 @@ Versions are ordered by when the store says they were written, then by when they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import Database
+from roomledger.ledger.database import Database, Staged
 
 NEWER = "(newer.modified_at, newer.first_seen_at, newer.object_id)"
 """Sort key of the version called `newer`; compare it with THIS to know which of two versions is current."""
 THIS = "(object_ledger.modified_at, object_ledger.first_seen_at, object_ledger.object_id)"
 
 
-def locked(condition: str, lock: str) -> str:
+def locked(condition: str, database: Database) -> str:
     """Choose the rows of an UPDATE of the ledger by this condition, after locking them in the order of all others.
 
-    Transactions that lock in one order may wait for each other, but never in a ring.
+    Transactions that lock in one order may wait for each other, but never in a circle.
     """
-    return f"object_id IN (SELECT object_id FROM object_ledger WHERE {condition} ORDER BY object_id {lock})"
+    return f"object_id IN (SELECT object_id FROM object_ledger WHERE {condition} ORDER BY object_id {database.lock})"
 
 
-def give_way(tx: Connection, database: Database, uris: str, given: Mapping[str, Any] | None = None) -> None:
-    """Supersede versions that were not read yet and have a newer one; `uris` is a SELECT of their addresses."""
-    rows = locked(_IS_OUTDATED.format(uris=uris), database.lock)
-    tx.execute(text(_OUTDATED.format(rows=rows)), given or {})
-
-
-_IS_OUTDATED = f"""
-    disposition = 'seen' AND loaded_at IS NULL AND uri IN ({{uris}})
-    AND EXISTS (SELECT 1 FROM object_ledger newer
-                WHERE newer.uri = object_ledger.uri AND newer.disposition NOT IN ('ignored', 'superseded')
-                  AND {NEWER} > {THIS})
-"""
-
-_OUTDATED = """
-UPDATE object_ledger
-SET disposition = 'superseded', reason = 'superseded: a newer version was seen before this one was read'
-WHERE {rows}
-"""
+def supersede_unread(tx: Connection, database: Database, objects: Staged) -> None:
+    """Supersede versions that were not read yet and have a newer one, at the addresses of the staged object versions."""
+    outdated = f"""
+        disposition = 'seen' AND loaded_at IS NULL
+        AND uri IN (SELECT uri FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects}))
+        AND EXISTS (SELECT 1 FROM object_ledger newer
+                    WHERE newer.uri = object_ledger.uri AND newer.disposition NOT IN ('ignored', 'superseded')
+                      AND {NEWER} > {THIS})
+    """
+    tx.execute(
+        text(f"""
+            UPDATE object_ledger
+            SET disposition = 'superseded', reason = 'superseded: a newer version was seen before this one was read'
+            WHERE {locked(outdated, database)}
+        """)
+    )

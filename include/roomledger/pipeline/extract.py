@@ -1,4 +1,4 @@
-"""Reading one claimed version: its bytes through the parser of its type into the spool, and what came of it.
+"""Extract one claimed version: its bytes through the parser of its type into the staging files.
 
 Every way this can end is an `Outcome`; nothing is raised. It runs in many threads at once and touches no database.
 """
@@ -12,8 +12,9 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from roomledger.formats import PARSERS, object_keys
+from roomledger.formats import PARSERS
 from roomledger.formats.media import object_asset
+from roomledger.formats.object_keys import recognise, recognise_content
 from roomledger.ledger.claims import MAX_ATTEMPTS, Claim, retry_delay
 from roomledger.ledger.outcome import Outcome
 from roomledger.model import (
@@ -28,9 +29,9 @@ from roomledger.model import (
     Summary,
     Transcript,
 )
-from roomledger.pipeline.staging import Spool
+from roomledger.pipeline.staging import StagingFiles
 from roomledger.settings import Source
-from roomledger.stores import ObjectChanged, ObjectGone, Store, StoreError
+from roomledger.stores import ObjectChanged, ObjectGone, Reader, StoreError
 
 RAW_LIMIT = 16 << 20
 """Bytes of a refused file that are kept in the warehouse."""
@@ -41,7 +42,7 @@ _FLUSH_RECORDS = 2048
 _HEADERS = (ObjectAsset, Transcript, Summary)
 """Rows that stand for the file itself: of a text file only its contents are counted as records."""
 
-Kept = Callable[[str], bytes | None]
+RefusedContent = Callable[[str], bytes | None]
 """Gives the whole bytes of a refused version, by object id, if the warehouse holds them."""
 
 
@@ -66,52 +67,66 @@ class _Digest:
         return self._sha256.hexdigest()
 
 
-def read(claim: Claim, source: Source, store: Store, spool: Spool, kept: Kept, now: datetime) -> Outcome:
-    """Read and parse one version; records and refusals go to the spool, the outcome says what the ledger is to hold."""
-    asset = object_keys.recognise(claim.seen, claim.named_type)
+def extract(
+    claim: Claim,
+    source: Source,
+    reader: Reader,
+    staging: StagingFiles,
+    refused_content: RefusedContent,
+    now: datetime,
+) -> Outcome:
+    """Read and parse one version; its records and refusals go to the staging files, the outcome to the ledger."""
+    asset = _classified(claim)
     if isinstance(asset, Ignored):
         return Outcome(claim=claim, disposition="ignored", reason=asset.reason)
-    if excluded := source.excludes(asset):
+    if excluded := source.excludes(asset):  # by the settings of now, which may have changed since it was observed
         return _ignored(claim, asset, excluded)
     if claim.replaces_tag and claim.replaces_tag == claim.seen.content_tag and not claim.replay:
         return _unchanged(claim, asset)
     if asset.asset_type in MEDIA_TYPES:
-        return _parsed(claim, source, asset, (), spool, "the bytes of media are not read")
+        return _parsed(claim, asset, (), staging, "the bytes of media are not read")
     try:
         try:
-            return _text(claim, source, asset, store.read(claim.seen), spool)
+            return _text(claim, source, asset, reader.read(claim.seen), staging)
         except (ObjectChanged, ObjectGone):
-            if not claim.replay or (content := kept(claim.object_id)) is None:
+            if not claim.replay or (content := refused_content(claim.object_id)) is None:
                 raise
-            return _text(claim, source, asset, [content], spool)
+            return _text(claim, source, asset, [content], staging)
     except ObjectGone:
         return Outcome(claim=claim, disposition="missing", reason="missing: the object was gone when it was to be read")
     except ObjectChanged as error:
-        again = _try_again(claim, f"changed: {error}; the next listing brings the new version", spool, now)
+        again = _try_again(claim, f"changed: {error}; the next listing brings the new version", staging, now)
         return replace(again, is_changed=True)
     except Rejected as error:
-        return _refused(claim, asset, error, store, spool, kept, now)
+        return _refused(claim, asset, error, reader, staging, refused_content, now)
     except StoreError as error:
-        return _try_again(claim, f"read_failed: {error}", spool, now)
+        return _try_again(claim, f"read_failed: {error}", staging, now)
     except Exception as error:
         # A mistake of ours in one file must cost neither its batch nor its bytes: it is kept and can be replayed.
         where = traceback.format_exception_only(error)[-1].strip()
         problem = Rejected("parser_failed", f"{where}: a fault of the parser; report it, then replay the object")
-        return _refused(claim, asset, problem, store, spool, kept, now)
+        return _refused(claim, asset, problem, reader, staging, refused_content, now)
 
 
-def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], spool: Spool) -> Outcome:
+def _classified(claim: Claim) -> Asset | Ignored:
+    """Give the asset that the ledger holds; a replay, and a key that does not tell the type, are classified anew."""
+    if claim.replay or claim.asset.asset_type == UNKNOWN:
+        return recognise(claim.seen, claim.named_type)
+    return claim.asset
+
+
+def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], staging: StagingFiles) -> Outcome:
     content = _Digest(pieces)
     whole: Iterator[bytes] = content
     if asset.asset_type == UNKNOWN or (claim.named_type and asset.output_mode is None):
         head, whole = _peek(content)
-        found = object_keys.recognise_content(head, asset)
+        found = recognise_content(head, asset)
         if isinstance(found, Ignored):
             return _ignored(claim, asset, found.reason)
         if excluded := source.excludes(found):
             return _ignored(claim, found, excluded)
         asset = found
-    outcome = _parsed(claim, source, asset, whole, spool, "all of it was read", content)
+    outcome = _parsed(claim, asset, whole, staging, "all of it was read", content)
     if outcome.content_sha256 == claim.replaces_sha256 and not claim.replay:
         return _unchanged(claim, asset, outcome.content_sha256)
     return outcome
@@ -124,10 +139,9 @@ def _ignored(claim: Claim, asset: Asset, reason: str) -> Outcome:
 
 def _parsed(
     claim: Claim,
-    source: Source,
     asset: Asset,
     content: Iterable[bytes],
-    spool: Spool,
+    staging: StagingFiles,
     how: str,
     digest: _Digest | None = None,
 ) -> Outcome:
@@ -142,12 +156,12 @@ def _parsed(
         elif not (is_text and isinstance(record, _HEADERS)):
             counted += 1
         if len(waiting) >= _FLUSH_RECORDS or (digest and digest.size - flushed > _FLUSH_BYTES):
-            spool.add(claim.object_id, waiting, flush=bool(digest and digest.size - flushed > _FLUSH_BYTES))
+            staging.add(claim.object_id, waiting, flush=bool(digest and digest.size - flushed > _FLUSH_BYTES))
             flushed = digest.size if digest else 0
             waiting.clear()
     for _ in content:
         pass  # the digest is of the whole object, also where a parser stops early
-    spool.add(claim.object_id, waiting)
+    staging.add(claim.object_id, waiting)
     return Outcome(
         claim=claim,
         disposition="loaded",
@@ -164,9 +178,9 @@ def _unchanged(claim: Claim, asset: Asset, sha256: str | None = None) -> Outcome
     return Outcome(claim=claim, disposition="unchanged", reason=reason, asset=asset, content_sha256=sha256)
 
 
-def _try_again(claim: Claim, reason: str, spool: Spool, now: datetime) -> Outcome:
+def _try_again(claim: Claim, reason: str, staging: StagingFiles, now: datetime) -> Outcome:
     if claim.attempts >= MAX_ATTEMPTS:
-        spool.add(claim.object_id, [Refusal(0, "gave_up", f"tried {claim.attempts} times; last: {reason}", b"")])
+        staging.add(claim.object_id, [Refusal(0, "gave_up", f"tried {claim.attempts} times; last: {reason}", b"")])
         return Outcome(
             claim=claim, disposition="refused", reason=f"gave_up: tried {claim.attempts} times; last: {reason}"
         )
@@ -176,16 +190,22 @@ def _try_again(claim: Claim, reason: str, spool: Spool, now: datetime) -> Outcom
 
 
 def _refused(
-    claim: Claim, asset: Asset, error: Rejected, store: Store, spool: Spool, kept: Kept, now: datetime
+    claim: Claim,
+    asset: Asset,
+    error: Rejected,
+    reader: Reader,
+    staging: StagingFiles,
+    refused_content: RefusedContent,
+    now: datetime,
 ) -> Outcome:
     try:
-        raw, digest = _keep(store.read(claim.seen))
+        raw, digest = _keep(reader.read(claim.seen))
     except (StoreError, ObjectChanged, ObjectGone) as failure:
-        if (content := kept(claim.object_id) if claim.replay else None) is None:
-            return _try_again(claim, f"read_failed: {failure}", spool, now)
+        if (content := refused_content(claim.object_id) if claim.replay else None) is None:
+            return _try_again(claim, f"read_failed: {failure}", staging, now)
         raw, digest = _keep([content])
     detail = error.detail if digest.size <= RAW_LIMIT else f"{error.detail}; of {digest.size} bytes the first are kept"
-    spool.add(claim.object_id, [Refusal(0, error.reason_code, detail, raw)], flush=True)
+    staging.add(claim.object_id, [Refusal(0, error.reason_code, detail, raw)], flush=True)
     return Outcome(
         claim=claim,
         disposition="refused",

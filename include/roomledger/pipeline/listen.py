@@ -1,14 +1,14 @@
-"""Reacting: what the queues say goes into the ledger, and is removed from them once it is there.
+"""Listen: ingest what the queues deliver, acknowledge it, and load what is new, within seconds.
 
-    receive      messages stay the queue's until they are settled (`receiving`)
-    understand   what each says: objects to look at, an event of the vendor (pure)
-    look         what is there now, where a message does not name the version
+    receive      messages stay the queue's until they are acknowledged (`receiver`)
+    decode       what each says: objects to inspect, a webhook event (`subscriptions`, pure)
+    stat         the current version of an object, where a message does not name it
     write        one transaction for all of it
-    settle       only now
+    acknowledge  only now
 
-Notices may be lost, doubled, late and out of order: they only say where to look. What is not understood is kept as a
-refusal. What could not be looked up stays in its queue and comes again; of a webhook the event is taken in all the
-same, and the next listing finds what it names.
+Notifications may be lost, doubled, late and out of order: they only say where to look. A rejected message is kept as a
+refusal. One whose object could not be inspected stays in its queue and is delivered again; of a webhook the event is
+ingested all the same, and the next listing finds the object.
 """
 
 from __future__ import annotations
@@ -24,71 +24,60 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from roomledger import times
-from roomledger.formats import object_keys
+from roomledger.formats.object_keys import recognise
 from roomledger.ledger.database import Database
 from roomledger.ledger.observations import mark_missing, record_observations
 from roomledger.ledger.outcome import Load
-from roomledger.ledger.refusals import RefusalRow, keep
-from roomledger.ledger.vendor_events import hear
+from roomledger.ledger.refusals import RefusalRow, open_refusals, record_refusals, resolve_refusals
+from roomledger.ledger.vendor_events import insert_events
 from roomledger.model import Observation, Rejected
 from roomledger.pipeline.load import BATCH, load_batch
 from roomledger.pipeline.receiver import PATIENCE_S, Received, Receiver
 from roomledger.pipeline.subscriptions import Decoded, Subscription
-from roomledger.queues import Message, Notice, QueueError
-from roomledger.settings import INBOX, Source
-from roomledger.stores import Store, StoreError
+from roomledger.queues import Message, Notification, QueueError
+from roomledger.settings import INBOX, BucketSource, Source
+from roomledger.stores import Reader, Store, StoreError
+from roomledger.warehouse import facts
 
 log = logging.getLogger(__name__)
 
-LOOKS = 16
-"""Looks in flight."""
+STATS = 16
+"""Objects inspected at the same time."""
 _PACE_S = 1.0
-"""Rounds with something in them follow each other no faster, unless much waits: what comes meanwhile is taken in
-together, at a fraction of the processor's time."""
+"""Rounds with something in them follow each other no faster, unless there is a backlog: what arrives meanwhile is
+ingested together, at a fraction of the processor's time."""
 
 
 @dataclass(slots=True)
-class Answered:
+class Round:
     """What one round at the queues brought."""
 
-    messages: int = 0
-    new: Counter[str] = field(default_factory=Counter)
-    """Object versions not known before, by disposition; `back` for those that had gone missing."""
-    gone: int = 0
-    events: int = 0
-    """Events of the vendor not known before."""
-    moved: int = 0
-    """Objects whose rows were given to another session by what the vendor said."""
-    foreign: int = 0
-    """Objects that lie in no source's bucket."""
-    refused: int = 0
-    """Messages that could not be understood; they are kept as refusals."""
-    left: int = 0
-    """Messages that stay in their queue, because an object of theirs could not be looked up."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """`messages`; `events` of webhooks not known before; `missing`; `rekeyed` objects; `foreign` objects, which lie in
+    no source's bucket; `messages_refused`; `messages_left`, which stay in their queue because an object of theirs could
+    not be inspected; and the counts of `record_observations`."""
     problems: set[str] = field(default_factory=set)
-    """Why, and what ails each queue that could not be read the last time: a sentence for each."""
+    """Why messages were left, and why queues could not be read: a sentence for each."""
 
     @property
-    def waking(self) -> bool:
+    def may_have_new(self) -> bool:
         """Whether there may be something to load now."""
-        return self.new["seen"] + self.new["back"] + self.events > 0
+        return self.counts["new_seen"] + self.counts["restored"] + self.counts["events"] > 0
 
 
-class _Read(NamedTuple):
-    """A message that was understood, or not."""
-
+class _Decoded(NamedTuple):
     subscription: Subscription
     message: Message
-    word: Decoded | RefusalRow
+    content: Decoded | RefusalRow
 
 
-class _Look(NamedTuple):
-    """What became of an address."""
+class _Stat(NamedTuple):
+    """What is known of an address."""
 
-    source: Source | None
+    source: BucketSource | None
     """None where the address lies in no source's bucket."""
     seen: Observation | None = None
     problem: str | None = None
@@ -97,6 +86,7 @@ class _Look(NamedTuple):
 def listen_and_load(
     database: Database,
     sources: Sequence[Source],
+    readers: Mapping[str, Reader],
     stores: Mapping[str, Store],
     subscriptions: Sequence[Subscription],
     *,
@@ -105,197 +95,201 @@ def listen_and_load(
     batch: int = BATCH,
     started_by: str = "command line",
     is_over: Callable[[], bool] = lambda: False,
-) -> Iterator[Answered | Load]:
-    """Answer the queues and load what is new until nothing has come for `quiet_s`, for `most_s`, or until it `is_over`.
+) -> Iterator[Round | Load]:
+    """Drain the queues and load what is new until they are quiet for `quiet_s`, for `most_s`, or until it `is_over`.
 
-    Between the batches of a backlog the queues are answered, too, and what has just come is loaded before the rest of
-    it. A source without a store, as a workspace without its API, is not read. Raises BatchRefused.
+    Between the batches of a backlog the queues are drained, too, and what has just arrived is loaded before the rest
+    of it. `sources` are all of the settings; one without a reader, as a workspace without its API, is not loaded.
+    Raises BatchRefused.
     """
     began = last = time.monotonic()
-    is_waiting = True
+    has_backlog = True
     quiet_s = quiet_s if subscriptions else 0
-    readable = [source for source in sources if source.name in stores]
+    readable = [source for source in sources if source.name in readers]
     for subscription in subscriptions:
-        _read_kept(database, subscription)
+        _retry_refusals(database, subscription)
     with Receiver(subscriptions) as receiver:
         while True:
             now = time.monotonic()
-            patience_s = 0 if is_waiting else PATIENCE_S
-            if not is_over() and now - began < most_s and (is_waiting or now - last < quiet_s):
-                if not is_waiting:
+            patience_s = 0 if has_backlog else PATIENCE_S
+            if not is_over() and now - began < most_s and (has_backlog or now - last < quiet_s):
+                if not has_backlog:
                     time.sleep(max(0.0, last + _PACE_S - now))
-                receiver.ask(patience_s)
-            elif not receiver.is_waiting:  # what a queue gave is kept from others for a while: it is taken in first
+                receiver.request(patience_s)
+            elif not receiver.has_pending:  # what a queue delivered is hidden from others for a while: ingest it first
                 break
             received = receiver.take(patience_s)
-            answered = answer(database, sources, stores, received)
-            answered.problems |= set(receiver.problems.values())
-            if answered.messages or any(one.problem for one in received):
-                yield answered
-            if answered.messages:
+            done = ingest(database, sources, stores, received)
+            done.problems |= set(receiver.problems.values())
+            if done.counts["messages"] or any(one.problem for one in received):
+                yield done
+            if done.counts["messages"]:
                 last = time.monotonic()
-            if is_waiting or answered.waking:
-                load = load_batch(database, readable, stores, batch=batch, started_by=started_by, newest_first=True)
-                is_waiting = load is not None and sum(load.objects.values()) >= batch
+            if has_backlog or done.may_have_new:
+                load = load_batch(database, readable, readers, batch=batch, started_by=started_by, newest_first=True)
+                has_backlog = load is not None and sum(load.objects.values()) >= batch
                 if load:
                     yield load
 
 
-def answer(
+def ingest(
     database: Database, sources: Sequence[Source], stores: Mapping[str, Store], received: Sequence[Received]
-) -> Answered:
-    """Take in what came, and settle it."""
-    answered = Answered(messages=sum(len(one.messages) for one in received))
-    if not answered.messages:
-        return answered
-    with _holding(received):
-        read = [
-            _Read(one.subscription, message, _understand(one.subscription, message))
-            for one in received
-            for message in one.messages
-        ]
-        looked_at = times.utc_now()
-        looks = _look(read, sources, stores)
-        done = [one for one in read if not _is_left(one.word, looks)]
-        answered.left = len(read) - len(done)
-        answered.problems |= {look.problem for look in looks.values() if look.problem}
+) -> Round:
+    """Write what was received, and acknowledge it."""
+    done = Round(Counter(messages=sum(len(one.messages) for one in received)))
+    if not done.counts["messages"]:
+        return done
+    with _extending(received):
+        decoded = [_decode(one.subscription, message) for one in received for message in one.messages]
+        inspected_at = times.utc_now()
+        stats = _stat_all(decoded, sources, stores)
+        complete = [one for one in decoded if not _is_left(one.content, stats)]
+        done.counts["messages_left"] = len(decoded) - len(complete)
+        done.problems |= {stat.problem for stat in stats.values() if stat.problem}
         with database.begin() as tx:
-            _write(tx, database, done, looks, min(one.at for one in received), looked_at, answered)
+            done.counts += _write(tx, database, complete, stats, min(one.at for one in received), inspected_at)
         for subscription in {one.subscription for one in received}:
-            _settle(subscription, [one.message for one in done if one.subscription is subscription], answered)
-    return answered
+            messages = [one.message for one in complete if one.subscription is subscription]
+            try:
+                subscription.queue.ack(messages)
+            except QueueError as error:  # they are delivered again, and change nothing then
+                done.problems.add(str(error))
+    return done
 
 
-def _read_kept(database: Database, subscription: Subscription) -> None:
-    """Try again the webhooks that were not understood before, perhaps by an older version of this program."""
+def _retry_refusals(database: Database, subscription: Subscription) -> None:
+    """Try again the webhooks that were rejected before, perhaps by an older version of this program."""
     if subscription.name != INBOX:
         return
     with database.begin(read_only=True) as tx:
-        kept = tx.execute(text(_KEPT)).all()
-    good = []
-    for object_id, source, raw, refused_at in kept:
-        attributes = {"source": source, "received_at": refused_at.isoformat()}
-        word = _understand(subscription, Message(object_id, bytes(raw), attributes, ""))
-        if isinstance(word, Decoded):
-            good.append((object_id, word))
+        refused = open_refusals(tx, "webhook")
+    good, events = [], []
+    for row in refused:
+        attributes = {"source": row["source"], "received_at": row["refused_at"].isoformat()}
+        content = _decode(subscription, Message(row["object_id"], bytes(row["raw"]), attributes, "")).content
+        if isinstance(content, Decoded):
+            good.append(row["object_id"])
+            events += [content.event] if content.event else []
     if good:
         now = times.utc_now()
         with database.begin() as tx:
-            hear(tx, database, [word.heard for _, word in good if word.heard], now=now)
-            tx.execute(text(_RESOLVE), [{"object_id": object_id, "now": now} for object_id, _ in good])
+            changes = insert_events(tx, database, events, now=now).changes
+            if changes:
+                facts.rekey_rows(tx, changes)
+            resolve_refusals(tx, database, good, now=now)
 
 
-_KEPT = """
-SELECT object_id, source, raw, refused_at FROM refusals
-WHERE resolved_at IS NULL AND uri LIKE '100ms://%/webhooks/%'
-"""
-_RESOLVE = "UPDATE refusals SET resolved_at = :now WHERE object_id = :object_id AND resolved_at IS NULL"
-
-
-def _understand(subscription: Subscription, message: Message) -> Decoded | RefusalRow:
+def _decode(subscription: Subscription, message: Message) -> _Decoded:
+    content: Decoded | RefusalRow
     try:
-        return subscription.understand(message)
+        content = subscription.decode(message)
     except Rejected as error:
-        return subscription.refuse(message, error)
+        content = subscription.refuse(message, error)
     except Exception as error:
-        # A mistake of ours in one message must not keep back all others: it is kept, too.
-        return subscription.refuse(message, Rejected("parser_failed", f"{error!r}: a fault of ours; report it"))
+        # A mistake of ours in one message must not hold up all others: it is kept, too.
+        problem = Rejected("parser_failed", f"{error!r}: a fault of ours; report it")
+        content = subscription.refuse(message, problem)
+    return _Decoded(subscription, message, content)
 
 
-def _look(read: Sequence[_Read], sources: Sequence[Source], stores: Mapping[str, Store]) -> dict[Notice, _Look]:
-    """Find the source of every object that is named, and what is there now where the version is not."""
-    named = {notice for one in read if isinstance(one.word, Decoded) for notice in one.word.notices}
+def _stat_all(
+    decoded: Sequence[_Decoded], sources: Sequence[Source], stores: Mapping[str, Store]
+) -> dict[Notification, _Stat]:
+    """Find the source of every object that is named, and its current version where the message does not name one."""
+    named = {
+        notification
+        for one in decoded
+        if isinstance(one.content, Decoded)
+        for notification in one.content.notifications
+    }
 
-    def stat(notice: Notice) -> _Look:
-        source = _source_of(notice.uri, sources)
-        if source is None or notice.seen:
-            return _Look(source, notice.seen)
+    def stat(notification: Notification) -> _Stat:
+        source = _source_of(notification.uri, sources)
+        if source is None or notification.seen:
+            return _Stat(source, notification.seen)
         try:
-            return _Look(source, stores[source.name].stat(notice.uri))
+            return _Stat(source, stores[source.name].stat(notification.uri))
         except StoreError as error:
-            return _Look(source, problem=str(error))
+            return _Stat(source, problem=str(error))
 
-    with ThreadPoolExecutor(LOOKS, "stat") as pool:
+    with ThreadPoolExecutor(STATS, "stat") as pool:
         return dict(zip(named, pool.map(stat, named), strict=True))
 
 
-def _source_of(uri: str, sources: Sequence[Source]) -> Source | None:
-    return next((one for one in sources if not one.is_workspace and uri.startswith(f"{one.url}/")), None)
+def _source_of(uri: str, sources: Sequence[Source]) -> BucketSource | None:
+    return next((one for one in sources if isinstance(one, BucketSource) and uri.startswith(f"{one.url}/")), None)
 
 
-def _is_left(word: Decoded | RefusalRow, looks: Mapping[Notice, _Look]) -> bool:
-    """Whether the message has to come again.
+def _is_left(content: Decoded | RefusalRow, stats: Mapping[Notification, _Stat]) -> bool:
+    """Whether the message has to be delivered again.
 
-    No webhook has: the inbox keeps back nothing, and would give what stays there again at once, before all others.
+    No webhook has: the inbox hides nothing, and would deliver it again at once, before all others.
     """
-    return isinstance(word, Decoded) and not word.heard and any(looks[notice].problem for notice in word.notices)
+    if isinstance(content, RefusalRow) or content.event:
+        return False
+    return any(stats[notification].problem for notification in content.notifications)
 
 
 def _write(
     tx: Connection,
     database: Database,
-    done: Sequence[_Read],
-    looks: Mapping[Notice, _Look],
+    decoded: Sequence[_Decoded],
+    stats: Mapping[Notification, _Stat],
     received_at: datetime,
-    looked_at: datetime,
-    answered: Answered,
-) -> None:
-    # Others write the same rows down in another order, and would wait for these as these for theirs.
+    inspected_at: datetime,
+) -> Counter[str]:
+    # Others write the same rows in another order: without this they would wait for each other.
     database.hold_evidence(tx, change=True)
     now = times.utc_now()
-    refused = [one.word for one in done if isinstance(one.word, RefusalRow)]
-    keep(tx, refused, now=now)
-    answered.refused = len(refused)
-    words = [(one.subscription.observed_by, one.word) for one in done if isinstance(one.word, Decoded)]
-    heard = [word.heard for _, word in words if word.heard]
-    if heard:
-        understood = hear(tx, database, heard, now=now)
-        answered.events, answered.moved = understood.events, understood.moved
-    found = {(observed_by, notice): looks[notice] for observed_by, word in words for notice in word.notices}
-    answered.foreign = len({notice.uri for (_, notice), look in found.items() if not look.source})
+    refused = [one.content for one in decoded if isinstance(one.content, RefusalRow)]
+    record_refusals(tx, database, refused, now=now)
+    counts = Counter(messages_refused=len(refused))
+    contents = [(one.subscription.observed_by, one.content) for one in decoded if isinstance(one.content, Decoded)]
+    if events := [content.event for _, content in contents if content.event]:
+        ingested = insert_events(tx, database, events, now=now)
+        counts += Counter({name: ingested.counts[name] for name in ("events", "rekeyed")})
+        if ingested.changes:
+            facts.rekey_rows(tx, ingested.changes)
+    found = {(by, notification): stats[notification] for by, one in contents for notification in one.notifications}
+    counts["foreign"] = len({notification.uri for (_, notification), stat in found.items() if not stat.source})
     by_source = _by_source(found)
     for (source, observed_by), those in by_source.items():
-        named = [look.seen for notice, look in those if look.seen and notice.seen]
-        there = [look.seen for notice, look in those if look.seen and not notice.seen]
-        # What a message names was there when it was received: what was looked for later and not found has gone.
-        for seen, at in ((named, received_at), (there, now)):
-            if seen:
-                noted = [(one, source.judged(object_keys.recognise(one))) for one in seen]
-                answered.new.update(record_observations(tx, database, source, noted, observed_by=observed_by, now=at))
+        named = [stat.seen for notification, stat in those if stat.seen and notification.seen]
+        current = [stat.seen for notification, stat in those if stat.seen and not notification.seen]
+        # A version that a message names was there when it was received: if it was not found later, it is missing.
+        for observed, at in ((named, received_at), (current, now)):
+            if observed:
+                seen = [(one, source.classify(recognise(one))) for one in observed]
+                counts += record_observations(tx, database, source, seen, observed_by=observed_by, now=at)
     for (source, observed_by), those in by_source.items():
-        gone = [notice.uri for notice, look in those if not look.seen]
-        if gone:
-            answered.gone += mark_missing(
-                tx, database, source.name, gone, before=looked_at, observed_by=observed_by, now=now
+        missing = [notification.uri for notification, stat in those if not stat.seen]
+        if missing:
+            counts["missing"] += mark_missing(
+                tx, database, source.name, missing, before=inspected_at, observed_by=observed_by, now=now
             )
+    return counts
 
 
 def _by_source(
-    found: Mapping[tuple[str, Notice], _Look],
-) -> Mapping[tuple[Source, str], list[tuple[Notice, _Look]]]:
-    those: defaultdict[tuple[Source, str], list[tuple[Notice, _Look]]] = defaultdict(list)
-    for (observed_by, notice), look in found.items():
-        if look.source and not look.problem:
-            those[look.source, observed_by].append((notice, look))
+    found: Mapping[tuple[str, Notification], _Stat],
+) -> Mapping[tuple[BucketSource, str], list[tuple[Notification, _Stat]]]:
+    those: defaultdict[tuple[BucketSource, str], list[tuple[Notification, _Stat]]] = defaultdict(list)
+    for (observed_by, notification), stat in found.items():
+        if stat.source and not stat.problem:
+            those[stat.source, observed_by].append((notification, stat))
     return those
 
 
-def _settle(subscription: Subscription, messages: Sequence[Message], answered: Answered) -> None:
-    try:
-        subscription.queue.ack(messages)
-    except QueueError as error:  # they come again, and change nothing then
-        answered.problems.add(str(error))
-
-
 @contextmanager
-def _holding(received: Sequence[Received]) -> Iterator[None]:
-    """Keep the messages from other receivers while work on them goes on."""
+def _extending(received: Sequence[Received]) -> Iterator[None]:
+    """Hide the messages from other receivers while work on them goes on."""
     done = threading.Event()
 
     def extend(one: Received) -> None:
-        while not done.wait(min(one.subscription.queue.visibility_timeout_s / 3, threading.TIMEOUT_MAX)):
+        queue = one.subscription.queue
+        while not done.wait(min(queue.visibility_timeout_s / 3, threading.TIMEOUT_MAX)):
             try:
-                one.subscription.queue.extend(one.messages)
+                queue.extend(one.messages)
             except QueueError as error:
                 log.warning(
                     "%s: messages may be received twice, which changes nothing: %s", one.subscription.name, error

@@ -1,4 +1,4 @@
-"""Load what waits in the ledger, batch by batch: claim, read, parse, commit, until nothing waits."""
+"""Load what waits in the ledger, batch by batch: claim, extract, stage, settle, append."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from itertools import count
 
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from roomledger import times
+from roomledger.formats import PARSER_VERSION
 from roomledger.ledger.claims import LEASE, Claim, claim_batch, count_claimable, release_claims, renew_lease
 from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.outcome import Load, Outcome
-from roomledger.ledger.settlement import commit
+from roomledger.ledger.refusals import whole_content
+from roomledger.ledger.settlement import settle
+from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import BatchRefused
-from roomledger.pipeline.extract import read
-from roomledger.pipeline.staging import Spool
+from roomledger.pipeline.extract import extract
+from roomledger.pipeline.staging import StagingFiles
 from roomledger.settings import Source
-from roomledger.stores import Store
+from roomledger.stores import Reader
+from roomledger.warehouse import facts
 
 BATCH = 4000
 """Versions that one load claims and commits together."""
@@ -40,7 +44,7 @@ def count_pending(database: Database, sources: Sequence[Source]) -> int:
 def load_batches(
     database: Database,
     sources: Sequence[Source],
-    stores: Mapping[str, Store],
+    readers: Mapping[str, Reader],
     *,
     most: int | None = None,
     batch: int = BATCH,
@@ -52,20 +56,19 @@ def load_batches(
 
     Raises BatchRefused.
     """
-    numbers = count() if most is None else range(most)
-    for _ in numbers:
-        done = load_batch(
-            database, sources, stores, batch=batch, reads=reads, started_by=started_by, accept_refusals=accept_refusals
+    for _ in count() if most is None else range(most):
+        load = load_batch(
+            database, sources, readers, batch=batch, reads=reads, started_by=started_by, accept_refusals=accept_refusals
         )
-        if done is None:
+        if load is None:
             return
-        yield done
+        yield load
 
 
 def load_batch(
     database: Database,
     sources: Sequence[Source],
-    stores: Mapping[str, Store],
+    readers: Mapping[str, Reader],
     *,
     batch: int = BATCH,
     reads: int = READS,
@@ -73,89 +76,101 @@ def load_batch(
     accept_refusals: bool = False,
     newest_first: bool = False,
 ) -> Load | None:
-    """Claim, read and commit one batch; None when nothing waits.
+    """Claim, read and commit one batch; None when nothing waits. `readers` are by name of the source.
 
     When more than half of the files that were read (of at least 20) are refused for one reason, the others are loaded,
     these go back into the queue and BatchRefused is raised, unless the caller accepts the refusals.
     """
-    named = {source.name: source for source in sources}
-    token = uuid.uuid4().hex
+    by_name = {source.name: source for source in sources}
+    load_id = uuid.uuid4().hex
     claimed_at = times.utc_now()
     with database.begin() as tx:
         claims = claim_batch(
-            tx, database, list(named), token=token, limit=batch, now=claimed_at, newest_first=newest_first
+            tx, database, list(by_name), token=load_id, limit=batch, now=claimed_at, newest_first=newest_first
         )
     if not claims:
         return None
 
-    def kept(object_id: str) -> bytes | None:
-        return _kept(database, object_id)
+    def refused_content(object_id: str) -> bytes | None:
+        with database.begin() as tx:
+            return whole_content(tx, object_id)
 
-    def read_one(claim: Claim) -> Outcome:
-        return read(claim, named[claim.source], stores[claim.source], spool, kept, times.utc_now())
+    def read(claim: Claim) -> Outcome:
+        reader = readers[claim.source]
+        return extract(claim, by_name[claim.source], reader, staging, refused_content, times.utc_now())
 
     try:
-        with Spool() as spool, _renewing(database, token):
+        with StagingFiles() as staging, _renewing(database, load_id):
             with ThreadPoolExecutor(min(reads, len(claims)), "read") as pool:
-                outcomes = list(pool.map(read_one, claims))
+                outcomes = list(pool.map(read, claims))
             suspects = {} if accept_refusals else _suspects(outcomes)
-            settled = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
-            with database.begin() as tx:
-                done = commit(
-                    tx,
-                    database,
-                    token,
-                    settled,
-                    spool.tables(),
-                    claimed_at=claimed_at,
-                    now=times.utc_now(),
-                    started_by=started_by,
-                )
-                release_claims(
-                    tx, database, token, "new: the load that held it stopped at its batch's refusals; waits to be read"
-                )
+            accepted = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
+            load = _commit(database, load_id, accepted, staging, claimed_at=claimed_at, started_by=started_by)
     except BaseException:
-        # Without this the claims come free when their lease ends: also then nothing is lost.
+        # Without this the claims expire with their lease: nothing is lost then, either.
         with suppress(DBAPIError, WarehouseError), database.begin() as tx:
-            release_claims(tx, database, token, "new: the load that held it ended early; waits to be read")
+            release_claims(tx, database, load_id, "new: the load that held it ended early; waits to be read")
         raise
     if suspects:
         first = next(iter(suspects.values()))
         raise BatchRefused(
             f"{len(suspects)} of {len(outcomes)} objects would be refused for the same reason, such as "
-            f"{first.claim.seen.uri}: {first.reason}. They stay in the queue as they are. If the files are bad indeed, "
-            "load with --accept-refusals; if the parser is at fault, mend it and load again"
+            f"{first.claim.seen.uri}: {first.reason}. They stay in the queue. If the files really are bad, load with "
+            "--accept-refusals; if the parser is wrong, fix it and load again"
         )
-    return done
+    return load
+
+
+def _commit(
+    database: Database,
+    load_id: str,
+    outcomes: Sequence[Outcome],
+    staging: StagingFiles,
+    *,
+    claimed_at: datetime,
+    started_by: str,
+) -> Load:
+    """Settle the outcomes and bring their rows, in one transaction."""
+    with database.begin() as tx:
+        staged = {table: database.stage(tx, rows, table.name) for table, rows in staging.close().items()}
+        refused = staged.pop(refusals)
+        duplicates = facts.find_duplicates(tx, staged)
+        settlement = settle(
+            tx,
+            database,
+            load_id,
+            outcomes,
+            refused=refused,
+            duplicates=duplicates,
+            claimed_at=claimed_at,
+            now=times.utc_now(),
+            started_by=started_by,
+            parser_version=PARSER_VERSION,
+        )
+        facts.delete_rows(tx, settlement.withdrawn)
+        facts.append_rows(tx, staged, settlement.loaded, duplicates)
+        release_claims(
+            tx, database, load_id, "new: the load that held it stopped at its batch's refusals; waits to be read"
+        )
+    return settlement.load
 
 
 def _suspects(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
-    """Give the refusals that look like a fault of ours, if more than half of what was read shares a reason."""
+    """Give the refusals that look like a fault of ours: those of a reason that more than half of the files share."""
     files = [outcome for outcome in outcomes if outcome.content_sha256 or outcome.disposition in ("refused", "seen")]
     refused = [outcome for outcome in files if outcome.disposition == "refused"]
     reasons = Counter(outcome.reason.split(":")[0] for outcome in refused)
     if len(files) < _SUSPICIOUS_BATCH or not reasons:
         return {}
-    reason, count = reasons.most_common(1)[0]
-    if count * 2 <= len(files):
+    reason, number = reasons.most_common(1)[0]
+    if number * 2 <= len(files):
         return {}
     return {outcome.claim.object_id: outcome for outcome in refused if outcome.reason.split(":")[0] == reason}
 
 
-def _kept(database: Database, object_id: str) -> bytes | None:
-    query = """
-        SELECT raw FROM refusals JOIN object_ledger USING (object_id)
-        WHERE object_id = :object_id AND ordinal = 0 AND octet_length(raw) = size_bytes AND size_bytes > 0
-        ORDER BY refused_at DESC LIMIT 1
-    """
-    with database.begin() as tx:
-        raw = tx.execute(text(query), {"object_id": object_id}).scalar_one_or_none()
-    return None if raw is None else bytes(raw)
-
-
 @contextmanager
 def _renewing(database: Database, token: str) -> Iterator[None]:
-    """Prolong the lease while the batch is read: a large file may take longer than the lease."""
+    """Renew the lease while the batch is read: a large file may take longer than the lease."""
     done = threading.Event()
 
     def renew() -> None:

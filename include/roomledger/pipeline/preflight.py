@@ -1,49 +1,44 @@
-"""Looking before leaping: every mistake in the settings, the credentials and the permissions, before anything runs."""
+"""Preflight: find every mistake in settings, credentials and permissions before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
-from roomledger.hundredms.storage import VendorStorage
-from roomledger.ledger.database import Database, WarehouseError
+from roomledger.ledger.database import WarehouseError
 from roomledger.ledger.migrate import require_current
-from roomledger.settings import Source
-from roomledger.stores import Access, ObjectChanged, ObjectGone, StoreError, open_store
-
-Resolve = Callable[[Source], Access]
-"""How the credentials of a source are found."""
+from roomledger.runtime import Runtime
+from roomledger.settings import Source, WorkspaceSource
+from roomledger.stores import ObjectChanged, ObjectGone, StoreError
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; `problem` is None when it is well."""
+    """One thing that was checked; `problem` is None when it is well."""
 
     subject: str
     problem: str | None
 
 
-def check(database: Database, sources: Sequence[Source], access: Resolve) -> list[Finding]:
-    """Look at the warehouse and at every source: one finding each, nothing is written."""
-    return [_warehouse(database), *(_source(source, access) for source in sources)]
+def check(runtime: Runtime) -> list[Finding]:
+    """Check the warehouse and every source: one finding each; nothing is written."""
+    return [_warehouse(runtime), *(_source(runtime, source) for source in runtime.sources)]
 
 
-def _warehouse(database: Database) -> Finding:
+def _warehouse(runtime: Runtime) -> Finding:
     try:
-        require_current(database)
+        require_current(runtime.database)
     except WarehouseError as error:
         return Finding("warehouse", str(error))
     return Finding("warehouse", None)
 
 
-def _source(source: Source, access: Resolve) -> Finding:
+def _source(runtime: Runtime, source: Source) -> Finding:
     subject = f"source {source.name}"
     try:
-        store = open_store(source.url, access(source))
-        if source.is_workspace:
-            cast("VendorStorage", store).api.get("rooms", limit=10)
+        if isinstance(source, WorkspaceSource):
+            runtime.client(source).get("rooms", limit=10)
             return Finding(subject, None)
+        store = runtime.store(source)
         first = next((page for page in store.list() if page), [])
         if not first:
             return Finding(

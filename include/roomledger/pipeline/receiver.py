@@ -1,4 +1,4 @@
-"""Receiving: every queue is waited at by itself, so that what one brings is not kept back by the silence of another."""
+"""Receiver: one pending request per queue, so that a silent queue does not delay the messages of another."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from roomledger.pipeline.subscriptions import Subscription
 from roomledger.queues import Message, QueueError
 
 PATIENCE_S = 1.0
-"""How long a queue is waited at for a first message, and left alone after an error."""
+"""How long to wait at a queue for a first message, and to leave it alone after an error."""
 _TOGETHER_S = 0.05
-"""What comes so soon after the first message is answered together with it."""
+"""What arrives so soon after the first message is ingested together with it."""
 _AT_ONCE_S = 0.25
-"""What a queue that waits for nothing may take to say what is there."""
+"""How long a queue without patience may take to answer."""
 
 
 class Received(NamedTuple):
-    """What one request at a queue brought."""
+    """What one request to a queue arrived."""
 
     subscription: Subscription
     messages: Sequence[Message]
@@ -32,14 +32,14 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """Has one request at each queue, at most: what it brought must be settled before the next `take`."""
+    """Keeps at most one request per queue: its messages must be acknowledged before the next `take`."""
 
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
-        self._bells = subscriptions
+        self._subscriptions = subscriptions
         self._pool = ThreadPoolExecutor(max(len(subscriptions), 1), "receive")
-        self._open: dict[Future[Received], Subscription] = {}
+        self._pending: dict[Future[Received], Subscription] = {}
         self.problems: dict[str, str] = {}
-        """What ails queues, by their names, until they can be read again."""
+        """Why queues could not be read, by their names, until they can be read again."""
 
     def __enter__(self) -> Receiver:
         return self
@@ -47,44 +47,44 @@ class Receiver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave what no `take` gave: it comes again."""
+        """Leave what no `take` gave: it is delivered again."""
         self._pool.shutdown(cancel_futures=True)
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether a request is open, which may take something out of its queue."""
-        return bool(self._open)
+    def has_pending(self) -> bool:
+        """Whether a request is pending, which may take something out of its queue."""
+        return bool(self._pending)
 
-    def ask(self, patience_s: float) -> None:
-        """Send a request of so much patience to every queue that has none."""
-        for subscription in self._bells:
-            if subscription not in self._open.values():
-                self._open[self._pool.submit(_receive, subscription, patience_s)] = subscription
+    def request(self, patience_s: float) -> None:
+        """Send a request of this patience to every queue without one."""
+        for subscription in self._subscriptions:
+            if subscription not in self._pending.values():
+                self._pending[self._pool.submit(_receive, subscription, patience_s)] = subscription
 
     def take(self, patience_s: float) -> list[Received]:
-        """Give what has come; wait for it for `patience_s` at most, and at least until those that do not wait answer.
+        """Give what has arrived; wait `patience_s` at most, and at least until requests without patience are answered.
 
-        The requests of queues from which nothing has come yet stay open.
+        Requests to queues that have not answered yet stay pending.
         """
         until = time.monotonic() + max(patience_s, _AT_ONCE_S)
         done: set[Future[Received]] = set()
-        is_open = set(self._open)
-        while is_open and not any(_brought(one) for one in done) and (left := until - time.monotonic()) > 0:
-            ended, is_open = wait(is_open, left, FIRST_COMPLETED)
+        pending = set(self._pending)
+        while pending and not any(_has_arrived(one) for one in done) and (left := until - time.monotonic()) > 0:
+            ended, pending = wait(pending, left, FIRST_COMPLETED)
             done |= ended
-        if is_open and done:
-            done |= wait(is_open, _TOGETHER_S).done
+        if pending and done:
+            done |= wait(pending, _TOGETHER_S).done
         for one in done:
-            del self._open[one]
-        brought = [one.result() for one in done]
-        for subscription, _, _, problem in brought:
+            del self._pending[one]
+        arrived = [one.result() for one in done]
+        for subscription, _, _, problem in arrived:
             self.problems.pop(subscription.name, None)
             if problem:
                 self.problems[subscription.name] = problem
-        return brought
+        return arrived
 
 
-def _brought(done: Future[Received]) -> bool:
+def _has_arrived(done: Future[Received]) -> bool:
     received = done.result()
     return bool(received.messages or received.problem)
 

@@ -1,7 +1,7 @@
-"""The records of a batch on their way to the warehouse: Parquet files in a temporary folder, one per table.
+"""Staging files: the records of a batch as Parquet in a temporary folder, one file per table.
 
-Many readers add to it at once. Memory stays bounded however large a file is, because rows go to disk in batches; the
-warehouse then streams the files. What is added for an object that is not loaded in the end is left out by the commit.
+Many readers add to them at once. Memory stays bounded however large an object is, because rows go to disk in batches;
+the database then streams the files. Rows of an object that is not loaded in the end are left out by the commit.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from sqlalchemy import Table
 
+from roomledger.ledger.database import Rows
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import Record, Refusal
@@ -30,8 +31,8 @@ _ROWS = 8192
 """Rows that are written at once, as one row group."""
 
 
-class Spool:
-    """Takes records by object, gives one stream of rows per table."""
+class StagingFiles:
+    """Takes records by object, gives one file of rows per table."""
 
     def __init__(self) -> None:
         self._waiting: dict[Table, list[tuple[Any, ...]]] = defaultdict(list)
@@ -39,7 +40,7 @@ class Spool:
         self._lock = threading.Lock()
         self._stack = ExitStack()
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> StagingFiles:
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="roomledger-")))
         return self
 
@@ -55,18 +56,19 @@ class Spool:
                 if rows and (flush or len(rows) >= _ROWS):
                     self._write(table, rows)
 
-    def tables(self) -> dict[Table, Path]:
-        """Close the files and give the rows of every table that has any; call it once, when all is added."""
+    def close(self) -> dict[Table, Rows]:
+        """Finish the files; give the rows of `refusals`, of which there may be none, and of every table that has any."""
         with self._lock:
             for table, rows in self._waiting.items():
                 if rows:
                     self._write(table, rows)
             for _, writer in self._files.values():
                 writer.close()
-        return {table: path for table, (path, _) in self._files.items()}
+        files: dict[Table, Rows] = {table: path for table, (path, _) in self._files.items()}
+        return {refusals: _schema(refusals).empty_table()} | files
 
     def _write(self, table: Table, rows: list[tuple[Any, ...]]) -> None:
-        schema = spooled_schema(table)
+        schema = _schema(table)
         columns = [pa.array(cells, field.type) for cells, field in zip(zip(*rows, strict=True), schema, strict=True)]
         rows.clear()
         if table not in self._files:
@@ -77,8 +79,8 @@ class Spool:
         self._files[table][1].write_batch(pa.record_batch(columns, schema=schema))
 
 
-def spooled_schema(table: Table) -> pa.Schema:
-    """The columns that a reader fills in: those of the table less what its object's ledger row says."""
+def _schema(table: Table) -> pa.Schema:
+    """The columns that a reader fills in: those of the table without what its object's ledger row holds."""
     names = ("object_id", "ordinal", "reason_code", "detail", "raw") if table is refusals else None
     return pa.schema(
         [field for field in arrow_schema(table) if (field.name in names if names else field.name not in OBJECT_COLUMNS)]

@@ -1,97 +1,95 @@
-"""Bells: the queues that the settings name and the inbox of webhooks, each with how its messages are understood."""
+"""Subscriptions: the queues of the settings and the inbox of webhooks, each with how its messages are decoded."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
-from roomledger import queues
 from roomledger.hundredms import webhooks
 from roomledger.ledger.refusals import RefusalRow
-from roomledger.ledger.vendor_events import Heard
+from roomledger.ledger.vendor_events import WebhookEvent
 from roomledger.model import Rejected
-from roomledger.queues import Message, Notice, Queue
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.queues import Message, Notification, Queue
 from roomledger.settings import INBOX, QueueSettings, Settings, Source
-from roomledger.stores import Access
 
 
 class Decoded(NamedTuple):
     """What a message says."""
 
-    notices: Sequence[Notice]
-    """Objects to look at."""
-    heard: Heard | None = None
-    """The vendor's event."""
+    notifications: Sequence[Notification]
+    """Objects to inspect."""
+    event: WebhookEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A queue, and how its messages are understood."""
+    """A queue, and how its messages are decoded."""
 
     name: str
     queue: Queue
     observed_by: str
-    """As whose word its notices go into the ledger: s3_event, gcs_event or webhook."""
-    understand: Callable[[Message], Decoded]
+    """What its notifications are recorded as: s3_event, gcs_event or webhook."""
+    decode: Callable[[Message], Decoded]
     """Raises Rejected."""
     refuse: Callable[[Message, Rejected], RefusalRow]
-    """Puts a message that is not understood into the form in which it is kept."""
+    """Makes the refusal of a message that was rejected."""
 
 
-def open_subscription(settings: Settings, name: str, access: Callable[[QueueSettings], Access]) -> Subscription:
-    """Get the bell of this name ready; nothing is asked of its queue yet. Raises QueueError, and KeyError."""
-    if name == INBOX and settings.inbox_url:
-        return webhook_subscription(open_inbox(settings.inbox_url), settings.sources)
-    queue = {one.name: one for one in settings.queues}[name]
-    return bucket_subscription(queue, queues.open_queue(queue, access(queue)))
+def subscribe(settings: Settings, name: str, queue: Queue) -> Subscription:
+    """Give the subscription of the queue or inbox of this name."""
+    if name == INBOX:
+        return webhook_subscription(queue, settings.sources)
+    return bucket_subscription(settings.queue(name), queue)
 
 
 def bucket_subscription(settings: QueueSettings, queue: Queue) -> Subscription:
-    """The bell of a queue of bucket events."""
+    """Give the subscription to a queue of bucket events: of S3 in SQS, of GCS in Pub/Sub."""
+    from roomledger.queues import gcs_events, s3_events  # Google's client is for buckets of Google's only
+
+    is_s3 = settings.url.startswith("sqs:")
+    decode = s3_events.notifications if is_s3 else gcs_events.notifications
 
     def refuse(message: Message, error: Rejected) -> RefusalRow:
-        address = f"{settings.url}/{message.message_id}"
-        return RefusalRow("", settings.name, address, error.reason_code, error.detail, message.body)
+        uri = f"{settings.url}/{message.message_id}"
+        return RefusalRow("", settings.name, "message", uri, error.reason_code, error.detail, message.body)
 
-    return Subscription(
-        settings.name,
-        queue,
-        "s3_event" if settings.url.startswith("sqs:") else "gcs_event",
-        lambda message: Decoded(queues.notices(settings, message)),
-        refuse,
-    )
+    observed_by = "s3_event" if is_s3 else "gcs_event"
+    return Subscription(settings.name, queue, observed_by, lambda message: Decoded(decode(message)), refuse)
 
 
 def webhook_subscription(inbox: Queue, sources: Sequence[Source]) -> Subscription:
-    """The bell of the inbox; `sources` are all that the settings name."""
-    named = {source.name: source for source in sources}
-    return Subscription(INBOX, inbox, "webhook", partial(_heard, named), partial(_kept, named))
+    """Give the subscription to the inbox; `sources` are all that the settings name."""
+    by_name = {source.name: source for source in sources}
+    return Subscription(
+        INBOX,
+        inbox,
+        "webhook",
+        lambda message: _decode_webhook(by_name, message),
+        lambda message, error: _refuse_webhook(by_name, message, error),
+    )
 
 
-def _heard(sources: dict[str, Source], message: Message) -> Decoded:
+def _decode_webhook(sources: Mapping[str, Source], message: Message) -> Decoded:
     source = sources.get(message.attributes.get("source", ""))
     if source is None:
         raise Rejected("source_unknown", "The settings no longer name the source that this webhook came to.")
     try:
-        event, assets = webhooks.event(json.loads(message.body))
+        body = json.loads(message.body)
     except (ValueError, RecursionError) as error:
-        raise Rejected("not_json", f"The webhook's body is no JSON: {error}.") from None
+        raise Rejected("not_json", f"The webhook's body is not JSON: {error}.") from None
+    event, assets = webhooks.decode(body)
     received_at = datetime.fromisoformat(message.attributes["received_at"])
-    return Decoded(
-        [Notice(asset.uri, None) for asset in assets if asset.uri], Heard(source, event, assets, received_at)
-    )
+    notifications = [Notification(asset.uri, None) for asset in assets if asset.uri]
+    return Decoded(notifications, WebhookEvent(source, event, assets, received_at))
 
 
-def _kept(sources: dict[str, Source], message: Message, error: Rejected) -> RefusalRow:
+def _refuse_webhook(sources: Mapping[str, Source], message: Message, error: Rejected) -> RefusalRow:
     name = message.attributes.get("source", INBOX)
     source = sources.get(name)
-    digest = sha256(message.body).hexdigest()[:24]
-    address = f"{source.url if source else '100ms://' + name}/webhooks/{digest}"
+    uri = f"{source.url if source else '100ms://' + name}/webhooks/{sha256(message.body).hexdigest()[:24]}"
     customer = source.customer if source else ""
-    return RefusalRow(customer, name, address, error.reason_code, error.detail, message.body)
+    return RefusalRow(customer, name, "webhook", uri, error.reason_code, error.detail, message.body)

@@ -1,8 +1,8 @@
-"""A workspace as a source: what the vendor's API has to say that is not known yet.
+"""Sync a workspace: read from the vendor's API what is not known yet.
 
-The lists come newest first, so each is read from its top down to what was read before, less a look-back for what comes
-late. What the lists do not bring is asked for one by one (`questions.py`). A reading may be cut off anywhere: it goes
-on from its last page.
+Lists come newest first, so each is read from its top down to the cursor of the last sync, less a look-back for what
+appears late. What the lists do not bring is polled by its id (`ledger/polling.py`). A sync may be cut off anywhere: the
+next one continues from its last page.
 """
 
 from __future__ import annotations
@@ -16,102 +16,95 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection
 
+from roomledger import times
 from roomledger.hundredms import records
-from roomledger.hundredms.client import Api
+from roomledger.hundredms.client import Client
 from roomledger.hundredms.redact import redact
 from roomledger.ledger import cursors, polling
 from roomledger.ledger.cursors import Cursor
 from roomledger.ledger.database import Database
-from roomledger.ledger.refusals import RefusalRow, keep
-from roomledger.ledger.vendor_assets import note_held
-from roomledger.ledger.vendor_records import Said, tell
-from roomledger.settings import Source
-from roomledger.times import parse_rfc3339
+from roomledger.ledger.refusals import RefusalRow, open_refusals, record_refusals, resolve_refusals
+from roomledger.ledger.vendor_assets import record_vendor_assets
+from roomledger.ledger.vendor_records import Record, upsert_records
+from roomledger.model import Rejected
+from roomledger.settings import WorkspaceSource
+from roomledger.warehouse import facts
 
-_TOLD = 2000
-"""Records that are written together: on DuckDB a commit costs a third of a second."""
+_WRITTEN_TOGETHER = 2000
+"""Records of one transaction: on DuckDB a commit costs a third of a second."""
 _KINDS = {"recordings": "recording", "live-streams": "live-stream", "external-streams": "external-stream"}
 _LISTS = ("recording-assets", *_KINDS, "sessions", "rooms")
 
 
-@dataclass(slots=True)
-class Heard:
-    """What one reading of a workspace brought."""
+def sync_workspace(
+    database: Database,
+    source: WorkspaceSource,
+    client: Client,
+    buckets: Sequence[str],
+    *,
+    on_progress: Callable[[int], None] = lambda records: None,
+) -> Counter[str]:
+    """Read what is new; give the counts. Raises StoreError; what was read until then is written.
 
-    records: int = 0
-    """Records that were read, known or not."""
-    news: Counter[str] = field(default_factory=Counter)
-    """Records that are new or have changed, by table."""
-    new: Counter[str] = field(default_factory=Counter)
-    """Objects of the ledger, by disposition."""
-    moved: int = 0
-    """Objects whose rows changed their session."""
-    refused: int = 0
-    """Records that could not be understood."""
-    requests: int = 0
+    `buckets` are the beginnings of the addresses that some source lists: other assets lie in the vendor's own storage.
+
+    Counts: `listed` records, known or not; `vendor_records` new or changed; `records_refused`, which are kept and tried
+    again by every later sync; `rekeyed` objects; `requests`; and those of `record_observations`.
+    """
+    sync = _Sync(database=database, source=source, client=client, on_progress=on_progress)
+    before = client.requests
+    try:
+        sync.run()
+    finally:
+        sync.counts["requests"] = client.requests - before
+        with database.begin() as tx:
+            sync.counts += record_vendor_assets(tx, database, source, buckets, now=times.utc_now())
+    return sync.counts
 
 
 @dataclass(slots=True, kw_only=True)
-class WorkspaceSync:
-    """One reading of one workspace."""
+class _Sync:
+    """One sync of one workspace."""
 
     database: Database
-    source: Source
-    api: Api
-    buckets: Sequence[str]
-    """Beginnings of the addresses that some source lists; what begins otherwise lies in the vendor's own storage."""
-    clock: Callable[[], datetime]
-    on_records: Callable[[int], None]
-    heard: Heard = field(default_factory=Heard)
-    _sessions: set[str] = field(default_factory=set)
-    """Sessions that were told of in this reading: those that still go on are not asked for again."""
+    source: WorkspaceSource
+    client: Client
+    on_progress: Callable[[int], None]
+    counts: Counter[str] = field(default_factory=Counter)
+    sessions: set[str] = field(default_factory=set)
+    """Sessions that this sync has read: active ones among them are not polled again."""
 
-    def run(self) -> Heard:
-        """Read all there is to hear. Raises StoreError; what was heard until then is written."""
-        before = self.api.requests
-        try:
-            self._read_kept()
-            for path in _LISTS:
-                self._read_list(path)
-            self._ask_for_jobs()
-            self._ask_for("sessions", polling.due_sessions)
-            self._ask_for("rooms", polling.due_rooms)
-        finally:
-            self.heard.requests = self.api.requests - before
-            with self.database.begin() as tx:
-                held = note_held(tx, self.database, self.source, self.buckets, now=self.clock())
-            self.heard.new.update(held)
-        return self.heard
+    def run(self) -> None:
+        self._retry_refusals()
+        for path in _LISTS:
+            self._read_list(path)
+        self._poll_jobs()
+        self._poll("sessions", polling.due_sessions)
+        self._poll("rooms", polling.due_rooms)
 
-    def _read_kept(self) -> None:
-        """Try again what could not be understood before, perhaps by an older version of this program."""
-        query = """
-            SELECT object_id, uri, raw FROM refusals
-            WHERE source = :source AND resolved_at IS NULL AND uri LIKE '100ms://%' AND uri NOT LIKE '100ms://%/webhooks/%'
-        """
+    def _retry_refusals(self) -> None:
+        """Try again the records that were refused before, perhaps by an older version of this program."""
         with self.database.begin(read_only=True) as tx:
-            kept = tx.execute(text(query), {"source": self.source.name}).all()
+            refused = open_refusals(tx, "api", self.source.name)
         good: list[str] = []
-        said: list[Said] = []
-        for object_id, uri, raw in kept:
+        decoded: list[Record] = []
+        for row in refused:
             try:
-                said += _understood(uri.split("/")[3], json.loads(bytes(raw)))
-            except records.Rejected:
+                decoded += _decode(row["uri"].split("/")[3], json.loads(bytes(row["raw"])))
+            except Rejected:
                 continue
-            good.append(object_id)
+            good.append(row["object_id"])
         if good:
-            query = "UPDATE refusals SET resolved_at = :now WHERE object_id IN :good AND resolved_at IS NULL"
-            resolve = text(query).bindparams(bindparam("good", expanding=True))
-            self._tell(said, lambda tx: tx.execute(resolve, {"now": self.clock(), "good": good}))
+            self._write(decoded, lambda tx: resolve_refusals(tx, self.database, good, now=times.utc_now()))
 
     def _read_list(self, path: str) -> None:
-        """Go on with a reading that was cut off, then read from the top down to what was read before."""
+        """Continue a sync that was cut off, then read from the top down to the cursor of the last one."""
         filters: dict[str, Any] = {}
-        if path == "sessions":  # those that go on are a list of their own, and short
-            for page in self.api.pages("sessions", active="true"):
-                self._hear(path, page.items)
+        if path == "sessions":  # active ones are a list of their own, and short
+            for page in self.client.pages("sessions", active="true"):
+                self._ingest(path, page.items)
             filters["active"] = "false"
         with self.database.begin(read_only=True) as tx:
             state = cursors.get(tx, self.source.name, path)
@@ -121,129 +114,131 @@ class WorkspaceSync:
         self._read_down(path, Cursor(read_until=state.read_until, stop_at=stop_at), filters)
 
     def _read_down(self, path: str, state: Cursor, filters: Mapping[str, Any]) -> Cursor:
-        """Read from where `state` says down to where it says, and leave how far that is with every commit."""
-        waiting: list[Any] = []
+        """Read from one cursor down to another; every commit stores how far that is."""
+        pending: list[Any] = []
         since = state.reading_since
-        for page in self.api.pages(path, start=state.next_start or "", **filters):
-            waiting += page.items
+        for page in self.client.pages(path, start=state.next_start or "", **filters):
+            pending += page.items
             made = [_created_at(item) for item in page.items]
             since = since or max((moment for moment in made if moment), default=None)
             old = state.stop_at and made and all(moment and moment < state.stop_at for moment in made)
             if not page.last or old:
                 break
-            if len(waiting) >= _TOLD:
-                self._hear(path, waiting, Cursor(state.read_until, since, page.last, state.stop_at))
-                waiting = []
+            if len(pending) >= _WRITTEN_TOGETHER:
+                self._ingest(path, pending, Cursor(state.read_until, since, page.last, state.stop_at))
+                pending = []
         end = Cursor(read_until=max(filter(None, (since, state.read_until)), default=None))
-        self._hear(path, waiting, end)
+        self._ingest(path, pending, end)
         return end
 
-    def _ask_for_jobs(self) -> None:
-        """Ask for every job that is due; what nobody knows the kind of may be any of the three."""
+    def _poll_jobs(self) -> None:
+        """Poll every job that is due; one of unknown kind may be any of the three."""
         with self.database.begin(read_only=True) as tx:
-            due = polling.due_jobs(tx, self.source.name, self.clock())
+            due = polling.due_jobs(tx, self.source.name, times.utc_now())
         unknown = {job_id for job_id, kind in due if not kind}
         gone: set[str] = set()
         for path, kind in _KINDS.items():
             mine = {job_id for job_id, known in due if known == kind}
-            missing = self._ask(path, sorted(mine | unknown))
+            missing = self._fetch(path, sorted(mine | unknown))
             gone |= missing & mine
             unknown &= missing
-        self._not_known(gone | unknown)
+        self._record_unknown(gone | unknown)
 
-    def _ask_for(self, path: str, due: Callable[[Connection, str, datetime], set[str]]) -> None:
+    def _poll(self, path: str, due: Callable[[Connection, str, datetime], set[str]]) -> None:
         with self.database.begin(read_only=True) as tx:
-            asked = sorted(due(tx, self.source.name, self.clock()) - self._sessions)
-        self._not_known(self._ask(path, asked))
+            asked = sorted(due(tx, self.source.name, times.utc_now()) - self.sessions)
+        self._record_unknown(self._fetch(path, asked))
 
-    def _ask(self, path: str, ids: Sequence[str]) -> set[str]:
-        """Ask for these; give those that the vendor does not know."""
+    def _fetch(self, path: str, ids: Sequence[str]) -> set[str]:
+        """Fetch these; give the ids that the vendor does not know."""
         missing: set[str] = set()
         answers: list[Any] = []
         paths = {f"{path}/{quote(one, safe='')}": one for one in ids}
-        for asked, answer in self.api.get_many(paths):
+        for requested, answer in self.client.get_many(paths):
             if answer is None:
-                missing.add(paths[asked])
+                missing.add(paths[requested])
             else:
                 answers.append(answer)
-            if len(answers) >= _TOLD:
-                self._hear(path, answers)
+            if len(answers) >= _WRITTEN_TOGETHER:
+                self._ingest(path, answers)
                 answers = []
-        self._hear(path, answers)
+        self._ingest(path, answers)
         return missing
 
-    def _not_known(self, ids: set[str]) -> None:
+    def _record_unknown(self, ids: set[str]) -> None:
         if ids:
             with self.database.begin() as tx:
-                polling.not_known(tx, self.source.name, ids, now=self.clock(), until=self._until)
+                polling.record_unknown(tx, self.source.name, ids, now=times.utc_now(), until=self._until)
 
     @property
     def _until(self) -> timedelta:
         return timedelta(days=self.source.unfinished_days)
 
-    def _hear(self, path: str, items: Sequence[Any], cursor: Cursor | None = None) -> None:
-        """Write down what these records say, and how far the list has been read."""
-        said: list[Said] = []
-        refuse: list[RefusalRow] = []
+    def _ingest(self, path: str, items: Sequence[Any], cursor: Cursor | None = None) -> None:
+        """Write these records, and how far the list has been read."""
+        decoded: list[Record] = []
+        refused: list[RefusalRow] = []
         for item in items:
             try:
-                said += _understood(path, item)
-            except records.Rejected as error:
-                refuse.append(_kept(self.source, path, item, error))
+                decoded += _decode(path, item)
+            except Rejected as error:
+                refused.append(_refusal(self.source, path, item, error))
 
-        def leave(tx: Connection) -> None:
-            keep(tx, refuse, now=self.clock())
+        def also(tx: Connection) -> None:
+            record_refusals(tx, self.database, refused, now=times.utc_now())
             if cursor:
                 cursors.put(tx, self.source.name, path, cursor)
 
-        if said or refuse or cursor:
-            self._tell(said, leave)
-        self.heard.records += len(items)
-        self.heard.refused += len(refuse)
-        self.on_records(len(items))
+        if decoded or refused or cursor:
+            self._write(decoded, also)
+        self.counts["listed"] += len(items)
+        self.counts["records_refused"] += len(refused)
+        self.on_progress(len(items))
 
-    def _tell(self, said: Iterable[Said], also: Callable[[Connection], object]) -> None:
-        said = list(said)
-        now = self.clock()
-        self._sessions.update(one.session_id for one in said if isinstance(one, records.Session))
-        jobs = {one.job_id for one in said if isinstance(one, records.Recording | records.AssetRecord) and one.job_id}
+    def _write(self, decoded: Iterable[Record], also: Callable[[Connection], object]) -> None:
+        decoded = list(decoded)
+        now = times.utc_now()
+        self.sessions.update(one.session_id for one in decoded if isinstance(one, records.Session))
+        jobs = {
+            one.job_id for one in decoded if isinstance(one, records.Recording | records.AssetRecord) and one.job_id
+        }
         with self.database.begin() as tx:
-            told = tell(tx, self.database, self.source, said, now=now)
-            polling.schedule(tx, self.database, jobs, now=now, until=self._until)
+            ingested = upsert_records(tx, self.database, self.source, decoded, now=now)
+            if ingested.changes:
+                facts.rekey_rows(tx, ingested.changes)
+            polling.schedule_jobs(tx, self.database, jobs, now=now, until=self._until)
             also(tx)
-        self.heard.news.update(told.news)
-        self.heard.new["seen"] += told.woken
-        self.heard.moved += told.moved
+        self.counts += ingested.counts
 
 
-def _understood(path: str, said: Any) -> Iterator[Said]:
+def _decode(path: str, record: Any) -> Iterator[Record]:
     """Give the rows of one record of this part of the API. Raises Rejected."""
     match path:
         case "recording-assets":
-            yield records.asset(said)
+            yield records.asset(record)
         case "sessions":
-            session, peers = records.session(said)
+            session, peers = records.session(record)
             yield session
             yield from peers
         case "rooms":
-            yield records.room(said)
+            yield records.room(record)
         case _:
-            job, assets = records.recording(said, _KINDS[path])
+            job, assets = records.recording(record, _KINDS[path])
             yield job
             yield from assets
 
 
-def _kept(source: Source, path: str, said: Any, error: records.Rejected) -> RefusalRow:
-    raw = json.dumps(redact(said), sort_keys=True).encode()
-    named = said.get("id") if isinstance(said, dict) else None
-    name = named if isinstance(named, str) and named else sha256(raw).hexdigest()[:24]
-    address = f"{source.url}/{path}/{name}"
-    return RefusalRow(source.customer, source.name, address, error.reason_code, error.detail, raw)
+def _refusal(source: WorkspaceSource, path: str, record: Any, error: Rejected) -> RefusalRow:
+    raw = json.dumps(redact(record), sort_keys=True).encode()
+    found = record.get("id") if isinstance(record, dict) else None
+    name = found if isinstance(found, str) and found else sha256(raw).hexdigest()[:24]
+    uri = f"{source.url}/{path}/{name}"
+    return RefusalRow(source.customer, source.name, "api", uri, error.reason_code, error.detail, raw)
 
 
-def _created_at(said: Any) -> datetime | None:
-    made = said.get("created_at") if isinstance(said, dict) else None
+def _created_at(record: Any) -> datetime | None:
+    created = record.get("created_at") if isinstance(record, dict) else None
     try:
-        return parse_rfc3339(made) if isinstance(made, str) else None
+        return times.parse_rfc3339(created) if isinstance(created, str) else None
     except ValueError:
         return None

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roomledger.provisioning import CannotConfigure, Target
-from roomledger.settings import QueueSettings, Settings, Source
-from roomledger.stores import split
+from roomledger.settings import BucketSource, QueueSettings, Settings, Source
+from roomledger.stores import split_url
 
 _COMMANDS = {"s3": "s3", "gs": "gcs"}
 _QUEUES = {"s3": "sqs", "gs": "pubsub"}
@@ -20,7 +20,7 @@ class Choice:
     """What is to ring."""
 
     rings: tuple[Target, ...]
-    source: Source
+    source: BucketSource
     """The first one: they are all reached in one way."""
     queue: QueueSettings | None
     """None when the settings name no queue of this cloud."""
@@ -68,11 +68,12 @@ def choose(settings: Settings, names: Sequence[str], *, scheme: str, queue: str 
     buckets = {ring.bucket for ring in rings}
     others = [one for one in settings.sources if one not in sources and one.url.startswith(f"{scheme}://")]
     neighbours = tuple(other.name for other in others if _ring(other).bucket in buckets)
+    assert isinstance(first, BucketSource)  # noqa: S101  # by its scheme
     return Choice(rings, first, _queue(settings, scheme, queue), neighbours)
 
 
 def _ring(source: Source) -> Target:
-    _, bucket, prefix = split(source.url)
+    _, bucket, prefix = split_url(source.url)
     return Target(source.name, bucket, prefix and f"{prefix}/")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from roomledger.hundredms import RETENTION
 from roomledger.ledger.database import Row, fetch_rows
 from roomledger.ledger.tables.ledger import DISPOSITIONS
-from roomledger.ledger.vendor_assets import VENDOR_KEEPS
 
 RECENTLY = timedelta(hours=24)
 """How far back the freshness of what was loaded is looked at."""
@@ -46,7 +46,7 @@ def read_status(tx: Connection, now: datetime) -> Status:
     """Count what the ledger holds."""
     last = fetch_rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
     retries, retries_total = _first(tx, _RETRIES)
-    kept = {"kept_since": now - VENDOR_KEEPS, "keeps": VENDOR_KEEPS.days, "now": now}
+    kept = {"kept_since": now - RETENTION, "keeps": RETENTION.days, "now": now}
     unsafe, unsafe_total = _first(tx, _UNSAFE, kept)
     return Status(
         objects=sorted(

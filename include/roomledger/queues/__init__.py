@@ -1,20 +1,16 @@
-"""Where notices wait: queues of bucket events, and the inbox of the vendor's webhooks, all read in one way.
+"""Queues of notifications: of bucket events (`sqs`, `pubsub`), and the `inbox` of the vendor's webhooks, all read alike.
 
-A queue only says that something happened; it may say so twice, late, in any order or not at all. What it said is
-settled, which means removed for good, after the ledger holds it: until then it comes again. One module per kind: `sqs`,
-`pubsub`, `inbox`; `s3_events` and `gcs_events` understand what the first two bring.
+A notification only says where to look; it may be doubled, late, out of order or lost. A message is acknowledged, which
+removes it for good, after the ledger holds what it says: until then it is delivered again. `s3_events` and `gcs_events`
+decode messages of buckets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from roomledger.model import Observation, Rejected
-
-if TYPE_CHECKING:
-    from roomledger.settings import QueueSettings
-    from roomledger.stores import Access
 
 MOST_MESSAGES = 1000
 """Messages of one `receive` at most."""
@@ -33,16 +29,16 @@ class Message(NamedTuple):
     body: bytes
     attributes: Mapping[str, str]
     receipt: str
-    """What the queue wants back to hold or settle this delivery."""
+    """What the queue wants back to extend or acknowledge this delivery."""
 
 
-class Notice(NamedTuple):
+class Notification(NamedTuple):
     """What a message says of one object."""
 
     uri: str
     """Address as in every table: `s3://bucket/key`, the key not URL-encoded."""
     seen: Observation | None
-    """The version that it names; None when what is there now has to be looked up, as after a deletion."""
+    """The version that it names; None when the current one has to be looked up, as after a deletion."""
 
 
 class Queue(Protocol):
@@ -71,50 +67,6 @@ class Queue(Protocol):
     def ack(self, messages: Sequence[Message]) -> None:
         """Remove these for good; what is removed already is no error."""
         ...
-
-
-def open_queue(settings: QueueSettings, access: Access) -> Queue:
-    """Get a queue of bucket events ready for use; nothing is asked of it yet.
-
-    SQS takes the session of `access`, Pub/Sub its credentials; endpoint and region of the settings go before those of
-    `access`. Raises `QueueError` when there are no credentials, or the library that Pub/Sub needs is not installed.
-    """
-    if settings.url.startswith("sqs:"):
-        from roomledger.queues.sqs import Sqs
-
-        return Sqs(settings, access)
-    from roomledger.queues.pubsub import PubSub
-
-    return PubSub(settings, access)
-
-
-def default_queue_access(settings: QueueSettings) -> Access:
-    """Find credentials as each cloud's own tools do; for SQS the connection may name an AWS profile.
-
-    Raises `QueueError` when Google's tools find none; a missing AWS key shows when the queue is opened.
-    """
-    from roomledger.stores import Access
-
-    if settings.url.startswith("sqs:"):
-        from roomledger.stores.s3 import default_session
-
-        return Access(session=default_session(settings.connection))
-    from roomledger.queues.pubsub import default_credentials
-
-    # An emulator is the only endpoint without TLS, and wants no credentials.
-    emulator = (settings.endpoint or "").startswith("http://")
-    return Access(credentials=None if emulator else default_credentials(settings.url))
-
-
-def notices(settings: QueueSettings, message: Message) -> list[Notice]:
-    """Understand a message of this queue of bucket events: of S3 in SQS, of GCS in Pub/Sub. Raises `Rejected`."""
-    if settings.url.startswith("sqs:"):
-        from roomledger.queues import s3_events
-
-        return s3_events.notices(message)
-    from roomledger.queues import gcs_events
-
-    return gcs_events.notices(message)
 
 
 def uri_of(scheme: str, bucket: str, key: str) -> str:

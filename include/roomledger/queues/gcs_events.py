@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from roomledger.model import Observation, Rejected
-from roomledger.queues import Message, Notice, uri_of
+from roomledger.queues import Message, Notification, uri_of
 from roomledger.stores.gcs import observed
 
 _THERE = ("OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE")
@@ -22,7 +22,7 @@ _MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
 _LARGEST = 2**63 - 1
 
 
-def notices(message: Message) -> list[Notice]:
+def notifications(message: Message) -> list[Notification]:
     """The one notice of a message, whatever the event is. Raises Rejected.
 
     It wants a look after an event that says of no generation that it is there, as a deletion, and when the payload is
@@ -35,7 +35,7 @@ def notices(message: Message) -> list[Notice]:
     seen = _seen(bucket, message.body) if event in _THERE else None
     if seen and (seen.uri != uri or seen.version != message.attributes.get("objectGeneration")):
         seen = None
-    return [Notice(uri, seen)]
+    return [Notification(uri, seen)]
 
 
 def _seen(bucket: str, payload: bytes) -> Observation | None:

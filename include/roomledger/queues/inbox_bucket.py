@@ -16,8 +16,8 @@ from google.auth.exceptions import GoogleAuthError
 from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from obstore.store import GCSStore, ObjectStore
 
-from roomledger.queues import MOST_MESSAGES, Message, QueueError, inbox_folder
-from roomledger.stores import StoreError, default_access, s3_errors, split, transfer
+from roomledger.queues import MOST_MESSAGES, Message, QueueError, inbox
+from roomledger.stores import Access, StoreError, s3_errors, split_url, transfer
 
 _LOOK_S = 2.0
 _WRITE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
@@ -33,14 +33,14 @@ class BucketInbox:
 
     def __init__(self, url: str, objects: ObjectStore, upload: Callable[[str, bytes], object]) -> None:
         self._url = url.rstrip("/")
-        prefix = split(self._url)[2]
+        prefix = split_url(self._url)[2]
         self._prefix = prefix + "/" if prefix else ""
         self._objects = objects
         self._upload = upload
 
     def put(self, source: str, body: bytes, received_at: datetime) -> None:
         """See `Inbox.put`."""
-        name = inbox_folder.new_name(source, received_at)
+        name = inbox.new_name(source, received_at)
         try:
             self._upload(self._prefix + name, body)
         except _ERRORS as error:
@@ -48,13 +48,11 @@ class BucketInbox:
 
     def peek(self, patience_s: float) -> bool:
         """See `Queue.waits`; lists once in two seconds."""
-        return bool(inbox_folder.look_until(lambda: self._names(1), patience_s, _LOOK_S))
+        return bool(inbox.poll_until(lambda: self._names(1), patience_s, _LOOK_S))
 
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
-        return inbox_folder.look_until(
-            lambda: inbox_folder.read_all(self._read, self._names(most)), patience_s, _LOOK_S
-        )
+        return inbox.poll_until(lambda: inbox.read_all(self._read, self._names(most)), patience_s, _LOOK_S)
 
     def extend(self, messages: Sequence[Message]) -> None:
         """Nothing to do: it is not kept from others in the first place."""
@@ -67,7 +65,7 @@ class BucketInbox:
                 obstore.delete(self._objects, keys)
             except FileNotFoundError:
                 # GCS minds that another receiver was faster, and gives up on the rest.
-                with ThreadPoolExecutor(inbox_folder.THREADS) as threads:
+                with ThreadPoolExecutor(inbox.THREADS) as threads:
                     list(threads.map(self._remove, keys))
         except _ERRORS as error:
             raise self._explained(error, "remove an event from") from error
@@ -79,7 +77,7 @@ class BucketInbox:
     def _names(self, most: int) -> list[str]:
         """Names of the first events, in the order in which they came: that in which S3 and GCS list them."""
         try:
-            return sorted(islice(filter(inbox_folder.is_event, self._all_names()), most))
+            return sorted(islice(filter(inbox.is_event, self._all_names()), most))
         except _ERRORS as error:
             raise self._explained(error, "list") from error
 
@@ -113,7 +111,7 @@ def open_s3(url: str) -> BucketInbox:
     from roomledger.stores.s3 import S3
 
     try:
-        objects = S3(url, default_access(url)).objects
+        objects = S3(url, Access()).objects
     except StoreError as error:
         raise QueueError(f"the inbox cannot be opened: {error}") from error
     return BucketInbox(url, objects, lambda key, body: obstore.put(objects, key, body, use_multipart=False))
@@ -130,7 +128,7 @@ def open_gcs(url: str) -> BucketInbox:
     from obstore.auth.google import GoogleCredentialProvider
     from requests.adapters import HTTPAdapter
 
-    bucket = split(url)[1]
+    bucket = split_url(url)[1]
     provider: Any
     emulator = os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
     if emulator:

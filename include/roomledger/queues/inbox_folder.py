@@ -1,9 +1,4 @@
-"""The inbox: webhooks of the vendor, put down as they come by the API server, until a task takes them in.
-
-One small file or object for each event, with when it came and for which source in its name, so that any number of
-servers may fill one inbox and the names sort by arrival. Nothing is kept from other receivers: an event that two of
-them take in changes nothing the second time. What is there under other names is left alone.
-"""
+"""The inbox of webhooks in a folder: one file for each event."""
 
 from __future__ import annotations
 
@@ -12,113 +7,21 @@ import logging
 import math
 import os
 import re
-import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
-from roomledger.queues import MOST_MESSAGES, Message, Queue, QueueError
-from roomledger.settings.sources import NAME
-from roomledger.stores import split
+from roomledger.queues import MOST_MESSAGES, Message, QueueError
+from roomledger.queues.inbox import EVENT, is_event, new_name, poll_until, read_all
 
 log = logging.getLogger(__name__)
 
-THREADS = 8
-"""Events that are read at once: what takes the time is a network disk or a bucket."""
-
 _LOOK_S = 1.0
 _LEFTOVER_S = 3600.0
-_TIME = "%Y%m%dT%H%M%S.%fZ"
-_EVENT = re.compile(rf"(?P<at>\d{{8}}T\d{{6}}\.\d{{6}}Z)-[0-9a-f]{{16}}-(?P<source>{NAME.pattern})\.json")
-_LEFTOVER = re.compile(rf"\.{_EVENT.pattern}\.part")
-
-_Seen = TypeVar("_Seen")
-
-
-class Inbox(Queue, Protocol):
-    """A queue that is filled here; its messages have the attributes `source` and `received_at` (ISO 8601, UTC)."""
-
-    def put(self, source: str, body: bytes, received_at: datetime) -> None:
-        """Put an event down; returns when it would outlive a power cut, and raises `QueueError` when it may not."""
-        ...
-
-
-def open_inbox(url: str) -> Inbox:
-    """Get the inbox at `file:///folder`, `s3://bucket/prefix` or `gs://bucket/prefix`.
-
-    A folder is made with its first event. A bucket's credentials are found as the cloud's own tools find them, and its
-    endpoint may be named by `AWS_ENDPOINT_URL_S3` or `STORAGE_EMULATOR_HOST`. Raises `QueueError`.
-    """
-    scheme, _, path = split(url)
-    match scheme:
-        case "s3":
-            from roomledger.queues.inbox_bucket import open_s3
-
-            return open_s3(url)
-        case "gs":
-            from roomledger.queues.inbox_bucket import open_gcs
-
-            return open_gcs(url)
-        case "file":
-            return FolderInbox(Path(path))
-        case _:
-            raise ValueError(f"{url} is no inbox: use file:///folder, s3://bucket/prefix or gs://bucket/prefix")
-
-
-def new_name(source: str, received_at: datetime) -> str:
-    """Name an event: no other server or call comes to the same one."""
-    if not NAME.fullmatch(source):
-        raise ValueError(f"{source!r} is no name of a source")
-    return f"{received_at.astimezone(UTC).strftime(_TIME)}-{secrets.token_hex(8)}-{source}.json"
-
-
-def is_event(name: str) -> bool:
-    """Whether `new_name` makes such names."""
-    return _EVENT.fullmatch(name) is not None
-
-
-def message(name: str, body: bytes) -> Message:
-    """Make a message of what was put down under this name."""
-    found = _EVENT.fullmatch(name)
-    assert found, name  # noqa: S101  # `is_event` was asked
-    received_at = datetime.strptime(found["at"], _TIME).replace(tzinfo=UTC)
-    attributes = {"source": found["source"], "received_at": received_at.isoformat()}
-    return Message(name.removesuffix(".json"), body, attributes, receipt=name)
-
-
-def look_until(look: Callable[[], _Seen], patience_s: float, pause_s: float) -> _Seen:
-    """Look again and again until something is seen; what is seen last, after `patience_s`, may be nothing."""
-    deadline = time.monotonic() + patience_s
-    while not (seen := look()) and (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(pause_s, left))
-    return seen
-
-
-def read_all(read: Callable[[str], bytes], names: Sequence[str]) -> list[Message]:
-    """Read many at once, in the order of the names; what another receiver has removed meanwhile is left out."""
-
-    def one(name: str) -> Message | QueueError | None:
-        try:
-            return message(name, read(name))
-        except FileNotFoundError:
-            return None
-        except QueueError as error:
-            return error
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        done = list(threads.map(one, names))
-    found = [each for each in done if isinstance(each, Message)]
-    errors = [each for each in done if isinstance(each, QueueError)]
-    for error in errors:
-        if not found:
-            raise error
-        # One that cannot be read shall not keep back the others.
-        log.error("%s", error)
-    return found
+_LEFTOVER = re.compile(rf"\.{EVENT.pattern}\.part")
 
 
 class _Look(NamedTuple):
@@ -152,11 +55,11 @@ class FolderInbox:
 
     def peek(self, patience_s: float) -> bool:
         """See `Queue.waits`; looks once a second."""
-        return bool(look_until(lambda: self._look(1).events, patience_s, _LOOK_S))
+        return bool(poll_until(lambda: self._look(1).events, patience_s, _LOOK_S))
 
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
-        return look_until(lambda: self._take(most), patience_s, _LOOK_S)
+        return poll_until(lambda: self._take(most), patience_s, _LOOK_S)
 
     def extend(self, messages: Sequence[Message]) -> None:
         """Nothing to do: it is not kept from others in the first place."""

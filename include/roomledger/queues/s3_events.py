@@ -13,15 +13,15 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from roomledger.model import Rejected
-from roomledger.queues import Message, Notice, uri_of
+from roomledger.queues import Message, Notification, uri_of
 
 
-def notices(message: Message) -> list[Notice]:
+def notifications(message: Message) -> list[Notification]:
     """One notice for each object that the message names, none for S3's test event. Raises Rejected."""
-    return _notices(message.body)
+    return _notifications(message.body)
 
 
-def _notices(text: bytes | str) -> list[Notice]:
+def _notifications(text: bytes | str) -> list[Notification]:
     try:
         event = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -34,9 +34,9 @@ def _notices(text: bytes | str) -> list[Notice]:
         case {"Event": "s3:TestEvent"}:  # sent when the notifications of a bucket are set up
             return []
         case {"detail-type": str(), "source": "aws.s3", "detail": detail}:
-            return [_notice(detail, "EventBridge's detail", coded=False)]
+            return [_notification(detail, "EventBridge's detail", coded=False)]
         case {"Type": "Notification", "Message": str(inner)}:
-            return _notices(inner)
+            return _notifications(inner)
         case {"Type": "SubscriptionConfirmation", "TopicArn": topic}:
             raise Rejected(
                 "not_confirmed",
@@ -47,12 +47,12 @@ def _notices(text: bytes | str) -> list[Notice]:
     raise Rejected("not_an_event", f"The message is no event of S3, SNS or EventBridge: it names {named}.")
 
 
-def _of_record(record: Any, number: int) -> Notice:
+def _of_record(record: Any, number: int) -> Notification:
     found = record.get("s3") if isinstance(record, dict) else None
-    return _notice(found, f"record {number}", coded=True)
+    return _notification(found, f"record {number}", coded=True)
 
 
-def _notice(told: Any, where: str, *, coded: bool) -> Notice:
+def _notification(told: Any, where: str, *, coded: bool) -> Notification:
     """Take bucket and key. S3's own events have the key URL-encoded, EventBridge's have it as it is."""
     match told:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)}}:
@@ -60,6 +60,6 @@ def _notice(told: Any, where: str, *, coded: bool) -> Notice:
         case _:
             raise Rejected("not_an_event", f"In the message {where} names no bucket and object.")
     try:
-        return Notice(uri_of("s3", bucket, unquote_plus(key, errors="strict") if coded else key), None)
+        return Notification(uri_of("s3", bucket, unquote_plus(key, errors="strict") if coded else key), None)
     except UnicodeDecodeError:
         raise Rejected("bad_address", f"In {where} the key {key[:200]!r} is not URL-encoded UTF-8.") from None

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from roomledger.settings.queues import QueueSettings, check_twice, read_queue
-from roomledger.settings.sources import Source, check_overlaps, read_source
+from roomledger.settings.sources import BucketSource, Source, WorkspaceSource, check_overlaps, read_source
 
 __all__ = [
     "DEFAULT_MEMORY_MB",
     "INBOX",
+    "BucketSource",
     "QueueSettings",
     "Settings",
     "SettingsError",
     "Source",
+    "WorkspaceSource",
     "from_environment",
     "queue_names",
     "read",
@@ -54,7 +56,16 @@ class Settings:
     sources: tuple[Source, ...]
     queues: tuple[QueueSettings, ...] = ()
     inbox_url: str | None = None
-    """Where webhooks are put down until they are taken in: `file:///folder`, `s3://bucket/prefix` or `gs://…`."""
+    """Where webhooks are stored until they are ingested: `file:///folder`, `s3://bucket/prefix` or `gs://…`."""
+
+    @property
+    def buckets(self) -> tuple[BucketSource, ...]:
+        """The sources that are buckets."""
+        return tuple(source for source in self.sources if isinstance(source, BucketSource))
+
+    def queue(self, name: str) -> QueueSettings:
+        """Give the queue of this name. Raises KeyError."""
+        return {queue.name: queue for queue in self.queues}[name]
 
     def select(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
         """Give the sources with these names, all without names; raises SettingsError when one is unknown."""
@@ -66,11 +77,11 @@ class Settings:
 
 
 INBOX = "webhooks"
-"""Name of the inbox among the queues."""
+"""Name under which the inbox stands among the queues."""
 
 
 def queue_names(settings: Settings) -> list[str]:
-    """Name all that notices wait in: the queues, and the inbox of webhooks when there is one."""
+    """Name the queues, and the inbox of webhooks when there is one."""
     return [queue.name for queue in settings.queues] + [INBOX] * (settings.inbox_url is not None)
 
 
@@ -150,12 +161,12 @@ def _warehouse(table: Any, path: Path, environ: Mapping[str, str], problems: lis
         return f"duckdb:///{path.parent.resolve() / file}", memory
     if not url.startswith("postgresql+psycopg://"):
         scheme = url.split("://")[0]
-        problems.append(f"[warehouse] url: '{scheme}' is no engine: use duckdb:///… or postgresql+psycopg://…")
+        problems.append(f"[warehouse] url: unsupported engine '{scheme}': use duckdb:///… or postgresql+psycopg://…")
     return url, memory
 
 
 def _inbox(table: Any, sources: Sequence[Source], path: Path, problems: list[str]) -> str | None:
-    takers = [source.name for source in sources if source.webhook_header]
+    takers = [source.name for source in sources if isinstance(source, WorkspaceSource) and source.webhook_header]
     problems += [
         f"source {name}: {other} takes webhooks, too, and their names differ in '-' and '_' alone, which variables of "
         "the environment cannot tell apart: rename one"

@@ -1,4 +1,4 @@
-"""Sources in the settings: the buckets and the vendor's workspaces to look into."""
+"""Sources in the settings: the buckets and the vendor's workspaces that are collected."""
 
 from __future__ import annotations
 
@@ -28,35 +28,20 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One customer's bucket and prefix, or workspace."""
+class _Source:
+    """What a bucket and a workspace have in common."""
 
     name: str
     customer: str
     url: str
-    """`s3://bucket/prefix`, `gs://bucket/prefix`, `file:///folder` or `100ms://workspace`; no slash at the end."""
     connection: str | None = None
     """Airflow connection id; outside Airflow an AWS profile of that name, else the standard credential chain."""
     endpoint: str | None = None
-    region: str | None = None
     asset_types: frozenset[str] = frozenset(ASSET_TYPES)
     not_before: date | None = None
-    look_back_days: int = 2
-    """Of a workspace: how far behind what was read its lists are read again, for what comes late."""
-    unfinished_days: int = 14
-    """Of a workspace: for how long more is expected of a recording job."""
-    api: bool = True
-    """Of a workspace: whether the vendor's API is asked; without it there are only its webhooks."""
-    webhook_header: str | None = None
-    """Of a workspace: the header that carries the secret of its webhooks; None takes no webhooks."""
-
-    @property
-    def is_workspace(self) -> bool:
-        """Whether it is the vendor that is asked, not a bucket."""
-        return self.url.startswith(f"{_WORKSPACE}://")
 
     def excludes(self, asset: Asset) -> str | None:
-        """Say why the settings leave this asset out, or None when they take it."""
+        """Say why the settings exclude this asset, or None when they include it."""
         if asset.asset_type != UNKNOWN and asset.asset_type not in self.asset_types:
             return f"excluded_by_source: the settings leave out assets of type {asset.asset_type}"
         day = asset.session_date or asset.modified_at.date()
@@ -64,10 +49,35 @@ class Source:
             return f"before_not_before: {day} is before {self.not_before}"
         return None
 
-    def judged(self, found: Asset | Ignored) -> Asset | Ignored:
-        """Give what was recognised, or why the settings leave it out."""
+    def classify(self, found: Asset | Ignored) -> Asset | Ignored:
+        """Give what was recognised, or why the settings exclude it."""
         excluded = self.excludes(found) if isinstance(found, Asset) else None
         return Ignored(excluded) if excluded else found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketSource(_Source):
+    """One customer's bucket and prefix, or folder: `s3://bucket/prefix`, `gs://bucket/prefix`, `file:///folder`."""
+
+    region: str | None = None
+    """Of S3."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSource(_Source):
+    """One customer's workspace at the vendor: `100ms://workspace`."""
+
+    look_back_days: int = 2
+    """How far behind the cursor lists are read again, for records that appear late."""
+    unfinished_days: int = 14
+    """For how long a recording job may still get assets."""
+    api: bool = True
+    """Whether the vendor's API is read; without it there are only webhooks."""
+    webhook_header: str | None = None
+    """The header that carries the secret of webhooks; None accepts no webhooks."""
+
+
+Source = BucketSource | WorkspaceSource
 
 
 def read_source(table: Mapping[str, Any], number: int, problems: list[str]) -> Source:
@@ -94,18 +104,23 @@ def read_source(table: Mapping[str, Any], number: int, problems: list[str]) -> S
     if not_before is not None and type(not_before) is not date:
         wrong(f"not_before = {not_before!r}: write a date without quotes, such as not_before = 2026-01-31")
         not_before = None
-    return Source(
-        name=str(name),
-        customer=str(table.get("customer")),
-        url=url,
-        connection=table.get("connection"),
-        endpoint=table.get("endpoint"),
-        region=table.get("region"),
-        asset_types=_asset_types(table, wrong),
-        not_before=not_before,
+    common: dict[str, Any] = {
+        "name": str(name),
+        "customer": str(table.get("customer")),
+        "url": url,
+        "connection": table.get("connection"),
+        "endpoint": table.get("endpoint"),
+        "asset_types": _asset_types(table, wrong),
+        "not_before": not_before,
+    }
+    if not url.startswith(f"{_WORKSPACE}://"):
+        return BucketSource(**common, region=table.get("region"))
+    return WorkspaceSource(
+        **common,
         api=_flag(table.get("api", True), "api", wrong),
         webhook_header=_header(table.get("webhook_header"), wrong),
-        **{key: _days(table[key], key, wrong) for key in _DAYS if key in table},
+        look_back_days=_days(table.get("look_back_days", 2), "look_back_days", wrong),
+        unfinished_days=_days(table.get("unfinished_days", 14), "unfinished_days", wrong),
     )
 
 
@@ -135,17 +150,17 @@ def _source_url(url: Any, wrong: Callable[[str], None]) -> str:
         return ""  # said already
     if url.startswith(f"{_WORKSPACE}://"):
         if not NAME.fullmatch(url.partition("://")[2]):
-            wrong(f"'{url}' names no workspace: use {_SCHEMES[_WORKSPACE]}, with a name of your choice")
+            wrong(f"'{url}' does not name a workspace: use {_SCHEMES[_WORKSPACE]}, with a name of your choice")
         return url
     parts = urlsplit(url, allow_fragments=False)
     if parts.scheme not in _SCHEMES:
-        wrong(f"'{url}' is no address that can be read: use {', '.join(_SCHEMES.values())}")
+        wrong(f"'{url}' is not a supported URL: use {', '.join(_SCHEMES.values())}")
     elif parts.query:
         wrong(f"'{url}' holds a '?': give the address of a bucket and prefix, not a link to a file")
     elif parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
-        wrong(f"'{url}' is no absolute folder: use {_SCHEMES['file']}, with three slashes")
+        wrong(f"'{url}' is not an absolute folder: use {_SCHEMES['file']}, with three slashes")
     elif parts.scheme != "file" and (not parts.netloc or "@" in parts.netloc or ":" in parts.netloc):
-        wrong(f"'{url}' names no bucket: use {_SCHEMES[parts.scheme]}")
+        wrong(f"'{url}' does not name a bucket: use {_SCHEMES[parts.scheme]}")
     return url.rstrip("/")
 
 
@@ -157,7 +172,7 @@ def _asset_types(table: Mapping[str, Any], wrong: Callable[[str], None]) -> froz
             wrong(f'\'{key}\' must be a list of asset types, such as {key} = ["chat", "transcript"]')
             value = []
         for unknown in sorted(set(value) - set(ASSET_TYPES)):
-            wrong(f"{key}: '{unknown}' is no asset type: choose from {', '.join(ASSET_TYPES)}")
+            wrong(f"{key}: '{unknown}' is not an asset type: choose from {', '.join(ASSET_TYPES)}")
         chosen[key] = frozenset(value)
     left = chosen["include"] - chosen["exclude"]
     if not left:

@@ -26,7 +26,7 @@ class Folder:
     """Every regular file below one absolute path, links followed."""
 
     def __init__(self, url: str) -> None:
-        self._root = Path(stores.split(url)[2])
+        self._root = Path(stores.split_url(url)[2])
         self.url = f"file://{self._root}"
 
     def list(self) -> Iterator[list[Observation]]:

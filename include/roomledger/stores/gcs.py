@@ -43,7 +43,7 @@ class Gcs:
 
     def __init__(self, url: str, access: stores.Access) -> None:
         self.url = url.rstrip("/")
-        _, self._bucket, prefix = stores.split(self.url)
+        _, self._bucket, prefix = stores.split_url(self.url)
         self._prefix = prefix + "/" if prefix else ""
         self._endpoint = (access.endpoint or "https://storage.googleapis.com").rstrip("/")
         provider: GCSCredentialProvider

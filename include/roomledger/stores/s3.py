@@ -36,7 +36,7 @@ class S3:
 
     def __init__(self, url: str, access: stores.Access) -> None:
         self.url = url.rstrip("/")
-        _, self._bucket, prefix = stores.split(self.url)
+        _, self._bucket, prefix = stores.split_url(self.url)
         self._prefix = prefix + "/" if prefix else ""
         session = access.session or boto3.Session()
         try:

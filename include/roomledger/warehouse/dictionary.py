@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy.dialects import postgresql
 
 from roomledger.ledger.tables.columns import metadata
-from roomledger.ledger.tables.vendor_records import SAID
+from roomledger.ledger.tables.vendor_records import VENDOR_RECORDS
 from roomledger.warehouse.tables import FACTS
 from roomledger.warehouse.views import VIEWS
 
@@ -26,9 +26,9 @@ def lines() -> Iterator[str]:
     ledger = (
         table
         for table in sorted(metadata.tables.values(), key=lambda table: table.name)
-        if table not in (*FACTS, *SAID)
+        if table not in (*FACTS, *VENDOR_RECORDS)
     )
-    for table in (*VIEWS, *FACTS, *SAID, *ledger):
+    for table in (*VIEWS, *FACTS, *VENDOR_RECORDS, *ledger):
         is_view = table in VIEWS
         yield from ("", f"## {table.name}{' (view)' if is_view else ''}", "", table.comment or "")
         keys = ", ".join(f"`{column.name}`" for column in table.primary_key.columns)

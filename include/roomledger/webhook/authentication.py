@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from roomledger.settings import Source
+from roomledger.settings import Source, WorkspaceSource
 
 SIGNATURE_HEADER = "x-100ms-signature"
 """Hexadecimal HMAC-SHA256 of the body as it came, maybe after `sha256=` (vendor documentation)."""
@@ -36,8 +36,8 @@ def variable(source: str, *, signing: bool = False) -> str:
 
 
 def trust_of(source: Source, environ: Mapping[str, str]) -> Trust | None:
-    """Find the secrets of a source; None when it takes no webhooks."""
-    if source.webhook_header is None:
+    """Find the secrets of a source; None when it accepts no webhooks."""
+    if not isinstance(source, WorkspaceSource) or source.webhook_header is None:
         return None
     found = (environ.get(variable(source.name, signing=signing), "").split() for signing in (False, True))
     secrets, signing_secrets = (tuple(map(os.fsencode, each)) for each in found)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from roomledger import settings
 from roomledger.hundredms.redact import redact_body
-from roomledger.queues.inbox_folder import Inbox, open_inbox
+from roomledger.queues.inbox import Inbox
+from roomledger.runtime import open_inbox
 from roomledger.settings import Settings, SettingsError
 from roomledger.webhook.authentication import Trust, trust_of
 

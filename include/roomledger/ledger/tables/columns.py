@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import JSON, Boolean, Column, DateTime, Double, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Date, DateTime, Double, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -59,6 +59,7 @@ _ARROW: tuple[tuple[type[TypeEngine[Any]], pa.DataType], ...] = (
     (Boolean, pa.bool_()),
     (Integer, pa.int64()),  # BigInteger is an Integer too
     (Double, pa.float64()),
+    (Date, pa.date32()),
     (DateTime, pa.timestamp("us", tz="UTC")),
     (LargeBinary, pa.binary()),
 )

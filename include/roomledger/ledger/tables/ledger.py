@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, CheckConstraint, Date, Index, Integer, LargeBinary, Table, Text
 
 from roomledger.ledger.tables.columns import Timestamp, column, metadata, of_recording, whose
 
@@ -29,6 +29,12 @@ object_ledger = Table(
     column("key_room_id", Text(), "Room that the key names."),
     column("key_session_id", Text(), "Session that the key names."),
     column("recorder_started_at", Timestamp, "When the recorder that wrote it started, from the key."),
+    column("session_date", Date(), "Day of the session, from the key."),
+    column("key_peer_id", Text(), "Peer of a track or stream, from the key."),
+    column("key_stream_id", Text(), "Stream of a track or stream, from the key."),
+    column("key_track_id", Text(), "Track, from the key."),
+    column("key_layer", Text(), "Layer of a live stream's composite, from the key."),
+    column("output_mode", Text(), "json, srt or txt of a transcript or summary, from the key or the content."),
     column("asset_id", Text(), "The vendor's id of the asset, matched by the exact address."),
     *of_recording(),
     column("named_type", Text(), "Type that the vendor gives it; goes before what the key says."),
@@ -61,6 +67,7 @@ object_ledger = Table(
     column("loaded_at", Timestamp, "When its rows were committed."),
     column("load_id", Text(), "Load that settled it last (loads)."),
     column("first_load_id", Text(), "Load that first brought rows from it (loads); a replay leaves it as it is."),
+    column("loaded_asset_type", Text(), "Type of asset that its rows were loaded as; null when it has none."),
     column("parser_version", Text(), "Version of the parsers that read it."),
     column("claimed_by", Text(), "Token of the load that holds the claim."),
     column("lease_until", Timestamp, "When an unsettled claim comes free again."),
@@ -87,7 +94,7 @@ observations = Table(
     column("object_id", Text(), "Object version (object_ledger).", null=False),
     column("source", Text(), "Source the witness spoke of.", null=False),
     column("observed_by", Text(), "Who said it: listing, s3_event, gcs_event, webhook or api.", null=False),
-    column("kind", Text(), "exists, gone or back.", null=False),
+    column("kind", Text(), "exists, missing or restored.", null=False),
     column("observed_at", Timestamp, "When it was said.", null=False),
     Index("ix_observations_object", "object_id").ddl_if(dialect="postgresql"),
     comment="One row per new thing that a witness said of an object version; a listing that repeats itself adds none.",
@@ -118,6 +125,7 @@ refusals = Table(
     column("ordinal", BigInteger(), "Number of the record in its file, from 1; 0 for the whole file.", null=False),
     column("load_id", Text(), "Load that refused it; null when it was given up without a load."),
     column("uri", Text(), "Address of the object, or of the vendor's record or message.", null=False),
+    column("origin", Text(), "What was refused: object, api (a vendor record), webhook or message.", null=False),
     column("reason_code", Text(), "Stable code to count and filter by.", null=False),
     column("detail", Text(), "One sentence for a person, with the line where there are lines.", null=False),
     column("raw", LargeBinary(), "The bytes that were refused; of a file larger than 16 MiB the first 16 MiB."),

@@ -49,7 +49,7 @@ vendor_events = Table(
     column("record", Json, "The event as it came, secrets removed.", null=False),
     column("record_sha256", Text(), "SHA-256 of that record's canonical JSON, hex.", null=False),
     column("received_at", Timestamp, "When the endpoint put it into the inbox.", null=False),
-    column("taken_in_at", Timestamp, "When it was written here.", null=False),
+    column("ingested_at", Timestamp, "When it was written here.", null=False),
     Index("ix_vendor_events_session", "session_id").ddl_if(dialect="postgresql"),
     Index("ix_vendor_events_beam", "beam_id").ddl_if(dialect="postgresql"),
     Index("ix_vendor_events_recording", "recording_id").ddl_if(dialect="postgresql"),
@@ -94,7 +94,7 @@ event_assets = Table(
     column("thumbnails", Json, "List of the addresses of its thumbnails."),
     column("recorder_id", Text(), "Recorder that made it, where one did (event_recordings).", null=False),
     column("occurred_at", Timestamp, "When the event happened, as the vendor says."),
-    column("taken_in_at", Timestamp, "When it was written here.", null=False),
+    column("ingested_at", Timestamp, "When it was written here.", null=False),
     Index("ix_event_assets_asset", "asset_id").ddl_if(dialect="postgresql"),
     Index("ix_event_assets_recorder", "recorder_id").ddl_if(dialect="postgresql"),
     Index("ix_event_assets_uri", "uri").ddl_if(dialect="postgresql"),
@@ -113,7 +113,7 @@ event_sessions = Table(
     column("room_name", Text(), "Name of the room."),
     column("started_at", Timestamp, "When it started."),
     column("ended_at", Timestamp, "When it ended; null while no event says so."),
-    column("heard_at", Timestamp, "When an event was first heard that names it.", null=False),
+    column("first_ingested_at", Timestamp, "When an event was first heard that names it.", null=False),
     Index("ix_event_sessions_room", "room_id").ddl_if(dialect="postgresql"),
     comment="One row per session that webhook events name, with what they say of it together.",
 )
@@ -131,7 +131,7 @@ event_peers = Table(
     column("joined_at", Timestamp, "When the peer joined."),
     column("left_at", Timestamp, "When the peer left; null while no event says so."),
     column("is_recorder", Boolean(), "Whether it is the vendor's recorder.", null=False),
-    column("heard_at", Timestamp, "When an event was first heard that names it.", null=False),
+    column("first_ingested_at", Timestamp, "When an event was first heard that names it.", null=False),
     Index("ix_event_peers_user", "user_id").ddl_if(dialect="postgresql"),
     comment="One row per stay of a peer that webhook events tell of, with what they say of it together.",
 )
@@ -154,7 +154,7 @@ event_recordings = Table(
     column("stopped_at", Timestamp, "When it stopped."),
     column("error_type", Text(), "Kind of failure, as the vendor calls it."),
     column("error_message", Text(), "What went wrong."),
-    column("heard_at", Timestamp, "When an event was first heard that names it.", null=False),
+    column("first_ingested_at", Timestamp, "When an event was first heard that names it.", null=False),
     column("api_job_id", Text(), "Job of the API that it is: of the same id, or one that names the same object."),
     Index("ix_event_recordings_api_job", "api_job_id").ddl_if(dialect="postgresql"),
     Index("ix_event_recordings_session", "session_id").ddl_if(dialect="postgresql"),
@@ -162,7 +162,7 @@ event_recordings = Table(
     comment="One row per recorder that webhook events tell of, with what they say of it together.",
 )
 
-HEARD = (vendor_events, event_assets)
+WEBHOOK_EVENTS = (vendor_events, event_assets)
 """What webhooks say, as it came."""
-SUMMED_UP = (event_sessions, event_peers, event_recordings)
+EVENT_SUMMARIES = (event_sessions, event_peers, event_recordings)
 """What it adds up to."""

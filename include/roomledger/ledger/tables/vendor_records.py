@@ -85,7 +85,7 @@ job_records = _said(
     column("updated_at", Timestamp, "When the vendor last changed it; may lie before its assets were made."),
     column("started_by", Text(), "Peer who started it; null when the customer's server did."),
     column("stopped_by", Text(), "Peer who stopped it; null when the customer's server did."),
-    column("check_at", Timestamp, "When the vendor is asked about it again; null once nothing more can come of it."),
+    column("poll_at", Timestamp, "When the vendor is asked about it again; null once nothing more can come of it."),
     indexes=("session_id",),
 )
 
@@ -131,15 +131,15 @@ vendor_cursors = Table(
     comment="One row per list of a workspace, with how far it has been read.",
 )
 
-vendor_unknown = Table(
-    "vendor_unknown",
+vendor_unknown_ids = Table(
+    "vendor_unknown_ids",
     metadata,
     key("source", "Source that is a workspace."),
     key("id", "Id of a job, session or room that a record names."),
-    column("first_asked_at", Timestamp, "When the vendor first did not know it.", null=False),
-    column("ask_at", Timestamp, "When it is asked for again; null once it is too old for that."),
+    column("first_polled_at", Timestamp, "When the vendor first did not know it.", null=False),
+    column("poll_at", Timestamp, "When it is asked for again; null once it is too old for that."),
     comment="One row per id that a record names and the vendor, when asked, did not know.",
 )
 
-SAID = (rooms, session_records, peer_records, job_records, asset_records)
+VENDOR_RECORDS = (rooms, session_records, peer_records, job_records, asset_records)
 """What the vendor says, by the parts of its API."""

@@ -7,7 +7,7 @@ WITH wanted AS (
     SELECT object_id, ordinal FROM chat_messages WHERE message_id = CAST(:message_id AS TEXT)
     UNION ALL
     SELECT CAST(:object_id AS TEXT), CAST(:ordinal AS BIGINT) WHERE CAST(:object_id AS TEXT) IS NOT NULL
-), held AS (
+), matches AS (
     SELECT object_id, ordinal, 'object_assets' AS table_name FROM object_assets JOIN wanted USING (object_id, ordinal)
     UNION ALL
     SELECT object_id, ordinal, 'chat_messages' FROM chat_messages JOIN wanted USING (object_id, ordinal)
@@ -27,8 +27,8 @@ WITH wanted AS (
     SELECT object_id, ordinal, 'refusals' FROM refusals JOIN wanted USING (object_id, ordinal)
 ), found AS (
     SELECT object_id, ordinal, string_agg(DISTINCT table_name, ', ' ORDER BY table_name) AS tables
-    FROM held GROUP BY object_id, ordinal
-), moved AS (
+    FROM matches GROUP BY object_id, ordinal
+), changes AS (
     SELECT object_id,
            string_agg(CAST(changed_at AS TEXT) || ' by ' || changed_by || ', from '
                       || COALESCE(from_session_id, 'no session') || ' to ' || COALESCE(to_session_id, 'no session')
@@ -39,10 +39,10 @@ SELECT
     found.object_id, found.ordinal, found.tables, origin.customer, origin.source, origin.uri, origin.version,
     origin.version_id, origin.modified_at, origin.size_bytes, origin.content_sha256, origin.disposition,
     origin.parser_version, origin.load_id, loads.committed_at, loads.started_by,
-    origin.room_id, origin.session_id, origin.session_evidence, origin.session_reason, moved.session_changes,
+    origin.room_id, origin.session_id, origin.session_evidence, origin.session_reason, changes.session_changes,
     origin.asset_id, origin.job_id
 FROM found
 JOIN object_ledger AS origin ON origin.object_id = found.object_id
 LEFT JOIN loads ON loads.load_id = origin.load_id
-LEFT JOIN moved ON moved.object_id = found.object_id
+LEFT JOIN changes ON changes.object_id = found.object_id
 ORDER BY found.object_id, found.ordinal

@@ -13,109 +13,109 @@ WITH candidates AS NOT MATERIALIZED (
           AND (better.has_rows, better.modified_at, better.first_seen_at, better.object_id)
               > (candidates.has_rows, candidates.modified_at, candidates.first_seen_at, candidates.object_id)
     )
-), told AS NOT MATERIALIZED (
+), ranked AS NOT MATERIALIZED (
     -- Of several events that name one asset: one that says it is done, of those the last.
     SELECT *, CASE status WHEN 'completed' THEN 2 WHEN 'failed' THEN 1 ELSE 0 END AS weight,
            CASE WHEN uri IS NULL THEN 0 ELSE 1 END AS has_place,
            COALESCE(occurred_at, CAST('-infinity' AS TIMESTAMP WITH TIME ZONE)) AS happened_at
     FROM event_assets
-), heard AS NOT MATERIALIZED (
-    SELECT * FROM told
+), event AS NOT MATERIALIZED (
+    SELECT * FROM ranked
     WHERE uri IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM told AS better
-        WHERE better.uri = told.uri AND better.customer = told.customer
+        SELECT 1 FROM ranked AS better
+        WHERE better.uri = ranked.uri AND better.customer = ranked.customer
           AND (better.weight, better.happened_at, better.event_id, better.ordinal, better.source)
-              > (told.weight, told.happened_at, told.event_id, told.ordinal, told.source)
+              > (ranked.weight, ranked.happened_at, ranked.event_id, ranked.ordinal, ranked.source)
     )
-), heard_by_id AS NOT MATERIALIZED (
-    SELECT * FROM told
+), event_by_id AS NOT MATERIALIZED (
+    SELECT * FROM ranked
     WHERE asset_id IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM told AS better
-        WHERE better.asset_id = told.asset_id AND better.customer = told.customer
+        SELECT 1 FROM ranked AS better
+        WHERE better.asset_id = ranked.asset_id AND better.customer = ranked.customer
           AND (better.has_place, better.weight, better.happened_at, better.event_id, better.ordinal, better.source)
-              > (told.has_place, told.weight, told.happened_at, told.event_id, told.ordinal, told.source)
+              > (ranked.has_place, ranked.weight, ranked.happened_at, ranked.event_id, ranked.ordinal, ranked.source)
     )
-), said AS NOT MATERIALIZED (
+), api AS NOT MATERIALIZED (
     -- An asset has an id before it has a place: the event that it was made may come before the API is asked again.
-    SELECT named.*, named.uri AS place, heard.status AS heard_status, heard.recording_id,
-           heard.error_type, heard.error_message, heard.taken_in_at
+    SELECT named.*, named.uri AS place, event.status AS event_status, event.recording_id,
+           event.error_type, event.error_message, event.ingested_at
     FROM asset_records AS named
-    LEFT JOIN heard ON heard.uri = named.uri AND heard.customer = named.customer
+    LEFT JOIN event ON event.uri = named.uri AND event.customer = named.customer
     WHERE named.uri IS NOT NULL
     UNION ALL
-    SELECT named.*, heard.uri, heard.status, heard.recording_id,
-           heard.error_type, heard.error_message, heard.taken_in_at
+    SELECT named.*, event.uri, event.status, event.recording_id,
+           event.error_type, event.error_message, event.ingested_at
     FROM asset_records AS named
-    LEFT JOIN heard_by_id AS heard ON heard.asset_id = named.asset_id AND heard.customer = named.customer
+    LEFT JOIN event_by_id AS event ON event.asset_id = named.asset_id AND event.customer = named.customer
     WHERE named.uri IS NULL
 )
 SELECT
     current.customer, current.source, current.room_id, current.session_id, current.session_evidence,
     current.object_id, CAST(0 AS BIGINT) AS ordinal, current.load_id,
-    current.asset_type, said.raw_type, current.uri,
-    COALESCE(CASE WHEN said.status IN ('completed', 'failed') THEN said.status END,
-             heard.status, said.status, 'completed') AS status,
-    current.size_bytes, COALESCE(said.size_bytes, heard.size_bytes) AS vendor_size_bytes,
-    current.size_bytes - COALESCE(said.size_bytes, heard.size_bytes) AS size_difference_bytes,
-    COALESCE(said.duration_s, heard.duration_s) AS duration_s,
-    COALESCE(said.created_at, heard.created_at, held.created_at, current.modified_at) AS created_at,
-    current.asset_id, COALESCE(current.job_id, said.job_id) AS job_id, heard.recording_id,
-    COALESCE(said.peer_id, heard.peer_id, held.peer_id) AS peer_id, COALESCE(said.user_id, heard.user_id) AS user_id,
-    COALESCE(said.stream_id, heard.stream_id, held.stream_id) AS stream_id,
-    COALESCE(said.stream_type, heard.stream_type) AS stream_type,
-    COALESCE(said.track_id, heard.track_id, held.track_id) AS track_id,
-    COALESCE(said.track_type, heard.track_type) AS track_type,
-    COALESCE(said.width, heard.width) AS width, COALESCE(said.height, heard.height) AS height,
-    COALESCE(said.layer, heard.layer, held.layer) AS layer, COALESCE(said.num_layers, heard.num_layers) AS num_layers,
-    COALESCE(said.output_mode, heard.output_mode, held.output_mode) AS output_mode,
-    said.metadata, COALESCE(said.thumbnails, heard.thumbnails) AS thumbnails,
-    CASE WHEN said.status IS DISTINCT FROM 'completed' THEN heard.error_type END AS error_type,
-    CASE WHEN said.status IS DISTINCT FROM 'completed' THEN heard.error_message END AS error_message,
+    current.asset_type, api.raw_type, current.uri,
+    COALESCE(CASE WHEN api.status IN ('completed', 'failed') THEN api.status END,
+             event.status, api.status, 'completed') AS status,
+    current.size_bytes, COALESCE(api.size_bytes, event.size_bytes) AS vendor_size_bytes,
+    current.size_bytes - COALESCE(api.size_bytes, event.size_bytes) AS size_difference_bytes,
+    COALESCE(api.duration_s, event.duration_s) AS duration_s,
+    COALESCE(api.created_at, event.created_at, files.created_at, current.modified_at) AS created_at,
+    current.asset_id, COALESCE(current.job_id, api.job_id) AS job_id, event.recording_id,
+    COALESCE(api.peer_id, event.peer_id, files.peer_id) AS peer_id, COALESCE(api.user_id, event.user_id) AS user_id,
+    COALESCE(api.stream_id, event.stream_id, files.stream_id) AS stream_id,
+    COALESCE(api.stream_type, event.stream_type) AS stream_type,
+    COALESCE(api.track_id, event.track_id, files.track_id) AS track_id,
+    COALESCE(api.track_type, event.track_type) AS track_type,
+    COALESCE(api.width, event.width) AS width, COALESCE(api.height, event.height) AS height,
+    COALESCE(api.layer, event.layer, files.layer) AS layer, COALESCE(api.num_layers, event.num_layers) AS num_layers,
+    COALESCE(api.output_mode, event.output_mode, files.output_mode) AS output_mode,
+    api.metadata, COALESCE(api.thumbnails, event.thumbnails) AS thumbnails,
+    CASE WHEN api.status IS DISTINCT FROM 'completed' THEN event.error_type END AS error_type,
+    CASE WHEN api.status IS DISTINCT FROM 'completed' THEN event.error_message END AS error_message,
     current.disposition,
-    LEAST(current.first_seen_at, said.first_seen_at, heard.taken_in_at) AS first_seen_at,
-    CASE LEAST(current.first_seen_at, said.first_seen_at, heard.taken_in_at)
+    LEAST(current.first_seen_at, api.first_seen_at, event.ingested_at) AS first_seen_at,
+    CASE LEAST(current.first_seen_at, api.first_seen_at, event.ingested_at)
          WHEN current.first_seen_at THEN current.first_seen_by
-         WHEN said.first_seen_at THEN said.first_seen_by ELSE 'webhook' END AS first_seen_by
+         WHEN api.first_seen_at THEN api.first_seen_by ELSE 'webhook' END AS first_seen_by
 FROM current
-LEFT JOIN object_assets AS held ON held.object_id = current.object_id AND held.ordinal = 0
-LEFT JOIN asset_records AS said ON said.asset_id = current.asset_id
-LEFT JOIN heard ON heard.uri = current.uri AND heard.customer = current.customer
+LEFT JOIN object_assets AS files ON files.object_id = current.object_id AND files.ordinal = 0
+LEFT JOIN asset_records AS api ON api.asset_id = current.asset_id
+LEFT JOIN event ON event.uri = current.uri AND event.customer = current.customer
 UNION ALL
 SELECT
-    said.customer, said.source, said.room_id, said.session_id,
-    CASE WHEN said.session_id IS NULL THEN 'none' ELSE 'asset_record' END,
+    api.customer, api.source, api.room_id, api.session_id,
+    CASE WHEN api.session_id IS NULL THEN 'none' ELSE 'asset_record' END,
     CAST(NULL AS TEXT), CAST(0 AS BIGINT), CAST(NULL AS TEXT),
-    said.asset_type, said.raw_type, said.place,
-    COALESCE(CASE WHEN said.status IN ('completed', 'failed') THEN said.status END, said.heard_status, said.status),
-    said.size_bytes, said.size_bytes, CAST(NULL AS BIGINT),
-    said.duration_s, said.created_at,
-    said.asset_id, said.job_id, said.recording_id,
-    said.peer_id, said.user_id, said.stream_id, said.stream_type, said.track_id, said.track_type,
-    said.width, said.height, said.layer, said.num_layers, said.output_mode,
-    said.metadata, said.thumbnails,
-    CASE WHEN said.status IS DISTINCT FROM 'completed' THEN said.error_type END,
-    CASE WHEN said.status IS DISTINCT FROM 'completed' THEN said.error_message END,
+    api.asset_type, api.raw_type, api.place,
+    COALESCE(CASE WHEN api.status IN ('completed', 'failed') THEN api.status END, api.event_status, api.status),
+    api.size_bytes, api.size_bytes, CAST(NULL AS BIGINT),
+    api.duration_s, api.created_at,
+    api.asset_id, api.job_id, api.recording_id,
+    api.peer_id, api.user_id, api.stream_id, api.stream_type, api.track_id, api.track_type,
+    api.width, api.height, api.layer, api.num_layers, api.output_mode,
+    api.metadata, api.thumbnails,
+    CASE WHEN api.status IS DISTINCT FROM 'completed' THEN api.error_type END,
+    CASE WHEN api.status IS DISTINCT FROM 'completed' THEN api.error_message END,
     CAST(NULL AS TEXT),
-    LEAST(said.first_seen_at, said.taken_in_at),
-    CASE WHEN said.taken_in_at < said.first_seen_at THEN 'webhook' ELSE said.first_seen_by END
-FROM said
-WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = said.place AND current.asset_id = said.asset_id)
+    LEAST(api.first_seen_at, api.ingested_at),
+    CASE WHEN api.ingested_at < api.first_seen_at THEN 'webhook' ELSE api.first_seen_by END
+FROM api
+WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = api.place AND current.asset_id = api.asset_id)
 UNION ALL
 SELECT
-    heard.customer, heard.source, heard.room_id, heard.session_id,
-    CASE WHEN heard.session_id IS NULL THEN 'none' ELSE 'webhook' END,
+    event.customer, event.source, event.room_id, event.session_id,
+    CASE WHEN event.session_id IS NULL THEN 'none' ELSE 'webhook' END,
     CAST(NULL AS TEXT), CAST(0 AS BIGINT), CAST(NULL AS TEXT),
-    heard.asset_type, CAST(NULL AS TEXT), heard.uri, heard.status,
-    heard.size_bytes, heard.size_bytes, CAST(NULL AS BIGINT),
-    heard.duration_s, heard.created_at,
-    heard.asset_id, CAST(NULL AS TEXT), heard.recording_id,
-    heard.peer_id, heard.user_id, heard.stream_id, heard.stream_type, heard.track_id, heard.track_type,
-    heard.width, heard.height, heard.layer, heard.num_layers, heard.output_mode,
-    NULL, heard.thumbnails, heard.error_type, heard.error_message, CAST(NULL AS TEXT),
-    heard.taken_in_at, 'webhook'
-FROM (SELECT * FROM heard UNION ALL SELECT * FROM heard_by_id WHERE uri IS NULL) AS heard
-WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = heard.uri AND current.customer = heard.customer)
-  AND NOT EXISTS (SELECT 1 FROM asset_records AS said WHERE said.uri = heard.uri AND said.customer = heard.customer)
+    event.asset_type, CAST(NULL AS TEXT), event.uri, event.status,
+    event.size_bytes, event.size_bytes, CAST(NULL AS BIGINT),
+    event.duration_s, event.created_at,
+    event.asset_id, CAST(NULL AS TEXT), event.recording_id,
+    event.peer_id, event.user_id, event.stream_id, event.stream_type, event.track_id, event.track_type,
+    event.width, event.height, event.layer, event.num_layers, event.output_mode,
+    NULL, event.thumbnails, event.error_type, event.error_message, CAST(NULL AS TEXT),
+    event.ingested_at, 'webhook'
+FROM (SELECT * FROM event UNION ALL SELECT * FROM event_by_id WHERE uri IS NULL) AS event
+WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = event.uri AND current.customer = event.customer)
+  AND NOT EXISTS (SELECT 1 FROM asset_records AS api WHERE api.uri = event.uri AND api.customer = event.customer)
   AND NOT EXISTS (
-      SELECT 1 FROM asset_records AS said WHERE said.asset_id = heard.asset_id AND said.customer = heard.customer
+      SELECT 1 FROM asset_records AS api WHERE api.asset_id = event.asset_id AND api.customer = event.customer
   )

@@ -1,24 +1,24 @@
-SELECT said.customer, said.source, said.job_id, said.kind, said.room_id, said.session_id, said.status,
-       said.planned_types, said.created_at, COALESCE(said.started_at, heard.started_at) AS started_at,
-       COALESCE(said.stopped_at, heard.stopped_at) AS stopped_at, said.updated_at, said.started_by, said.stopped_by,
-       heard.beam_id, heard.recording_id, heard.error_type, heard.error_message, said.record,
-       LEAST(said.first_seen_at, heard.heard_at) AS first_seen_at,
-       CASE WHEN heard.heard_at < said.first_seen_at THEN 'webhook' ELSE said.first_seen_by END AS first_seen_by
-FROM job_records AS said
-LEFT JOIN event_recordings AS heard
-    ON heard.api_job_id = said.job_id AND heard.customer = said.customer
+SELECT api.customer, api.source, api.job_id, api.kind, api.room_id, api.session_id, api.status,
+       api.planned_types, api.created_at, COALESCE(api.started_at, event.started_at) AS started_at,
+       COALESCE(api.stopped_at, event.stopped_at) AS stopped_at, api.updated_at, api.started_by, api.stopped_by,
+       event.beam_id, event.recording_id, event.error_type, event.error_message, api.record,
+       LEAST(api.first_seen_at, event.first_ingested_at) AS first_seen_at,
+       CASE WHEN event.first_ingested_at < api.first_seen_at THEN 'webhook' ELSE api.first_seen_by END AS first_seen_by
+FROM job_records AS api
+LEFT JOIN event_recordings AS event
+    ON event.api_job_id = api.job_id AND event.customer = api.customer
    AND NOT EXISTS (
        SELECT 1 FROM event_recordings AS other
-       WHERE other.api_job_id = heard.api_job_id AND other.customer = heard.customer
-         AND other.recorder_id < heard.recorder_id
+       WHERE other.api_job_id = event.api_job_id AND other.customer = event.customer
+         AND other.recorder_id < event.recorder_id
    )
 UNION ALL
-SELECT heard.customer, heard.source, heard.job_id, heard.kind, heard.room_id, heard.session_id, heard.status,
-       heard.planned_types, CAST(NULL AS TIMESTAMP WITH TIME ZONE), heard.started_at, heard.stopped_at,
+SELECT event.customer, event.source, event.job_id, event.kind, event.room_id, event.session_id, event.status,
+       event.planned_types, CAST(NULL AS TIMESTAMP WITH TIME ZONE), event.started_at, event.stopped_at,
        CAST(NULL AS TIMESTAMP WITH TIME ZONE), CAST(NULL AS TEXT), CAST(NULL AS TEXT),
-       heard.beam_id, heard.recording_id, heard.error_type, heard.error_message, NULL,
-       heard.heard_at, 'webhook'
-FROM event_recordings AS heard
+       event.beam_id, event.recording_id, event.error_type, event.error_message, NULL,
+       event.first_ingested_at, 'webhook'
+FROM event_recordings AS event
 WHERE NOT EXISTS (
-    SELECT 1 FROM job_records AS said WHERE said.job_id = heard.api_job_id AND said.customer = heard.customer
+    SELECT 1 FROM job_records AS api WHERE api.job_id = event.api_job_id AND api.customer = event.customer
 )

@@ -26,7 +26,7 @@ WITH named AS (
                                ELSE 'peer ' || peer_id END) AS attendees
     FROM peers WHERE NOT is_recorder
     GROUP BY customer, session_id
-), uttered AS (
+), spoken AS (
     SELECT customer, session_id,
            count(CASE WHEN kind = 'message' THEN 1 END) AS messages,
            count(CASE WHEN kind = 'sentence' THEN 1 END) AS sentences
@@ -62,7 +62,7 @@ SELECT
     known.active, known.started_at, known.ended_at,
     CAST(extract(epoch FROM known.ended_at - known.started_at) AS DOUBLE PRECISION) AS duration_s,
     COALESCE(attendance.attendees, 0) AS attendees, COALESCE(attendance.peers, 0) AS peers,
-    COALESCE(uttered.messages, 0) AS messages, COALESCE(uttered.sentences, 0) AS sentences,
+    COALESCE(spoken.messages, 0) AS messages, COALESCE(spoken.sentences, 0) AS sentences,
     COALESCE(jobs.recordings, 0) AS recordings,
     COALESCE(assets.assets, 0) AS assets, COALESCE(assets.assets_failed, 0) AS assets_failed,
     COALESCE(assets.assets_in_bucket, 0) AS assets_in_bucket,
@@ -70,6 +70,6 @@ SELECT
 FROM known
 LEFT JOIN rooms ON rooms.room_id = known.room_id AND rooms.customer = known.customer
 LEFT JOIN attendance ON attendance.session_id = known.session_id AND attendance.customer = known.customer
-LEFT JOIN uttered ON uttered.session_id = known.session_id AND uttered.customer = known.customer
+LEFT JOIN spoken ON spoken.session_id = known.session_id AND spoken.customer = known.customer
 LEFT JOIN jobs ON jobs.session_id = known.session_id AND jobs.customer = known.customer
 LEFT JOIN assets ON assets.session_id = known.session_id AND assets.customer = known.customer

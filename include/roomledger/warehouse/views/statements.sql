@@ -1,11 +1,11 @@
 -- Every window is partitioned by session_id, so that a filter by it is applied before the window, not after.
 WITH messages AS (
     SELECT *,
-           row_number() OVER (PARTITION BY customer, session_id, said_id ORDER BY object_id, ordinal) AS copy,
-           count(*) OVER (PARTITION BY customer, session_id, said_id) AS copies
+           row_number() OVER (PARTITION BY customer, session_id, message_key ORDER BY object_id, ordinal) AS copy,
+           count(*) OVER (PARTITION BY customer, session_id, message_key) AS copies
     FROM (
         SELECT *, CASE WHEN session_id IS NULL OR message_id IS NULL OR message_id = ''
-                       THEN object_id || ' ' || ordinal ELSE message_id END AS said_id
+                       THEN object_id || ' ' || ordinal ELSE message_id END AS message_key
         FROM chat_messages
     ) AS chat
 ), forms AS (
@@ -20,7 +20,7 @@ WITH messages AS (
                CASE WHEN segments = 0 THEN 1 ELSE 0 END AS is_blank
         FROM transcripts JOIN object_ledger ON object_ledger.object_id = transcripts.object_id
     ) AS files
-), said AS (
+), statement AS (
     SELECT customer, source, session_id, room_id, session_evidence, 'message' AS kind,
            sent_at AS said_at, recorder_started_at AS recording_started_at,
            CAST(NULL AS BIGINT) AS start_ms, CAST(NULL AS BIGINT) AS end_ms,
@@ -48,20 +48,20 @@ WITH messages AS (
     HAVING count(*) = 1 OR (count(DISTINCT NULLIF(user_id, '')) = 1 AND count(NULLIF(user_id, '')) = count(*))
 )
 SELECT
-    said.customer, said.source, said.session_id, said.room_id, said.session_evidence, said.kind,
-    said.said_at, said.recording_started_at, said.start_ms, said.end_ms,
-    COALESCE(said.name, NULLIF(stay.name, '')) AS speaker_name,
-    COALESCE(said.peer_id, bearer.peer_id) AS peer_id,
-    COALESCE(said.user_id, NULLIF(stay.user_id, ''), bearer.user_id) AS user_id,
+    statement.customer, statement.source, statement.session_id, statement.room_id, statement.session_evidence, statement.kind,
+    statement.said_at, statement.recording_started_at, statement.start_ms, statement.end_ms,
+    COALESCE(statement.name, NULLIF(stay.name, '')) AS speaker_name,
+    COALESCE(statement.peer_id, bearer.peer_id) AS peer_id,
+    COALESCE(statement.user_id, NULLIF(stay.user_id, ''), bearer.user_id) AS user_id,
     COALESCE(stay.role, bearer.role) AS role,
-    CASE WHEN said.peer_id IS NOT NULL THEN 'peer_id'
-         WHEN said.user_id IS NOT NULL THEN 'user_id'
+    CASE WHEN statement.peer_id IS NOT NULL THEN 'peer_id'
+         WHEN statement.user_id IS NOT NULL THEN 'user_id'
          WHEN bearer.name IS NOT NULL THEN 'name'
          ELSE 'none' END AS speaker_evidence,
-    said.text, said.object_id, said.ordinal, said.load_id, said.copies
-FROM said
+    statement.text, statement.object_id, statement.ordinal, statement.load_id, statement.copies
+FROM statement
 LEFT JOIN peers AS stay
-    ON stay.session_id = said.session_id AND stay.peer_id = said.peer_id AND stay.customer = said.customer
+    ON stay.session_id = statement.session_id AND stay.peer_id = statement.peer_id AND stay.customer = statement.customer
 LEFT JOIN people AS bearer
-    ON bearer.session_id = said.session_id AND bearer.name = said.name AND bearer.customer = said.customer
-   AND said.peer_id IS NULL AND said.user_id IS NULL
+    ON bearer.session_id = statement.session_id AND bearer.name = statement.name AND bearer.customer = statement.customer
+   AND statement.peer_id IS NULL AND statement.user_id IS NULL

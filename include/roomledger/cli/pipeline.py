@@ -1,0 +1,192 @@
+"""The verbs that bring data: `init`, `check`, `collect`, `load`, `run`, `replay`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from roomledger import times
+from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, Sources, app, opened
+from roomledger.cli.output import complain, progress, say, show_result
+from roomledger.ledger.replays import request_replay
+from roomledger.pipeline import preflight
+from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.load import BATCH, READS, count_pending, load_batches
+from roomledger.runtime import Runtime
+from roomledger.settings import WorkspaceSource
+from roomledger.stores import Reader, StoreError
+from roomledger.warehouse import setup
+
+_Batch = Annotated[int, typer.Option(min=1, help="Objects that are claimed and committed together.")]
+_Reads = Annotated[int, typer.Option(min=1, max=256, help="Objects read at the same time.")]
+_AcceptRefusals = Annotated[
+    bool, typer.Option("--accept-refusals", help="Go on though most files of a batch are refused for one reason.")
+]
+_COLLECTED = (
+    *("listed", "new_seen", "new_ignored", "new_superseded", "restored", "missing"),
+    *("vendor_records", "records_refused", "rekeyed", "requests"),
+)
+"""Counts that are shown of every collected source."""
+_LOADED = (
+    *("loads", "objects", "objects_loaded", "objects_refused"),
+    *("rows_loaded", "rows_refused", "rows_duplicate"),
+)
+"""Counts that are always shown of loads; other dispositions only when there are any."""
+
+
+@app.command()
+def init(config: Config = TOML) -> None:
+    """Create the warehouse's tables, or bring those of an older version up to date; rows stay."""
+    with opened(config, needs_tables=False) as runtime:
+        before, after = setup.upgrade(runtime.database)
+        done = "has all tables already" if before == after else f"now has the tables of revision {after}"
+        say(f"The warehouse {done}. Next: roomledger check")
+
+
+@app.command()
+def check(config: Config = TOML, source: Sources = None, as_json: AsJson = False) -> None:
+    """Check settings, credentials, permissions and warehouse; change nothing. Exit code 2 when something is wrong."""
+    with opened(config, source, needs_tables=False) as runtime:
+        findings = preflight.check(runtime)
+        rows = [
+            {"what": finding.subject, "state": "wrong" if finding.problem else "ok", "problem": finding.problem}
+            for finding in findings
+        ]
+        show_result("Check", rows, as_json=as_json)
+    if any(finding.problem for finding in findings):
+        raise typer.Exit(USERS_MISTAKE)
+
+
+@app.command()
+def collect(config: Config = TOML, source: Sources = None, as_json: AsJson = False) -> None:
+    """List the sources and record what is new, or missing, in the ledger."""
+    with opened(config, source) as runtime:
+        collected, errors = _collect(runtime, quiet=as_json)
+        show_result("Collected", [{"source": name, **counts} for name, counts in collected.items()], as_json=as_json)
+        _raise_first(errors)
+
+
+def _collect(runtime: Runtime, *, quiet: bool) -> tuple[dict[str, Counter[str]], list[StoreError]]:
+    """Collect every source; one that cannot be listed does not keep the others from it."""
+    collected: dict[str, Counter[str]] = {}
+    errors: list[StoreError] = []
+    with progress(quiet=quiet) as bars:
+        for source in runtime.sources:
+            verb = "reading" if isinstance(source, WorkspaceSource) else "listing"
+            bar = bars.add_task(f"{verb} {source.name}", total=None)
+
+            def advance(objects: int, bar: Any = bar) -> None:
+                bars.advance(bar, objects)
+
+            try:
+                counts = collect_source(runtime, source, on_progress=advance)
+            except StoreError as error:
+                errors.append(error)
+            else:
+                collected[source.name] = Counter({name: counts[name] for name in _COLLECTED})
+    return collected, errors
+
+
+def _raise_first(errors: Sequence[StoreError]) -> None:
+    for error in errors[1:]:
+        complain(str(error))
+    if errors:
+        raise errors[0]
+
+
+@app.command()
+def load(
+    config: Config = TOML,
+    source: Sources = None,
+    batch: _Batch = BATCH,
+    reads: _Reads = READS,
+    accept_refusals: _AcceptRefusals = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read what waits in the ledger and load it, batch by batch, until nothing waits."""
+    with opened(config, source) as runtime:
+        options = {"batch": batch, "reads": reads, "accept_refusals": accept_refusals}
+        counts = _load(runtime, runtime.readers(), quiet=as_json, **options)
+        show_result("Loaded", [counts], as_json=as_json)
+
+
+def _load(runtime: Runtime, readers: Mapping[str, Reader], *, quiet: bool, **options: Any) -> dict[str, int]:
+    """Load until nothing waits; give the counts."""
+    counts: Counter[str] = Counter()
+    with progress(quiet=quiet) as bars:
+        bar = bars.add_task("loading", total=count_pending(runtime.database, runtime.sources))
+        for done in load_batches(runtime.database, runtime.sources, readers, **options):
+            bars.advance(bar, sum(done.objects.values()))
+            counts += done.counts
+    return dict.fromkeys(_LOADED, 0) | counts
+
+
+@app.command()
+def run(
+    config: Config = TOML,
+    source: Sources = None,
+    batch: _Batch = BATCH,
+    reads: _Reads = READS,
+    accept_refusals: _AcceptRefusals = False,
+    as_json: AsJson = False,
+) -> None:
+    """Collect and load until nothing is left to load. What could not be read yet is tried again by a later run."""
+    with opened(config, source) as runtime:
+        readers = runtime.readers()
+        options = {"batch": batch, "reads": reads, "accept_refusals": accept_refusals}
+        collected, loaded = Counter(dict.fromkeys(_COLLECTED, 0)), Counter(dict.fromkeys(_LOADED, 0))
+        del collected["listed"]
+        records_refused: Counter[str] = Counter()
+        errors: list[StoreError] = []
+        has_pending = True
+        while has_pending:
+            by_source, errors = _collect(runtime, quiet=as_json)
+            for name, counts in by_source.items():
+                # Every sync meets the same refused records again: the most that one met, not the sum.
+                records_refused |= Counter({name: counts.pop("records_refused")})
+                del counts["listed"]
+                collected.update(counts)
+            has_pending = count_pending(runtime.database, runtime.sources) > 0
+            if has_pending:
+                loaded.update(_load(runtime, readers, quiet=as_json, **options))
+        collected["records_refused"] = records_refused.total()
+        show_result("Collected and loaded", [dict(collected) | dict(loaded)], as_json=as_json)
+        _raise_first(errors)
+
+
+@app.command()
+def replay(
+    config: Config = TOML,
+    uri: Annotated[str | None, typer.Option(help="Only this object, whatever its disposition.")] = None,
+    source: Annotated[str | None, typer.Option("--source", "-s", help="Only objects of this source.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only objects refused, or ignored, with this reason code.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="All that was loaded, refused or ignored, not only what was refused.")
+    ] = False,
+    queue_only: Annotated[
+        bool,
+        typer.Option("--queue-only", help="Only put them back in the queue; the next load, such as Airflow's, reads."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read refused objects again after a fix. Rows are replaced, never doubled; what is good now is marked resolved."""
+    with opened(config, [source] if source else None) as runtime:
+        readers = {} if queue_only else runtime.readers()
+        with runtime.database.begin() as tx:
+            number = request_replay(
+                tx,
+                runtime.database,
+                uri=uri,
+                source=source,
+                reason=reason,
+                everything=everything,
+                now=times.utc_now(),
+            )
+        if uri and not number:
+            complain(f"{uri} has nothing to replay: `roomledger where` tells why")
+            raise typer.Exit(USERS_MISTAKE)
+        counts = {} if queue_only else _load(runtime, readers, quiet=as_json, accept_refusals=True)
+        show_result("Replayed", [{"replayed": number, **counts}], as_json=as_json)
