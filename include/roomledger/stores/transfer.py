@@ -79,6 +79,6 @@ def whole(pieces: Iterable[bytes], seen: Observation) -> Iterator[bytes]:
         raise StoreError(f"{seen.uri} broke off after {received} of {seen.size_bytes} bytes: try again")
 
 
-def summary(error: BaseException) -> str:
+def summary(error: BaseException | str) -> str:
     """What an error says, in one line that fits into a sentence."""
     return " ".join(str(error).partition("Debug source")[0].split())[:300] or type(error).__name__
