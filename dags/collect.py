@@ -1,4 +1,4 @@
-"""Collect: look into every source's bucket and write what is new, or gone, into the ledger."""
+"""Collect: list every source's bucket and record what is new, or missing, in the ledger."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from roomledger.airflow.schedule import NEW_OBJECTS, PENDING_LOADS, RETRIES, on_
     tags=["roomledger"],
     default_args=RETRIES,
     doc_md="""
-Lists the bucket of every `[[source]]` in `roomledger.toml` and notes each object version that is not known yet.
-Runs every 15 minutes, and at once when something updates the asset `roomledger_new_objects`. It may run as often as you like:
-what is known already changes nothing. One task per source, limited by the pool `roomledger_collect`.
+Lists the bucket of every `[[source]]` in `roomledger.toml`, reads the vendor's API for every workspace, and records
+each object version that is not known yet. Runs every 15 minutes, and at once when something updates the asset
+`roomledger_new_objects`. It may run as often as you like: known versions change nothing. One task per source, limited
+by the pool `roomledger_collect`.
 """,
 )
 def collect() -> None:
@@ -30,17 +31,17 @@ def collect() -> None:
         return tasks.source_names()
 
     @task(
-        task_display_name="list one bucket",
+        task_display_name="collect one source",
         pool="roomledger_collect",
         outlets=[PENDING_LOADS],
         map_index_template="{{ task.op_kwargs['name'] }}",
     )
-    def list_bucket(name: str) -> dict[str, int]:
+    def collect_source(name: str) -> dict[str, int]:
         from roomledger.airflow import tasks
 
         return tasks.collect(name)
 
-    list_bucket.expand(name=sources())
+    collect_source.expand(name=sources())
 
 
 collect()

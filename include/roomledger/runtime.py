@@ -1,7 +1,7 @@
 """Composition: the one place that opens database, stores, workspaces and queues from the settings.
 
-Clients of clouds and vendor, and the database, are imported when the first of their kind is opened: a process that needs
-none of them, such as the webhook endpoint, starts without them.
+Clients of clouds and vendor, and the database, are imported when the first of their kind is opened: a process that
+needs none of them, such as the webhook endpoint, starts without them.
 """
 
 from __future__ import annotations

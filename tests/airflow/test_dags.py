@@ -127,7 +127,7 @@ def test_dags_import_fast_without_errors_and_do_nothing(without_settings: str) -
     found = json.loads(without_settings.split("FOUND")[1])
     assert found["errors"] == {}
     assert found["dags"] == {
-        "collect": ["sources", "list_bucket"],
+        "collect": ["sources", "collect_source"],
         "load": ["plan", "load_batches"],
         "listen": ["drain_queues"],
     }

@@ -470,9 +470,9 @@ def test_an_event_is_kept_as_it_came_by_itself(acme: Teller, order: list[str]) -
     itself = event("beam.recording.success", 1, room_id="room1", session_id="s1", **RECORDED)
     told = {"itself": [itself], "replay": [itself | {"is_replay": True}]}
     told["both"] = told["replay"] + told["itself"]
-    assert [acme.hear(*told[step], now=NOW + timedelta(minutes=n)).get("events", 0) for n, step in enumerate(order)] == [
-        1, *[0] * (len(order) - 1)
-    ]  # fmt: skip
+    moments = [NOW + timedelta(minutes=number) for number in range(len(order))]
+    new = [acme.hear(*told[step], now=now).get("events", 0) for step, now in zip(order, moments, strict=True)]
+    assert new == [1, *[0] * (len(order) - 1)]
     assert [(row["record"], row["ingested_at"]) for row in _kept(acme, vendor_events)] == [(canonical(itself), NOW)]
     sha256 = record(itself)[1]
     assert acme.ask("SELECT is_replay, record_sha256 FROM vendor_events") == [(False, sha256)]

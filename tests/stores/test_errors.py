@@ -250,13 +250,6 @@ def test_a_server_that_ignores_the_version_is_caught(key: str) -> None:
             list(store.read(observed(f"s3://bucket/{key}", size=4)))
 
 
-def test_a_generation_that_was_not_asked_for_is_caught() -> None:
-    with answering(200, b"four", tag="1" * 16) as endpoint:
-        store = open_store("gs://bucket", replace(ACCESS["gs"], endpoint=endpoint))
-        with pytest.raises(stores.ObjectChanged, match="is generation 1111111111111111 now"):
-            list(store.read(observed("gs://bucket/key", size=4)))
-
-
 def test_a_file_in_the_place_of_the_folder_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(stores.BucketMissing, match=f"no folder file://{tmp_path}/file"):
@@ -355,7 +348,7 @@ class Tokens(google.auth.credentials.Credentials):
 
 def test_google_credentials_are_renewed_and_sent() -> None:
     class Strict(Answer):
-        body, length, tag = b"four", 4, "0" * 32
+        body, length, tag = b"four", 4, "1" * 16
 
         @property
         def status(self) -> int:
@@ -365,7 +358,8 @@ def test_google_credentials_are_renewed_and_sent() -> None:
         access = stores.Access(credentials=Tokens(), endpoint=endpoint)
         store = open_store("gs://bucket", access)
         for key in ("key", "odd//key"):
-            assert list(store.read(observed(f"gs://bucket/{key}", size=4))) == [b"four"]
+            seen = replace(observed(f"gs://bucket/{key}", size=4), version="1" * 16)
+            assert list(store.read(seen)) == [b"four"]
 
 
 def test_a_bucket_tells_its_region_where_nobody_else_does() -> None:

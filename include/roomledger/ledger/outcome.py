@@ -48,7 +48,7 @@ class Load:
 
     @property
     def counts(self) -> Counter[str]:
-        """Give `loads`, `objects`, `objects_<disposition>` (`objects_retried` for those that wait again) and `rows_…`."""
+        """`loads`, `objects`, `objects_<disposition>` (`objects_retried` for those that wait again) and `rows_…`."""
         retried = {"objects_retried": self.objects.get("seen", 0)}
         settled = {f"objects_{name}": number for name, number in self.objects.items() if name != "seen"}
         rows = {"rows_loaded": self.rows_loaded, "rows_refused": self.rows_refused}

@@ -54,7 +54,8 @@ def due_rooms(tx: Connection, source: str, now: datetime) -> set[str]:
     query = f"""
         SELECT room_id FROM session_records AS naming WHERE source = :source AND {unknown}
         UNION SELECT room_id FROM asset_records AS naming WHERE source = :source AND {unknown}
-        UNION SELECT naming.room_id FROM rooms AS naming JOIN session_records AS sessions ON sessions.room_id = naming.room_id
+        UNION SELECT naming.room_id FROM rooms AS naming
+              JOIN session_records AS sessions ON sessions.room_id = naming.room_id
               WHERE naming.source = :source AND naming.read_at < :old AND sessions.first_seen_at > naming.read_at
                 AND {_NOT_BACKING_OFF.format(column="room_id")}
     """
@@ -76,10 +77,10 @@ _UNKNOWN = f"""
 def record_unknown(tx: Connection, source: str, ids: Collection[str], *, now: datetime, until: timedelta) -> None:
     """Record that the vendor does not know these ids; after `until` they are polled no more."""
     query = """
-        INSERT INTO vendor_unknown_ids (source, id, first_polled_at, poll_at) VALUES (:source, :id, :now, :soon)
+        INSERT INTO vendor_unknown_ids AS known (source, id, first_polled_at, poll_at) VALUES (:source, :id, :now, :soon)
         ON CONFLICT (source, id) DO UPDATE
-        SET poll_at = CASE WHEN vendor_unknown_ids.first_polled_at > :old
-                          THEN excluded.poll_at + (excluded.first_polled_at - vendor_unknown_ids.first_polled_at) / 2 END
+        SET poll_at = CASE WHEN known.first_polled_at > :old
+                          THEN excluded.poll_at + (excluded.first_polled_at - known.first_polled_at) / 2 END
     """
     parameters = {"source": source, "now": now, "soon": now + _SOONEST, "old": now - until}
     if ids:

@@ -52,8 +52,8 @@ def record_changes(tx: Connection, changes: Staged, *, changed_by: str, now: dat
     """
     rekeyed = tx.execute(
         text(f"""
-            INSERT INTO session_changes (object_id, changed_at, changed_by, from_room_id, from_session_id, from_evidence,
-                                         to_room_id, to_session_id, to_evidence, reason)
+            INSERT INTO session_changes (object_id, changed_at, changed_by, from_room_id, from_session_id,
+                                         from_evidence, to_room_id, to_session_id, to_evidence, reason)
             SELECT object_id, CAST(:now AS TIMESTAMP WITH TIME ZONE), :changed_by, from_room_id, from_session_id,
                    from_evidence, room_id, session_id, session_evidence, session_reason
             FROM {changes} WHERE is_rekeyed AND from_reason IS NOT NULL

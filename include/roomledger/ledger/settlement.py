@@ -240,7 +240,7 @@ FROM (
 WHERE object_id = counted_id
 """
 
-# Versions whose place is taken: older ones of what was loaded, and that version itself, which may have been loaded before.
+# Versions whose place is taken: older ones of what was loaded, and those themselves, which may have had rows before.
 _REPLACED = f"""
 SELECT object_ledger.object_id FROM object_ledger JOIN object_ledger newer ON newer.uri = object_ledger.uri
 WHERE newer.object_id IN (SELECT object_id FROM {{loaded}}) AND {NEWER} >= {THIS}

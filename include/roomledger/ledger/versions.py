@@ -23,7 +23,7 @@ def locked(condition: str, database: Database) -> str:
 
 
 def supersede_unread(tx: Connection, database: Database, objects: Staged) -> None:
-    """Supersede versions that were not read yet and have a newer one, at the addresses of the staged object versions."""
+    """Supersede unread versions that have a newer one, at the addresses of these object versions."""
     outdated = f"""
         disposition = 'seen' AND loaded_at IS NULL
         AND uri IN (SELECT uri FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects}))

@@ -57,7 +57,7 @@ class StagingFiles:
                     self._write(table, rows)
 
     def close(self) -> dict[Table, Rows]:
-        """Finish the files; give the rows of `refusals`, of which there may be none, and of every table that has any."""
+        """Finish the files; give the rows of `refusals`, perhaps none, and of every table that has any."""
         with self._lock:
             for table, rows in self._waiting.items():
                 if rows:

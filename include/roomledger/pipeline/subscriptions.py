@@ -13,7 +13,7 @@ from roomledger.hundredms import webhooks
 from roomledger.ledger.refusals import RefusalRow
 from roomledger.ledger.vendor_events import WebhookEvent
 from roomledger.model import Rejected
-from roomledger.queues import Message, Notification, Queue
+from roomledger.queues import Message, Notification, Queue, gcs_events, s3_events
 from roomledger.settings import INBOX, QueueSettings, Settings, Source
 
 
@@ -48,8 +48,6 @@ def subscribe(settings: Settings, name: str, queue: Queue) -> Subscription:
 
 def bucket_subscription(settings: QueueSettings, queue: Queue) -> Subscription:
     """Give the subscription to a queue of bucket events: of S3 in SQS, of GCS in Pub/Sub."""
-    from roomledger.queues import gcs_events, s3_events  # Google's client is for buckets of Google's only
-
     is_s3 = settings.url.startswith("sqs:")
     decode = s3_events.notifications if is_s3 else gcs_events.notifications
 

@@ -1,4 +1,4 @@
-"""Queues of notifications: of bucket events (`sqs`, `pubsub`), and the `inbox` of the vendor's webhooks, all read alike.
+"""Queues of notifications: bucket events (`sqs`, `pubsub`) and the `inbox` of the vendor's webhooks, all read alike.
 
 A notification only says where to look; it may be doubled, late, out of order or lost. A message is acknowledged, which
 removes it for good, after the ledger holds what it says: until then it is delivered again. `s3_events` and `gcs_events`

@@ -1,21 +1,21 @@
-"""Notifications of GCS buckets as notices: what a message of Pub/Sub says of one object.
+"""Notifications of GCS buckets: what a message of Pub/Sub states about one object.
 
-The attributes name the event, the bucket, the object and its generation; the payload, where the bucket's notifications
-have one, is the object's whole resource (vendor documentation), from which the version is taken just as from a listing.
+The attributes name the event, the bucket, the object and its generation. The payload, if the bucket's notifications
+have one, is the object's whole resource (vendor documentation); it gives the same version as a listing.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 from roomledger.model import Observation, Rejected
 from roomledger.queues import Message, Notification, uri_of
-from roomledger.stores.gcs import observed
 
 _THERE = ("OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE")
-"""Events after which the generation is there. Metadata are no part of a version: to tell it once more is harmless."""
+"""Events after which the generation is there. A change of metadata makes no new version and may be repeated."""
 
 _GENERATION = re.compile(r"[0-9]{1,19}")
 _MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
@@ -23,10 +23,10 @@ _LARGEST = 2**63 - 1
 
 
 def notifications(message: Message) -> list[Notification]:
-    """The one notice of a message, whatever the event is. Raises Rejected.
+    """The one notification of a message, whatever the event is. Raises `Rejected`.
 
-    It wants a look after an event that says of no generation that it is there, as a deletion, and when the payload is
-    not the resource that the attributes name.
+    It names no version after any other event, such as a deletion, or when the payload is not the resource that the
+    attributes name: the object has to be inspected then.
     """
     event, bucket, key = (message.attributes.get(name) for name in ("eventType", "bucketId", "objectId"))
     if event is None or bucket is None or key is None:
@@ -39,10 +39,10 @@ def notifications(message: Message) -> list[Notification]:
 
 
 def _seen(bucket: str, payload: bytes) -> Observation | None:
-    """Read the resource, if it is one down to its last field: a look is always as good."""
+    """Read the resource if each of its fields is valid: to inspect the object is always possible."""
     try:
         resource = json.loads(payload)
-        seen = observed(bucket, resource) if _is_whole(resource) else None
+        seen = _observed(bucket, resource) if _is_whole(resource) else None
     except (ValueError, RecursionError):
         return None
     return seen if seen and seen.modified_at.tzinfo and 0 <= seen.size_bytes <= _LARGEST else None
@@ -51,7 +51,14 @@ def _seen(bucket: str, payload: bytes) -> Observation | None:
 def _is_whole(resource: Any) -> bool:
     match resource:
         case {"name": str(), "generation": str(generation), "size": str(), "timeCreated": str()}:
-            tag = resource.get("md5Hash")  # an object that was composed of others has none
+            tag = resource.get("md5Hash")  # a composite object has none
             known = tag is None or (isinstance(tag, str) and _MD5.fullmatch(tag) is not None)
             return known and _GENERATION.fullmatch(generation) is not None
     return False
+
+
+def _observed(bucket: str, resource: dict[str, Any]) -> Observation:
+    # The creation time of a generation is fixed; `updated` changes with the object's metadata.
+    created_at = datetime.fromisoformat(resource["timeCreated"])
+    uri = f"gs://{bucket}/{resource['name']}"
+    return Observation(uri, resource["generation"], created_at, int(resource["size"]), resource.get("md5Hash"))

@@ -1,8 +1,8 @@
 """The inbox of webhooks: what its kinds (`inbox_folder`, `inbox_bucket`) share.
 
 The API server stores each event as one small file or object, and a task ingests it. Arrival time and source are in its
-name, so that any number of servers may fill one inbox and names sort by arrival. Nothing is hidden from other receivers:
-an event that two of them ingest changes nothing the second time. Other names are left alone.
+name, so that any number of servers may fill one inbox and names sort by arrival. No event is hidden from other
+receivers: when two of them ingest it, the second time changes nothing. Other names are left alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The inbox in a bucket: one object for each event, for API servers that share no disk with the tasks."""
+"""The inbox in a bucket: one object per event, for API servers that share no disk with the tasks."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 import obstore
 from google.auth.exceptions import GoogleAuthError
 from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
-from obstore.store import GCSStore, ObjectStore
+from obstore.store import ObjectStore
 
 from roomledger.queues import MOST_MESSAGES, Message, QueueError, inbox
 from roomledger.stores import Access, StoreError, s3_errors, split_url, transfer
 
-_LOOK_S = 2.0
+_LIST_INTERVAL_S = 2.0
 _WRITE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
-_GOOGLE = "https://storage.googleapis.com"
 _ERRORS = (*s3_errors.ERRORS, GoogleAuthError)
 
 
 class BucketInbox:
-    """An inbox below a prefix; `upload` takes a whole key and what to store there."""
+    """An inbox below a prefix; `upload` stores an object, given its whole key and its content."""
 
     name = "inbox"
     visibility_timeout_s = math.inf
@@ -47,24 +45,24 @@ class BucketInbox:
             raise self._explained(error, "write an event to") from error
 
     def peek(self, patience_s: float) -> bool:
-        """See `Queue.waits`; lists once in two seconds."""
-        return bool(inbox.poll_until(lambda: self._names(1), patience_s, _LOOK_S))
+        """See `Queue.peek`; lists every two seconds."""
+        return bool(inbox.poll_until(lambda: self._names(1), patience_s, _LIST_INTERVAL_S))
 
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
-        return inbox.poll_until(lambda: inbox.read_all(self._read, self._names(most)), patience_s, _LOOK_S)
+        return inbox.poll_until(lambda: inbox.read_all(self._read, self._names(most)), patience_s, _LIST_INTERVAL_S)
 
     def extend(self, messages: Sequence[Message]) -> None:
-        """Nothing to do: it is not kept from others in the first place."""
+        """Do nothing: an event is never hidden from other receivers."""
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """See `Queue.settle`."""
+        """See `Queue.ack`."""
         keys = [self._prefix + each.receipt for each in messages]
         try:
             try:
                 obstore.delete(self._objects, keys)
             except FileNotFoundError:
-                # GCS minds that another receiver was faster, and gives up on the rest.
+                # GCS reports an object that another receiver has removed, and skips the others.
                 with ThreadPoolExecutor(inbox.THREADS) as threads:
                     list(threads.map(self._remove, keys))
         except _ERRORS as error:
@@ -75,7 +73,7 @@ class BucketInbox:
             obstore.delete(self._objects, key)
 
     def _names(self, most: int) -> list[str]:
-        """Names of the first events, in the order in which they came: that in which S3 and GCS list them."""
+        """Names of the first events in the order of arrival, in which S3 and GCS list them."""
         try:
             return sorted(islice(filter(inbox.is_event, self._all_names()), most))
         except _ERRORS as error:
@@ -96,9 +94,7 @@ class BucketInbox:
 
     def _explained(self, error: Exception, verb: str) -> QueueError:
         detail = transfer.summary(error)
-        answer = getattr(error, "response", None)
-        refused = answer is not None and answer.status_code in (401, 403)
-        if refused or isinstance(error, PermissionDeniedError | UnauthenticatedError | GoogleAuthError):
+        if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError | GoogleAuthError):
             return QueueError(
                 f"no permission to {verb} the inbox {self._url}: the API server has to create objects, the tasks have "
                 f"to list, read and delete them ({detail})"
@@ -107,7 +103,7 @@ class BucketInbox:
 
 
 def open_s3(url: str) -> BucketInbox:
-    """Get an inbox in S3 or what speaks its protocol. Raises `QueueError`."""
+    """Get an inbox in S3 or an S3-compatible store. Raises `QueueError`."""
     from roomledger.stores.s3 import S3
 
     try:
@@ -118,25 +114,19 @@ def open_s3(url: str) -> BucketInbox:
 
 
 def open_gcs(url: str) -> BucketInbox:
-    """Get an inbox in GCS. Raises `QueueError`.
+    """Get an inbox in GCS, in an emulator's if STORAGE_EMULATOR_HOST names one. Raises `QueueError`.
 
-    Writing goes by the JSON API, which emulators know, and all else by obstore.
+    google-cloud-storage writes, since emulators do not support the way in which obstore does.
     """
     import google.auth
-    import requests
-    from google.auth.transport.requests import AuthorizedSession
-    from obstore.auth.google import GoogleCredentialProvider
-    from requests.adapters import HTTPAdapter
+    from google.api_core.exceptions import GoogleAPIError
 
-    bucket = split_url(url)[1]
-    provider: Any
-    emulator = os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
-    if emulator:
+    from roomledger.stores import gcs_client
+
+    name, endpoint, credentials = split_url(url)[1], gcs_client.ENDPOINT, None
+    if emulator := os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/"):
         endpoint = emulator if "://" in emulator else f"http://{emulator}"
-        provider = lambda: {"token": "none", "expires_at": None}  # noqa: E731  # an emulator takes any token
-        session = requests.Session()
     else:
-        endpoint = _GOOGLE
         try:
             credentials = google.auth.default(scopes=[_WRITE_SCOPE])[0]
         except GoogleAuthError as error:
@@ -144,27 +134,17 @@ def open_gcs(url: str) -> BucketInbox:
                 f"no Google credentials for the inbox {url}: set GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth "
                 "application-default login`"
             ) from error
-        provider = GoogleCredentialProvider(credentials)
-        session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]  # untyped
-    # The name of an event is its own: to write it a second time changes nothing.
-    session.mount(endpoint, HTTPAdapter(max_retries=transfer.urllib3_retries().new(allowed_methods=None)))
+    try:
+        bucket = gcs_client.open_bucket(name, endpoint, credentials)
+    except GoogleAuthError as error:
+        raise QueueError(f"the inbox {url} cannot be opened: {gcs_client.summary(error)}") from error
 
     def upload(key: str, body: bytes) -> None:
-        answer = session.post(
-            f"{endpoint}/upload/storage/v1/b/{bucket}/o",
-            params={"uploadType": "media", "name": key},
-            headers={"Content-Type": "application/json"},
-            data=body,
-            timeout=(transfer.CONNECT_TIMEOUT.total_seconds(), transfer.READ_TIMEOUT.total_seconds()),
-        )
-        with answer:
-            answer.raise_for_status()
+        try:
+            # The name of an event is unique, so a second write changes nothing and every failure may be retried.
+            bucket.blob(key).upload_from_string(body, content_type="application/json", **gcs_client.patience())
+        except GoogleAPIError as error:
+            kind = PermissionError if gcs_client.status_of(error) in (401, 403) else OSError
+            raise kind(gcs_client.summary(error)) from error
 
-    objects = GCSStore(
-        bucket,
-        credential_provider=provider,
-        base_url=endpoint,
-        client_options=transfer.http_options(endpoint),
-        retry_config=transfer.retries(),
-    )
-    return BucketInbox(url, objects, upload)
+    return BucketInbox(url, gcs_client.open_objects(name, endpoint, credentials), upload)

@@ -1,6 +1,7 @@
-"""How bytes and answers come over the network: pieces, patience and plain words, the same for S3 and GCS.
+"""Rules of every transfer, the same for S3 and GCS: size of pieces, timeouts, retries, text of errors.
 
-After an error that may pass a request is made again, with back-off: one that stays is reported after some 4 seconds.
+A request that fails is retried with back-off if it may succeed later; an error that lasts is reported after some 4
+seconds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import obstore
-from urllib3.util import Retry
 
 from roomledger.model import Observation
 from roomledger.stores import PIECE_BYTES, StoreError
@@ -22,14 +22,14 @@ CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=30)
 """How long a server may stay silent in the middle of an answer."""
 TOTAL_TIMEOUT = timedelta(hours=2)
-"""How long one answer may take, the pauses of whoever reads it included."""
+"""How long one answer may take, including the time in which its reader does something else."""
 RETRIES = 3
 RETRY_TIME = timedelta(seconds=4)
 FIRST_PAUSE = timedelta(seconds=0.5)
 
 
 def http_options(endpoint: str) -> ClientConfig:
-    """What obstore needs to know of the connection."""
+    """Settings of obstore's connections."""
     return {
         "allow_http": endpoint.startswith("http://"),
         "connect_timeout": CONNECT_TIMEOUT,
@@ -39,23 +39,12 @@ def http_options(endpoint: str) -> ClientConfig:
 
 
 def retries() -> RetryConfig:
-    """How obstore is to try again."""
+    """Settings of obstore's retries."""
     return {"max_retries": RETRIES, "backoff": {"init_backoff": FIRST_PAUSE, "max_backoff": RETRY_TIME, "base": 2}}
 
 
-def urllib3_retries() -> Retry:
-    """How urllib3 is to try again, as far as nothing of an answer has been handed on."""
-    return Retry(
-        total=RETRIES,
-        backoff_factor=FIRST_PAUSE.total_seconds(),
-        backoff_max=RETRY_TIME.total_seconds(),
-        status_forcelist=(408, 429, 500, 502, 503, 504),
-        raise_on_status=False,
-    )
-
-
 def is_plain(key: str) -> bool:
-    """Whether obstore can name the key: it knows no empty, `.` or `..` segments and no control characters."""
+    """Whether obstore can name the key: it supports no empty, `.` or `..` segments and no control characters."""
     return not any(part in ("", ".", "..") for part in key.split("/")) and not any(c < " " or c == "\x7f" for c in key)
 
 
@@ -79,6 +68,6 @@ def whole(pieces: Iterable[bytes], seen: Observation) -> Iterator[bytes]:
         raise StoreError(f"{seen.uri} broke off after {received} of {seen.size_bytes} bytes: try again")
 
 
-def summary(error: BaseException) -> str:
-    """What an error says, in one line that fits into a sentence."""
+def summary(error: BaseException | str) -> str:
+    """The text of an error in one line that fits into a sentence."""
     return " ".join(str(error).partition("Debug source")[0].split())[:300] or type(error).__name__

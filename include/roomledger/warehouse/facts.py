@@ -86,8 +86,5 @@ def rekey_rows(tx: Connection, changes: Staged) -> None:
         return
     for table in (object_assets, *(table for type_ in types for table in _TABLES_OF.get(type_, ()))):
         cells = ", ".join(f"{name} = changes.{name}" for name in PLACE if name in table.columns)
-        tx.execute(
-            text(
-                f"UPDATE {table.name} SET {cells} FROM {changes} AS changes WHERE {table.name}.object_id = changes.object_id"
-            )
-        )
+        same = f"{table.name}.object_id = changes.object_id"
+        tx.execute(text(f"UPDATE {table.name} SET {cells} FROM {changes} AS changes WHERE {same}"))
