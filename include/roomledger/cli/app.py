@@ -23,7 +23,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from roomledger import settings, times
-from roomledger.cli import notifications as bell
+from roomledger.cli import notifications
 from roomledger.cli.output import complain, print_json, progress, say, show
 from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, WarehouseError, open_database
@@ -60,7 +60,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.add_typer(bell.app)
+app.add_typer(notifications.app)
 
 _Config = Annotated[Path, typer.Option("--config", "-c", envvar="ROOMLEDGER_CONFIG", help="The settings file.")]
 _Sources = Annotated[
