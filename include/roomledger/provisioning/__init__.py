@@ -17,7 +17,7 @@ class ProvisioningError(Exception):
 
 
 class CannotConfigure(ProvisioningError):
-    """The user has to decide or correct something first; the message says what."""
+    """The user has to decide or correct something first; the message names it."""
 
 
 class Target(NamedTuple):

@@ -14,7 +14,7 @@ from roomledger.provisioning import CannotConfigure, Document, ProvisioningError
 from roomledger.provisioning.aws.client import Aws, is_unreachable
 
 TIMEOUT_S = 90.0
-"""How long S3 may fail to find a new queue, or to see a new policy: AWS says a minute."""
+"""How long S3 may fail to find a new queue, or to see a new policy: about a minute (AWS manual)."""
 _PAUSE_S = 5.0
 _READER = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?P<kind>role|user)/(?:.+/)?(?P<name>[^/]+)")
 

@@ -1,6 +1,7 @@
 """The configuration that makes S3 buckets notify an SQS queue, as one document in the shapes of boto3 and the AWS CLI.
 
-Events go to the queue directly, through an SNS topic, or through EventBridge. `deploy/terraform/aws` says the same.
+Events go to the queue directly, through an SNS topic, or through EventBridge. The module
+`deploy/terraform/aws` configures the same.
 """
 
 from __future__ import annotations

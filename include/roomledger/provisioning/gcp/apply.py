@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from google.cloud.storage import Bucket  # type: ignore[import-untyped]  # ships no types
 
 TIMEOUT_S = 120.0
-"""How long Google may not see a new grant: it says two minutes."""
+"""How long Google may not see a new grant: up to two minutes (Google's manual)."""
 _PAUSE_S = 5.0
 _DELETED_TOPIC = "_deleted-topic_"
 """Pub/Sub's name for the topic of a subscription whose topic was deleted (Google's manual)."""

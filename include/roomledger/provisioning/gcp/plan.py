@@ -1,6 +1,6 @@
 """The configuration that makes GCS buckets notify a Pub/Sub subscription, as one document in Google's REST shapes.
 
-`deploy/terraform/gcp` says the same.
+`deploy/terraform/gcp` configures the same.
 """
 
 from __future__ import annotations
