@@ -1,4 +1,4 @@
-"""Clouds to make buckets ring in: an AWS that heeds policies, and what Google's own clients ask of Google."""
+"""Servers to provision: an AWS simulator that enforces policies, and a simulator of the Google APIs in use."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import pytest
 from roomledger import settings
 from roomledger.settings import Settings
 from sandbox import servers
-from tests.provisioning.google_cloud import GoogleCloud, google_cloud
+from tests.provisioning.gcp_server import GoogleCloud, google_cloud
 
 ROOT_KEY = "root-key"
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account on a server that asks IAM, and the policies of queues and topics, before it does anything."""
+    """An account on a server that enforces IAM and the policies of queues and topics."""
 
     endpoint: str
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -47,29 +47,29 @@ class Account:
         }
 
     def new_bucket(self) -> str:
-        name = f"rings-{next(self.numbers)}"
+        name = f"bucket-{next(self.numbers)}"
         self.client("s3").create_bucket(Bucket=name)
         return name
 
     def new_user(self, name: str) -> tuple[str, boto3.Session]:
-        """The ARN of a user without rights, and its credentials."""
+        """The ARN of a user without permissions, and its credentials."""
         iam = self.client("iam")
         arn = iam.create_user(UserName=name)["User"]["Arn"]
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return arn, self.session(key["AccessKeyId"], key["SecretAccessKey"])
 
     def messages(self, queue: str, session: boto3.Session | None = None, least: int = 0) -> list[Any]:
-        """What is in the queue, taken out of it, at least so many; S3's word that it may send here is left out."""
+        """Receive and delete at least this many messages and all that are left; S3's test events are omitted."""
         sqs = self.client("sqs", session)
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
         bodies: list[str] = []
         deadline = time.monotonic() + 20
         while len(bodies) < least and time.monotonic() < deadline:
-            bodies += self._taken(sqs, url, wait_s=1)
-        time.sleep(0.2)  # for what should not come
-        return bodies + self._taken(sqs, url, wait_s=0)
+            bodies += self._receive(sqs, url, wait_s=1)
+        time.sleep(0.2)  # for messages that should not arrive
+        return bodies + self._receive(sqs, url, wait_s=0)
 
-    def _taken(self, sqs: Any, url: str, wait_s: int) -> list[str]:
+    def _receive(self, sqs: Any, url: str, wait_s: int) -> list[str]:
         found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_s).get("Messages", [])
         for message in found:
             sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=9)
@@ -119,18 +119,18 @@ def google() -> Iterator[GoogleCloud]:
 
 
 @pytest.fixture
-def written(tmp_path: Path) -> Callable[[str], Path]:
-    """Writes a settings file with these tables beside a warehouse."""
+def write(tmp_path: Path) -> Callable[[str], Path]:
+    """Write a settings file with these tables and a warehouse."""
 
-    def write(tables: str) -> Path:
+    def write_file(tables: str) -> Path:
         path = tmp_path / "roomledger.toml"
         path.write_text(f'[warehouse]\nurl = "duckdb:///w.duckdb"\n{tables}', "utf-8")
         return path
 
-    return write
+    return write_file
 
 
 @pytest.fixture
-def read(written: Callable[[str], Path]) -> Callable[[str], Settings]:
-    """Settings of these tables."""
-    return lambda tables: settings.read(written(tables), {})
+def read(write: Callable[[str], Path]) -> Callable[[str], Settings]:
+    """Read settings with these tables."""
+    return lambda tables: settings.read(write(tables), {})

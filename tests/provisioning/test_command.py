@@ -1,4 +1,4 @@
-"""`roomledger bell` as a user meets it: real processes, their output and exit codes."""
+"""`roomledger notifications` as a process: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import hcl2
 import pytest
 from typer.testing import CliRunner
 
@@ -19,44 +18,65 @@ from roomledger import settings
 from roomledger.cli.notifications import app
 from sandbox.servers import free_ports
 from tests.provisioning.conftest import Account
-from tests.provisioning.google_cloud import AGENT, GoogleCloud
+from tests.provisioning.gcp_server import AGENT, GoogleCloud
 
-Written = Callable[[str], Path]
+Write = Callable[[str], Path]
 ACME = (
     '[[source]]\nname = "acme-eu"\ncustomer = "Acme"\nurl = "s3://acme-recordings/live/eu"\n'
     '[[source]]\nname = "acme-us"\ncustomer = "Acme"\nurl = "gs://acme-recordings-us/live"\n'
 )
 
 
-def subscription(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    given = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
+def run(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    environment = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
     command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.notifications import app; app()", *words]
     return subprocess.run(
-        command, env=os.environ | given | environ, capture_output=True, text=True, check=False, timeout=120
+        command, env=os.environ | environment | environ, capture_output=True, text=True, check=False, timeout=120
     )
 
 
-@pytest.mark.parametrize("cloud", ["s3", "gcs"])
-def test_help_teaches_and_its_first_example_runs_as_written(cloud: str, written: Written) -> None:
-    shown = subscription(cloud, "--help", COLUMNS="200", NO_COLOR="1")
+def examples(cloud: str) -> tuple[str, list[list[str]]]:
+    """The help text of a command and the arguments of its examples."""
+    shown = run(cloud, "--help", COLUMNS="200", NO_COLOR="1")
     assert shown.returncode == 0
-    example, apply = re.findall(r"^ *roomledger bell (.+?) *$", shown.stdout, re.M)
-    assert apply.endswith("--apply")
-    words, _, _ = example.partition(">")
-    done = subscription(*shlex.split(words), config=written(ACME))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert hcl2.loads(done.stdout)["resource"]
-    for key in ("notifications", "settings", "notes", "dead-letter"):
-        assert key in shown.stdout
+    found = re.findall(r"^ *roomledger notifications (.+?) *$", shown.stdout, re.M)
+    return shown.stdout, [shlex.split(example) for example in found]
 
 
-def test_what_the_settings_tell_is_not_asked(written: Written) -> None:
+def test_the_examples_of_the_s3_help_run_as_written(aws: Account, write: Write) -> None:
+    text, (print_only, apply) = examples("s3")
+    bucket = aws.new_bucket()
+    url = f's3://{bucket}/live/eu"\nendpoint = "{aws.endpoint}'
+    config = write(ACME.replace("s3://acme-recordings/live/eu", url))
+    printed = run(*print_only, config=config, **aws.environ())
+    assert (printed.returncode, printed.stderr) == (0, "")
+    document = json.loads(printed.stdout)
+    for key in (*document, "topic_policy", "rules"):
+        assert f" {key}" in text.replace(",", " ")
+    assert apply == [*print_only, "--apply"]
+    assert run(*apply, config=config, **aws.environ()).returncode == 0
+
+
+def test_the_examples_of_the_gcs_help_run_as_written(google: GoogleCloud, write: Write) -> None:
+    text, (print_only, apply) = examples("gcs")
+    google.new_bucket("acme-recordings-us")
+    config = write(ACME + f'endpoint = "{google.endpoint}"\n')
+    emulator = {"PUBSUB_EMULATOR_HOST": google.pubsub.removeprefix("http://")}
+    printed = run(*print_only, config=config, **emulator)
+    assert (printed.returncode, printed.stderr) == (0, "")
+    for key in json.loads(printed.stdout):
+        assert f" {key}" in text.replace(",", " ")
+    assert apply == [*print_only, "--apply"]
+    assert run(*apply, config=config, **emulator).returncode == 0
+
+
+def test_account_and_region_of_the_settings_need_no_credentials(write: Write) -> None:
     queue = '[[queue]]\nname = "q"\nurl = "sqs://123456789012/events"\nregion = "cn-north-1"\n'
-    done = subscription("s3", "acme-eu", config=written(ACME + queue))  # there are no credentials to ask with
+    done = run("s3", "acme-eu", config=write(ACME + queue))
     assert (done.returncode, done.stderr) == (0, "")
-    told = json.loads(done.stdout)
-    assert told.keys() == {"queue", "queue_policy", "notifications", "reader_policy", "settings", "notes"}
-    assert told["queue"] == {
+    printed = json.loads(done.stdout)
+    assert printed.keys() == {"queue", "queue_policy", "notifications", "reader_policy", "settings", "notes"}
+    assert printed["queue"] == {
         "name": "events",
         "arn": "arn:aws-cn:sqs:cn-north-1:123456789012:events",
         "attributes": {
@@ -65,100 +85,102 @@ def test_what_the_settings_tell_is_not_asked(written: Written) -> None:
             "MessageRetentionPeriod": "1209600",
         },
     }
-    [sender] = told["queue_policy"]["Statement"]
+    [sender] = printed["queue_policy"]["Statement"]
     assert sender["Condition"] == {
         "ArnEquals": {"aws:SourceArn": "arn:aws-cn:s3:::acme-recordings"},
         "StringEquals": {"aws:SourceAccount": "123456789012"},
     }
-    assert told["notifications"]["acme-recordings"]["QueueConfigurations"][0]["Events"] == [
+    assert printed["notifications"]["acme-recordings"]["QueueConfigurations"][0]["Events"] == [
         "s3:ObjectCreated:*",
         "s3:ObjectRemoved:*",
     ]
-    assert told["settings"] == queue
-    assert any("no dead-letter queue on purpose" in note for note in told["notes"])
+    assert printed["settings"] == queue
+    assert any("no dead-letter queue on purpose" in note for note in printed["notes"])
 
 
 @pytest.mark.parametrize(
     ("via", "keys"), [("sns", {"topic", "topic_policy", "subscription"}), ("eventbridge", {"rules"})]
 )
-def test_other_ways_have_parts_of_their_own(written: Written, via: str, keys: set[str]) -> None:
+def test_other_paths_have_additional_keys(write: Write, via: str, keys: set[str]) -> None:
     queue = '[[queue]]\nname = "q"\nurl = "sqs://123456789012/events"\nregion = "eu-west-1"\n'
-    told = json.loads(CliRunner().invoke(app, ["s3", "acme-eu", "--via", via, "-c", str(written(ACME + queue))]).stdout)
-    assert keys <= told.keys()
+    printed = json.loads(
+        CliRunner().invoke(app, ["s3", "acme-eu", "--via", via, "-c", str(write(ACME + queue))]).stdout
+    )
+    assert keys <= printed.keys()
     if via == "eventbridge":
-        [rule] = told["rules"]
+        [rule] = printed["rules"]
         assert rule["event_pattern"]["detail"]["object"] == {"key": [{"prefix": "live/eu/"}]}
-        assert told["notifications"] == {"acme-recordings": {"EventBridgeConfiguration": {}}}
+        assert printed["notifications"] == {"acme-recordings": {"EventBridgeConfiguration": {}}}
 
 
-def test_s3_is_set_once_and_says_what_is_left_to_do(aws: Account, written: Written) -> None:
+def test_s3_apply_changes_once_and_reports_what_remains(aws: Account, write: Write) -> None:
     bucket = aws.new_bucket()
     tables = f'[[source]]\nname = "set"\ncustomer = "A"\nurl = "s3://{bucket}/a"\nendpoint = "{aws.endpoint}"\n'
-    config = written(tables)
-    printed = json.loads(subscription("s3", "set", config=config, **aws.environ()).stdout)
+    config = write(tables)
+    printed = json.loads(run("s3", "set", config=config, **aws.environ()).stdout)
     assert printed["queue"]["arn"] == "arn:aws:sqs:us-east-1:000000000000:roomledger-set"
-    first = subscription("s3", "set", "--apply", config=config, **aws.environ())
+    first = run("s3", "set", "--apply", config=config, **aws.environ())
     assert (first.returncode, first.stderr) == (0, "")
-    assert first.stdout.count("\nset   ") + first.stdout.startswith("set   ") == 2
+    assert [line.split()[0] for line in first.stdout.splitlines()[:2]] == ["changed", "changed"]
+    assert "Changes: 2." in first.stdout
     assert printed["settings"] in first.stdout
-    assert "Give --reader" in first.stdout
+    assert "use --reader" in first.stdout
     with config.open("a") as file:
         file.write(printed["settings"])
     arn, _ = aws.new_user("set-reader")
-    again = subscription("s3", "set", "--apply", "--reader", arn, config=config, **aws.environ())
-    assert "set   user set-reader" in again.stdout
-    last = subscription("s3", "set", "--apply", "--reader", arn, config=config, **aws.environ())
-    assert last.stdout.splitlines()[-1] == "Nothing had to be changed."
-    assert all(line.startswith("kept  ") for line in last.stdout.splitlines()[:-1])
+    again = run("s3", "set", "--apply", "--reader", arn, config=config, **aws.environ())
+    assert "changed    user set-reader" in again.stdout
+    last = run("s3", "set", "--apply", "--reader", arn, config=config, **aws.environ())
+    assert last.stdout.splitlines()[-1] == "Everything was configured already."
+    assert all(line.startswith("unchanged  ") for line in last.stdout.splitlines()[:-1])
 
 
-def test_gcs_is_set_once_and_says_what_is_left_to_do(google: GoogleCloud, written: Written) -> None:
+def test_gcs_apply_changes_once_and_reports_what_remains(google: GoogleCloud, write: Write) -> None:
     google.new_bucket("b")
-    config = written(f'[[source]]\nname = "set"\ncustomer = "A"\nurl = "gs://b/a"\nendpoint = "{google.endpoint}"\n')
+    config = write(f'[[source]]\nname = "set"\ncustomer = "A"\nurl = "gs://b/a"\nendpoint = "{google.endpoint}"\n')
     words = ("gcs", "set", "--project", "acme-prod")
     emulator = {"PUBSUB_EMULATOR_HOST": google.pubsub.removeprefix("http://")}
-    printed = json.loads(subscription(*words, config=config, **emulator).stdout)
+    printed = json.loads(run(*words, config=config, **emulator).stdout)
     assert printed["grants"][0]["member"] == f"serviceAccount:{AGENT}"
     assert printed["grants"][1]["member"] is None
     assert any("--reader" in note for note in printed["notes"])
-    first = subscription(*words, "--apply", config=config, **emulator)
+    first = run(*words, "--apply", config=config, **emulator)
     assert (first.returncode, first.stderr) == (0, "")
-    assert "Set: 4." in first.stdout
+    assert "Changes: 4." in first.stdout
     assert printed["settings"] in first.stdout
-    [made] = google.buckets["b"]["notifications"]
-    assert {key: made[key] for key in made if key != "id"} == printed["notifications"]["b"][0]
-    last = subscription(*words, "--apply", config=config, **emulator)
-    assert "Nothing had to be changed." in last.stdout
+    [created] = google.buckets["b"]["notifications"]
+    assert {key: created[key] for key in created if key != "id"} == printed["notifications"]["b"][0]
+    last = run(*words, "--apply", config=config, **emulator)
+    assert "Everything was configured already." in last.stdout
     with config.open("a") as file:
         file.write(printed["settings"])
     assert settings.read(config, {}).queues[0].url == "pubsub://acme-prod/roomledger-set"
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("s3 nobody", "no source is called nobody"),
-        ("s3 acme-us", "use roomledger bell gcs acme-us"),
+        ("s3 acme-us", "use roomledger notifications gcs acme-us"),
         ("s3 acme-eu", "no AWS credentials were found"),
         ("s3 acme-eu --profile nobody", "nobody"),
-        ("s3 acme-eu --apply --reader somebody --format terraform", "--apply sets it itself"),
-        ("s3 acme-eu --topic t", "--topic goes with --via sns"),
+        ("s3 acme-eu --topic t", "--topic requires --via sns"),
         ("gcs acme-us", "no Google credentials were found"),
-        ("gcs acme-us --project p --reader me@x -f terraform", "serviceAccount:me@x"),
+        ("gcs acme-us --project p --reader me@x", "serviceAccount:me@x"),
     ],
 )
-def test_a_mistake_is_told_in_one_sentence(written: Written, words: str, said: str) -> None:
-    done = CliRunner().invoke(app, [*words.split(), "--config", str(written(ACME))])
+def test_a_mistake_is_reported_in_one_sentence(write: Write, words: str, message: str) -> None:
+    done = CliRunner().invoke(app, [*words.split(), "--config", str(write(ACME))])
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
 
 
-def test_a_cloud_that_does_not_answer_is_no_mistake_of_the_user(written: Written) -> None:
+def test_a_cloud_without_a_response_is_a_failure(write: Write) -> None:
     (port,) = free_ports(1)
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     tables = f'[[source]]\nname = "a"\ncustomer = "A"\nurl = "s3://b"\nendpoint = "http://127.0.0.1:{port}"\n'
-    done = subscription("s3", "a", config=written(tables), **keys)
+    done = run("s3", "a", config=write(tables), **keys)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
-    assert "no proper answer from AWS" in done.stderr
+    assert "no valid response from AWS" in done.stderr

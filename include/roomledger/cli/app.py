@@ -18,6 +18,7 @@ from roomledger import settings
 from roomledger.cli.output import complain
 from roomledger.ledger.database import WarehouseError
 from roomledger.model import BatchRefused
+from roomledger.provisioning import CannotConfigure, ProvisioningError
 from roomledger.queues import QueueError
 from roomledger.runtime import Runtime, open_runtime
 from roomledger.stores import AccessDenied, BucketMissing, CredentialsMissing, StoreError
@@ -55,9 +56,9 @@ def explained() -> Iterator[None]:
         for problem in error.problems:
             complain(problem)
         raise typer.Exit(USERS_MISTAKE) from None
-    except (AccessDenied, BucketMissing, CredentialsMissing, WarehouseError, QueueError) as error:
+    except (AccessDenied, BucketMissing, CredentialsMissing, WarehouseError, QueueError, CannotConfigure) as error:
         complain(str(error))
         raise typer.Exit(USERS_MISTAKE) from None
-    except (StoreError, BatchRefused) as error:
+    except (StoreError, BatchRefused, ProvisioningError) as error:
         complain(str(error))
         raise typer.Exit(FAILURE) from None

@@ -1,7 +1,7 @@
-"""What makes a bucket ring: the cloud's own settings that put word of every new object into one of our queues.
+"""Object notifications of buckets: the cloud resources that send an event for every new object to one of our queues.
 
-`aws` and `google` say what is needed, as one document each, without asking anybody. It is printed as it is, or as
-Terraform (`terraform`); or `aws_apply` and `google_apply` set it, touch nothing else, and change nothing that is set.
+`aws.plan` and `gcp.plan` describe what is needed, without network access. `aws.apply` and `gcp.apply` create what is
+missing, correct what differs, and leave everything else unchanged. `deploy/terraform` holds the same as modules.
 """
 
 from __future__ import annotations
@@ -9,33 +9,33 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 Document = dict[str, Any]
-"""Something as the cloud's own interface takes it."""
+"""JSON in the shape of the cloud's own API."""
 
 
 class ProvisioningError(Exception):
-    """The cloud did not do what was asked; the same call may work later."""
+    """The cloud did not do what was requested; the same call may succeed later."""
 
 
 class CannotConfigure(ProvisioningError):
-    """Somebody has to decide or mend something first; the message says what."""
+    """The user has to decide or correct something first; the message names it."""
 
 
 class Target(NamedTuple):
-    """The part of a bucket that is to ring: one source."""
+    """One source: the part of a bucket whose objects send notifications."""
 
     source: str
     bucket: str
     prefix: str
-    """Of the keys: empty, or with a slash at its end, so that `live/eu/` leaves out `live/europe/`."""
+    """Key prefix: empty, or ending with a slash, so that `live/eu/` does not match `live/europe/`."""
 
     @property
     def name(self) -> str:
-        """What the parts of this source are called."""
+        """Name of the cloud resources that belong to this source."""
         return f"roomledger-{self.source}"
 
 
 class Step(NamedTuple):
-    """One thing that was looked at, and set where it was not as it should be."""
+    """One setting that was checked, and changed if it differed."""
 
     changed: bool
-    sentence: str
+    description: str

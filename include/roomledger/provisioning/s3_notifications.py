@@ -1,7 +1,7 @@
-"""A bucket's notification configuration with ours in it: what others have there stays, or is told to stand in the way.
+"""The notification configuration of an S3 bucket, with our entries merged into those of others.
 
-S3 has one configuration for a bucket, replaces it as a whole, and tells one event of an object to one place only: two
-entries may share a type of event only where their prefixes, or their suffixes, exclude each other (AWS manual).
+S3 has one configuration per bucket, replaces it as a whole, and sends an event of an object to one destination only:
+two entries may share an event type only if their prefixes or suffixes exclude each other (AWS manual).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from roomledger.provisioning import CannotConfigure, Document, Step
 
-_KINDS = {
+_DESTINATIONS = {
     "QueueConfigurations": "QueueArn",
     "TopicConfigurations": "TopicArn",
     "LambdaFunctionConfigurations": "LambdaFunctionArn",
@@ -22,7 +22,7 @@ _EVENTBRIDGE = "EventBridgeConfiguration"
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One entry, whatever it rings, in a form that two of them can be compared by."""
+    """One entry for any kind of destination, in a form that can be compared."""
 
     id: str
     kind: str
@@ -30,7 +30,7 @@ class _Entry:
     events: frozenset[str]
     prefix: str
     suffix: str
-    written: Document = field(compare=False)
+    document: Document = field(compare=False)
 
     def __str__(self) -> str:
         keys = f"keys {self.prefix}…{self.suffix}" if self.prefix or self.suffix else "all keys"
@@ -38,74 +38,72 @@ class _Entry:
 
 
 def merge(
-    bucket: str, found: Mapping[str, Any], wanted: Document, ours: Collection[str]
+    bucket: str, current: Mapping[str, Any], wanted: Document, own_ids: Collection[str]
 ) -> tuple[Document, list[Step]]:
-    """The configuration to write, and what changes by it; entries whose Id is among `ours` are replaced.
+    """Return the configuration to write, and its changes; entries whose Id is in `own_ids` are replaced.
 
-    Raises `CannotRing` when an entry of somebody else takes the same events.
+    Raises `CannotConfigure` when an entry of somebody else receives the same events.
     """
-    theirs = [entry for entry in _entries(found) if entry.id not in ours]
-    stand = {entry.id: entry for entry in _entries(found) if entry.id in ours}
-    entries, steps = list(theirs), []
+    foreign = [entry for entry in _entries(current) if entry.id not in own_ids]
+    own = {entry.id: entry for entry in _entries(current) if entry.id in own_ids}
+    entries, steps = list(foreign), []
     for entry in _entries(wanted):
-        before = stand.pop(entry.id, None)
-        if before != entry and (by := next((other for other in theirs if _covers(other, entry)), None)):
-            steps.append(Step(before is not None, f"bucket {bucket}: rings by {by} already"))
+        before = own.pop(entry.id, None)
+        if before != entry and (wider := next((other for other in foreign if _covers(other, entry)), None)):
+            steps.append(Step(before is not None, f"bucket {bucket}: already covered by {wider}"))
             continue
         if before != entry:
-            _refuse_overlaps(bucket, entry, theirs)
-        instead = f", instead of {before}" if before not in (None, entry) else ""
-        steps.append(Step(before != entry, f"bucket {bucket}: {entry}{instead}"))
+            _refuse_overlaps(bucket, entry, foreign)
+        replaced = f", replaces {before}" if before not in (None, entry) else ""
+        steps.append(Step(before != entry, f"bucket {bucket}: {entry}{replaced}"))
         entries.append(entry)
-    steps += [Step(True, f"bucket {bucket}: no more {entry}") for entry in stand.values()]
+    steps += [Step(True, f"bucket {bucket}: removed {entry}") for entry in own.values()]
     merged: Document = {}
     for entry in entries:
-        merged.setdefault(entry.kind, []).append(entry.written)
+        merged.setdefault(entry.kind, []).append(entry.document)
     if _EVENTBRIDGE in wanted:
-        steps.append(Step(_EVENTBRIDGE not in found, f"bucket {bucket}: all its events to EventBridge"))
-    if _EVENTBRIDGE in wanted or _EVENTBRIDGE in found:
+        steps.append(Step(_EVENTBRIDGE not in current, f"bucket {bucket}: all events to EventBridge"))
+    if _EVENTBRIDGE in wanted or _EVENTBRIDGE in current:
         merged[_EVENTBRIDGE] = {}
     return merged, steps
 
 
-def _refuse_overlaps(bucket: str, entry: _Entry, others: list[_Entry]) -> None:
-    in_the_way = [other for other in others if _overlap(entry, other)]
-    if not in_the_way:
+def _refuse_overlaps(bucket: str, entry: _Entry, foreign: list[_Entry]) -> None:
+    overlaps = [other for other in foreign if _overlap(entry, other)]
+    if not overlaps:
         return
-    ways = ["ring through EventBridge, which S3 tells besides (--via eventbridge)"]
-    ways += [
-        f"hear of it from that topic (--via sns --topic {other.arn.rpartition(':')[2]})"
-        for other in in_the_way
-        if other.kind == "TopicConfigurations"
-    ]
-    ways.append("take it away, or narrow its prefix, and ring again")
+    topics = [other.arn.rpartition(":")[2] for other in overlaps if other.kind == "TopicConfigurations"]
+    ways_out = ["use EventBridge, which S3 notifies in addition (--via eventbridge)"]
+    ways_out += [f"subscribe to the existing topic (--via sns --topic {topic})" for topic in topics]
+    ways_out.append("remove it or narrow its prefix, and run this again")
     raise CannotConfigure(
-        f"bucket {bucket} has {' and '.join(map(str, in_the_way))}, which takes events of {entry.prefix or 'all keys'} "
-        f"too, and S3 tells one event of an object to one place only. Nothing was changed. Either {', or '.join(ways)}"
+        f"bucket {bucket} has {' and '.join(map(str, overlaps))}, which receives events of "
+        f"{entry.prefix or 'all keys'}, and S3 sends each event to one destination only. Nothing was changed. Either "
+        f"{', or '.join(ways_out)}"
     )
 
 
 def _entries(configuration: Mapping[str, Any]) -> Iterator[_Entry]:
-    for kind, key in _KINDS.items():
-        for one in configuration.get(kind, ()):
-            rules = one.get("Filter", {}).get("Key", {}).get("FilterRules", ())
+    for kind, key in _DESTINATIONS.items():
+        for entry in configuration.get(kind, ()):
+            rules = entry.get("Filter", {}).get("Key", {}).get("FilterRules", ())
             filters = {rule["Name"].lower(): rule.get("Value", "") for rule in rules}
             prefix, suffix = filters.get("prefix", ""), filters.get("suffix", "")
-            yield _Entry(one.get("Id", ""), kind, one[key], frozenset(one["Events"]), prefix, suffix, one)
+            yield _Entry(entry.get("Id", ""), kind, entry[key], frozenset(entry["Events"]), prefix, suffix, entry)
 
 
 def _covers(other: _Entry, entry: _Entry) -> bool:
-    """Whether all that `entry` would ring for rings there already, in the same place."""
-    events = all(any(_is_in(event, wider) for wider in other.events) for event in entry.events)
+    """Whether `other` already sends all events of `entry` to the same destination."""
+    events = all(any(_includes(wider, event) for wider in other.events) for event in entry.events)
     return other.arn == entry.arn and events and entry.prefix.startswith(other.prefix) and not other.suffix
 
 
 def _overlap(ours: _Entry, other: _Entry) -> bool:
-    """Whether S3 would refuse the two beside each other; ours takes any suffix, so no suffix keeps them apart."""
-    events = any(_is_in(a, b) or _is_in(b, a) for a in ours.events for b in other.events)
+    """Whether S3 would refuse both entries together; ours has no suffix, so a suffix cannot separate them."""
+    events = any(_includes(a, b) or _includes(b, a) for a in ours.events for b in other.events)
     return events and (ours.prefix.startswith(other.prefix) or other.prefix.startswith(ours.prefix))
 
 
-def _is_in(event: str, wider: str) -> bool:
-    """Whether `s3:ObjectCreated:*` holds `s3:ObjectCreated:Put`, or an event itself."""
+def _includes(wider: str, event: str) -> bool:
+    """Whether an event type includes another, as `s3:ObjectCreated:*` includes `s3:ObjectCreated:Put`."""
     return event == wider or (wider.endswith("*") and event.startswith(wider[:-1]))

@@ -1,1 +1,1 @@
-"""What has to be set in AWS so that S3 buckets notify a queue."""
+"""Notifications of S3 buckets to an SQS queue."""

@@ -1,4 +1,4 @@
-"""Setting what makes an S3 bucket ring, and telling step by step what was set and what was as it should be."""
+"""Applies an AWS plan: changes what differs and reports each step."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from typing import Any
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]  # ships no types
 
 from roomledger.provisioning import CannotConfigure, Document, ProvisioningError, Step, s3_notifications
-from roomledger.provisioning.aws.client import Aws, unreachable
+from roomledger.provisioning.aws.client import Aws, is_unreachable
 
-PATIENCE_S = 90.0
-"""For how long S3 may not find a queue, or not be let in, after these were set: AWS says a minute."""
+TIMEOUT_S = 90.0
+"""How long S3 may fail to find a new queue, or to see a new policy: about a minute (AWS manual)."""
 _PAUSE_S = 5.0
 _READER = re.compile(r"arn:[a-z-]+:iam::\d{12}:(?P<kind>role|user)/(?:.+/)?(?P<name>[^/]+)")
 
 
-def apply(cloud: Aws, parts: Document, policies: Mapping[str, Document], reader: str | None = None) -> Iterator[Step]:
-    """Set every part that is not as it should be; see `aws.needed` for them.
+def apply(cloud: Aws, plan: Document, policies: Mapping[str, Document], reader: str | None = None) -> Iterator[Step]:
+    """Apply a plan of `aws.plan.build_plan`.
 
-    `reader` is the ARN of the role or user that is to read. It gets `policies`, one for each source by its name, so
-    that none takes away what another gave. Raises `CannotRing`, with nothing changed when something is in the way in a
-    bucket, and `BellError`.
+    `reader` is the ARN of the role or user that reads. It gets `policies`, one per source by its name, so that sources
+    configured one after the other do not overwrite each other's. Raises `ProvisioningError`, and `CannotConfigure`,
+    before any change when the notifications of a bucket are in conflict with the plan.
     """
     who = _READER.fullmatch(reader) if reader else None
     if reader and not who:
         raise CannotConfigure(
-            f"--reader {reader}: give the ARN of a role or user, such as arn:aws:iam::123456789012:role/name"
+            f"--reader {reader} is not the ARN of a role or user: use for example arn:aws:iam::123456789012:role/name"
         )
-    plans = {
+    buckets = {
         bucket: s3_notifications.merge(bucket, cloud.notifications(bucket), wanted, policies.keys())
-        for bucket, wanted in parts["notifications"].items()
+        for bucket, wanted in plan["notifications"].items()
     }
-    yield from _queue(cloud, parts["queue"], parts["queue_policy"])
-    if "topic" in parts:
-        yield from _topic(cloud, parts["topic"], parts["topic_policy"], parts["subscription"])
-    for rule in parts.get("rules", ()):
+    yield from _queue(cloud, plan["queue"], plan["queue_policy"])
+    if "topic" in plan:
+        yield from _topic(cloud, plan["topic"], plan["topic_policy"], plan["subscription"])
+    for rule in plan.get("rules", ()):
         yield from _rule(cloud, rule)
-    for bucket, (configuration, steps) in plans.items():
+    for bucket, (configuration, steps) in buckets.items():
         if any(step.changed for step in steps):
             _notify(cloud, bucket, configuration)
         yield from steps
@@ -50,109 +50,109 @@ def apply(cloud: Aws, parts: Document, policies: Mapping[str, Document], reader:
 
 
 def _queue(cloud: Aws, queue: Document, policy: Document) -> Iterator[Step]:
-    told, attributes = f"queue {queue['arn']}", queue["attributes"]
-    with cloud.asked() as client:
+    label, attributes = f"queue {queue['arn']}", queue["attributes"]
+    with cloud.clients() as client:
         sqs = client("sqs")
         try:
             url = sqs.get_queue_url(QueueName=queue["name"])["QueueUrl"]
         except sqs.exceptions.QueueDoesNotExist:
             sqs.create_queue(QueueName=queue["name"], Attributes=attributes | {"Policy": json.dumps(policy)})
-            yield Step(True, f"{told}: created, with its policy")
+            yield Step(True, f"{label}: created, with its policy")
             return
-        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
-        wrong = {name: value for name, value in attributes.items() if found.get(name) != value}
-        if wrong:
-            sqs.set_queue_attributes(QueueUrl=url, Attributes=wrong)
+        current = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
+        differing = {name: value for name, value in attributes.items() if current.get(name) != value}
+        if differing:
+            sqs.set_queue_attributes(QueueUrl=url, Attributes=differing)
         for name, value in attributes.items():
-            before = f", was {found.get(name)}" if name in wrong else ""
-            yield Step(name in wrong, f"{told}: {name} {value}{before}")
-        if key := found.get("KmsMasterKeyId"):
-            yield Step(False, f"{told}: encrypted with {key}: see that its key policy lets the sender in")
-        if letters := found.get("RedrivePolicy"):
-            advice = "let maxReceiveCount be 1000, since waiting counts, too"
-            yield Step(False, f"{told}: keeps its dead-letter queue ({letters}): {advice}")
-        merged, changed = merged_policy(found.get("Policy"), policy)
+            before = f", was {current.get(name)}" if name in differing else ""
+            yield Step(name in differing, f"{label}: {name} {value}{before}")
+        if key := current.get("KmsMasterKeyId"):
+            yield Step(False, f"{label}: encrypted with {key}; its key policy must allow the sender")
+        if redrive := current.get("RedrivePolicy"):
+            advice = "set maxReceiveCount to 1000, because repeated checks of an object count as receives"
+            yield Step(False, f"{label}: has a dead-letter queue ({redrive}); {advice}")
+        merged, changed = merge_policy(current.get("Policy"), policy)
         if changed:
             sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(merged)})
-        yield Step(changed, f"{told}: policy lets in what is to ring")
+        yield Step(changed, f"{label}: policy allows the senders")
 
 
 def _topic(cloud: Aws, topic: Document, policy: Document, subscription: Document) -> Iterator[Step]:
     arn, queue = topic["arn"], subscription["Endpoint"]
-    with cloud.asked() as client:
+    with cloud.clients() as client:
         sns = client("sns")
         try:
-            found = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+            current = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
         except sns.exceptions.NotFoundException:
             sns.create_topic(Name=topic["name"])
-            found = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+            current = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
             yield Step(True, f"topic {arn}: created")
-        merged, changed = merged_policy(found.get("Policy"), policy)
+        merged, changed = merge_policy(current.get("Policy"), policy)
         if changed:
             sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=json.dumps(merged))
-        yield Step(changed, f"topic {arn}: policy lets in what is to ring")
+        yield Step(changed, f"topic {arn}: policy allows the senders")
         pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-        changed = all(one["Endpoint"] != queue for page in pages for one in page["Subscriptions"])
+        changed = all(existing["Endpoint"] != queue for page in pages for existing in page["Subscriptions"])
         if changed:
             sns.subscribe(**subscription)
-        yield Step(changed, f"topic {arn}: tells {queue}")
+        yield Step(changed, f"topic {arn}: subscription of {queue}")
 
 
 def _rule(cloud: Aws, rule: Document) -> Iterator[Step]:
     name, pattern, [target] = rule["name"], rule["event_pattern"], rule["targets"]
-    with cloud.asked() as client:
+    with cloud.clients() as client:
         events = client("events")
         try:
-            found = events.describe_rule(Name=name)
+            current = events.describe_rule(Name=name)
         except events.exceptions.ResourceNotFoundException:
-            found = {}
-        changed = json.loads(found.get("EventPattern", "{}")) != pattern or found.get("State") != "ENABLED"
+            current = {}
+        changed = json.loads(current.get("EventPattern", "{}")) != pattern or current.get("State") != "ENABLED"
         if changed:
             events.put_rule(Name=name, EventPattern=json.dumps(pattern), State="ENABLED")
-        yield Step(changed, f"rule {name}: takes {json.dumps(pattern['detail'])}")
-        targets = events.list_targets_by_rule(Rule=name)["Targets"] if found else []
-        changed = all(one["Arn"] != target["Arn"] for one in targets)
+        yield Step(changed, f"rule {name}: selects {json.dumps(pattern['detail'])}")
+        targets = events.list_targets_by_rule(Rule=name)["Targets"] if current else []
+        changed = all(existing["Arn"] != target["Arn"] for existing in targets)
         if changed:
             for failed in events.put_targets(Rule=name, Targets=[target]).get("FailedEntries", ()):
-                raise ProvisioningError(f"EventBridge did not take a target: {failed}")
-        yield Step(changed, f"rule {name}: tells {target['Arn']}")
+                raise ProvisioningError(f"EventBridge refused a target: {failed}")
+        yield Step(changed, f"rule {name}: sends to {target['Arn']}")
 
 
 def _notify(cloud: Aws, bucket: str, configuration: Mapping[str, Any]) -> None:
-    """S3 tries every destination at once, and does not see for a while what was set a moment ago."""
-    deadline = time.monotonic() + PATIENCE_S
+    """S3 tests every destination at once, and sees a change of a queue or policy only after a while."""
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
-        with cloud.asked() as client:
+        with cloud.clients() as client:
             try:
                 client("s3").put_bucket_notification_configuration(
                     Bucket=bucket, NotificationConfiguration=configuration, ExpectedBucketOwner=cloud.account
                 )
                 return
             except ClientError as error:
-                if not unreachable(error) or time.monotonic() + _PAUSE_S > deadline:
+                if not is_unreachable(error) or time.monotonic() + _PAUSE_S > deadline:
                     raise
         time.sleep(_PAUSE_S)
 
 
 def _grant(cloud: Aws, kind: str, who: str, name: str, wanted: Document) -> Step:
-    given = {f"{kind.title()}Name": who, "PolicyName": name}
-    with cloud.asked() as client:
+    policy = {f"{kind.title()}Name": who, "PolicyName": name}
+    with cloud.clients() as client:
         iam = client("iam")
         try:
-            found = getattr(iam, f"get_{kind}_policy")(**given)["PolicyDocument"]
+            current = getattr(iam, f"get_{kind}_policy")(**policy)["PolicyDocument"]
         except iam.exceptions.NoSuchEntityException:
-            found = None
-        if found != wanted:
-            getattr(iam, f"put_{kind}_policy")(**given, PolicyDocument=json.dumps(wanted))
-    return Step(found != wanted, f"{kind} {who}: policy {name} lets it read")
+            current = None
+        if current != wanted:
+            getattr(iam, f"put_{kind}_policy")(**policy, PolicyDocument=json.dumps(wanted))
+    return Step(current != wanted, f"{kind} {who}: policy {name} allows reading")
 
 
-def merged_policy(found: str | None, wanted: Document) -> tuple[Document, bool]:
-    """A policy with our statements in it, those of others as they were, and whether that changes it."""
-    policy: Document = json.loads(found) if found else {"Version": wanted["Version"], "Statement": []}
+def merge_policy(current: str | None, wanted: Document) -> tuple[Document, bool]:
+    """Merge our statements into a policy, leaving those of others unchanged; return it and whether it changed."""
+    policy: Document = json.loads(current) if current else {"Version": wanted["Version"], "Statement": []}
     statements = policy.get("Statement", [])
     statements = statements if isinstance(statements, list) else [statements]
-    ours = {statement["Sid"]: statement for statement in wanted["Statement"]}
-    kept = [ours.pop(one["Sid"]) if one.get("Sid") in ours else one for one in statements]
-    merged = [*kept, *ours.values()]
+    own = {statement["Sid"]: statement for statement in wanted["Statement"]}
+    merged = [own.pop(existing["Sid"]) if existing.get("Sid") in own else existing for existing in statements]
+    merged += own.values()
     return policy | {"Statement": merged}, merged != statements

@@ -1,4 +1,4 @@
-"""The AWS account in which buckets are to ring: one connection to its services, and its refusals in our words."""
+"""One connection to the AWS account of the buckets; its errors are raised as ours."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from botocore import exceptions  # type: ignore[import-untyped]  # ships no type
 from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 
 from roomledger.provisioning import CannotConfigure, ProvisioningError
-from roomledger.provisioning.aws import plan
-from roomledger.provisioning.selection import Choice
+from roomledger.provisioning.aws.plan import Arns
+from roomledger.provisioning.selection import Selection
 from roomledger.stores import transfer
 from roomledger.stores.s3 import default_session
 
@@ -27,45 +27,41 @@ _NO_CREDENTIALS = (
 )
 _BAD_CREDENTIALS = re.compile("AuthFailure|ExpiredToken|InvalidAccessKeyId|InvalidClientTokenId|Signature|Unrecognized")
 _DENIED = re.compile("403|AccessDenied|AuthorizationError|AllAccessDisabled")
-_RIGHTS = {
+_PERMISSIONS = {
     "HeadBucket": "s3:ListBucket",
     "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
     "PutBucketNotificationConfiguration": "s3:PutBucketNotification",
 }
-"""Where the right is not called as the operation is (AWS manual)."""
-_WAY_OUT = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or name an AWS profile with --profile; "
-    "--format terraform needs none"
-)
+"""Where the permission has another name than the operation (AWS manual)."""
+_WAY_OUT = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use an AWS profile with --profile"
 
 
 class Aws:
-    """Clients with the credentials of an AWS profile, or of the source; nothing is asked before it is needed."""
+    """Clients with the credentials of an AWS profile, or of the source. Nothing is requested before it is needed."""
 
-    def __init__(self, choice: Choice, profile: str | None) -> None:
-        """Raise `CannotRing` when there is no such profile."""
-        source, queue = choice.source, choice.queue
+    def __init__(self, selection: Selection, profile: str | None) -> None:
+        """Raise `CannotConfigure` when there is no such profile."""
+        source, queue = selection.source, selection.queue
         try:
             self._session = boto3.Session(profile_name=profile) if profile else default_session(source.connection)
         except exceptions.ProfileNotFound as error:
-            told = transfer.summary(error)
-            raise CannotConfigure(f"{told}: `aws configure list-profiles` lists those that there are") from error
+            raise CannotConfigure(f"{transfer.summary(error)}: see `aws configure list-profiles`") from error
         self._endpoint = source.endpoint
         self._queue_endpoint = queue.endpoint if queue else source.endpoint
         self.region = self._session.region_name or "us-east-1"
         self._clients: dict[tuple[str, str], Any] = {}
 
     @contextmanager
-    def asked(self) -> Iterator[Callable[[str], Any]]:
-        """Give clients by service; what goes wrong inside is raised as `CannotRing` or `BellError`."""
+    def clients(self) -> Iterator[Callable[[str], Any]]:
+        """Give clients by service; errors inside are raised as `CannotConfigure` or `ProvisioningError`."""
         try:
             yield self._client
         except exceptions.ClientError as error:
-            raise _explained(error) from error
+            raise _translated(error) from error
         except _NO_CREDENTIALS as error:
             raise CannotConfigure(f"no AWS credentials were found ({transfer.summary(error)}): {_WAY_OUT}") from error
         except exceptions.BotoCoreError as error:
-            raise ProvisioningError(f"no proper answer from AWS: {transfer.summary(error)}") from error
+            raise ProvisioningError(f"no valid response from AWS: {transfer.summary(error)}") from error
 
     def _client(self, service: str) -> Any:
         key = service, self.region
@@ -83,82 +79,83 @@ class Aws:
     @cached_property
     def account(self) -> str:
         """The account of the credentials."""
-        with self.asked() as client:
+        with self.clients() as client:
             return str(client("sts").get_caller_identity()["Account"])
 
-    def place(self, choice: Choice, *, ask: bool) -> plan.Addresses:
-        """Addresses in the account and region of the buckets; the region becomes that of the clients.
+    def locate(self, selection: Selection, *, verify: bool) -> Arns:
+        """Find the account and region of the buckets; the clients use that region from now on.
 
-        These are what the settings say of the queue, or else, or with `ask`, what AWS says. Raises `CannotRing` when
-        AWS says something else than the settings.
+        The settings have precedence; AWS is asked for what they do not state, and with `verify` for everything.
+        Raises `CannotConfigure` when AWS and the settings disagree.
         """
-        queue = choice.queue
+        queue = selection.queue
         account = queue.parts["account"] if queue else None
-        region = (queue and queue.region) or choice.source.region
-        if ask or not account:
+        region = (queue and queue.region) or selection.source.region
+        if verify or not account:
             if account not in (None, self.account):
                 raise CannotConfigure(
-                    f"queue {choice.name} is to lie in account {account}, and the credentials are of {self.account}: a "
-                    "bucket rings in its own account, so use credentials of that one"
+                    f"queue {selection.name} is in account {account}, but the credentials are of account "
+                    f"{self.account}: use credentials of the account of bucket and queue"
                 )
             account = self.account
-        if ask or not region:
-            found = {bucket: self._region_of(bucket, account) for bucket in choice.buckets}
-            said = f", and the settings say region {region}" if region else ""
-            region = region or found[choice.rings[0].bucket]
-            if {region} != set(found.values()):
-                lie = ", ".join(f"{bucket} in {where}" for bucket, where in found.items())
+        if verify or not region:
+            regions = {bucket: self._region_of(bucket, account) for bucket in selection.buckets}
+            stated = f", and the settings say region {region}" if region else ""
+            region = region or regions[selection.targets[0].bucket]
+            if {region} != set(regions.values()):
+                actual = ", ".join(f"{bucket} is in {where}" for bucket, where in regions.items())
                 raise CannotConfigure(
-                    f"a queue has to lie in the region of its buckets: {lie}{said}. Let those of each region ring in a "
-                    "queue of their own, there"
+                    f"a queue must be in the region of its buckets: {actual}{stated}. Use one queue per region"
                 )
         self.region = region
         with suppress(exceptions.UnknownRegionError):
-            return plan.arns(account, region, self._session.get_partition_for_region(region))
-        return plan.arns(account, region)
+            return Arns(account, region, self._session.get_partition_for_region(region))
+        return Arns(account, region)
 
     def notifications(self, bucket: str) -> Mapping[str, Any]:
-        """The notification configuration that a bucket has."""
-        with self.asked() as client:
+        """Return the current notification configuration of a bucket."""
+        with self.clients() as client:
             found: Mapping[str, Any] = client("s3").get_bucket_notification_configuration(
                 Bucket=bucket, ExpectedBucketOwner=self.account
             )
             return found
 
     def _region_of(self, bucket: str, account: str) -> str:
-        with self.asked() as client:
+        with self.clients() as client:
             s3 = client("s3")
             try:
-                answer = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
+                head = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
             except exceptions.ClientError as error:
                 match error.response["Error"]["Code"]:
                     case "404":
-                        raise CannotConfigure(f"there is no bucket {bucket}: check the url of the source") from error
+                        raise CannotConfigure(f"no bucket {bucket}: check the url of the source") from error
                     case "403":
                         raise CannotConfigure(
-                            f"bucket {bucket} cannot be reached: either the credentials lack s3:ListBucket on it, or "
-                            f"it is not of their account {account}"
+                            f"no access to bucket {bucket}: either the credentials lack s3:ListBucket on it, or it "
+                            f"does not belong to their account {account}"
                         ) from error
                 raise
-            return str(answer.get("BucketRegion") or s3.meta.region_name)
+            return str(head.get("BucketRegion") or s3.meta.region_name)
 
 
-def unreachable(error: exceptions.ClientError) -> bool:
+def is_unreachable(error: exceptions.ClientError) -> bool:
     """Whether S3 could not send to the queue or topic of a notification."""
     return "Unable to validate" in error.response["Error"].get("Message", "")
 
 
-def _explained(error: exceptions.ClientError) -> ProvisioningError:
+def _translated(error: exceptions.ClientError) -> ProvisioningError:
     code, message = str(error.response["Error"]["Code"]), error.response["Error"].get("Message", "")
     operation = error.operation_name
     if _BAD_CREDENTIALS.search(code):
         return CannotConfigure(f"AWS does not accept the credentials: {code}: {_WAY_OUT}")
     if _DENIED.search(code):
-        return CannotConfigure(f"the credentials lack the right to {_RIGHTS.get(operation, operation)}: {message}")
-    if unreachable(error):
+        return CannotConfigure(
+            f"the credentials lack the permission {_PERMISSIONS.get(operation, operation)}: {message}"
+        )
+    if is_unreachable(error):
         return ProvisioningError(
-            "S3 cannot send there yet, though it was let in: wait a minute and run the same again. If it stays so, see "
-            "whether the key that the queue is encrypted with keeps it out, and whether all other places that the "
-            f"bucket tells are still there ({message})"
+            "S3 cannot send to the destination yet: wait a minute and run this again. If the error remains, check the "
+            "policy of the key that encrypts the queue, and whether all other destinations of the bucket still exist "
+            f"({message})"
         )
     return ProvisioningError(f"AWS refused {operation}: {code}: {message}")

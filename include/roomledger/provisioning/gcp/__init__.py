@@ -1,1 +1,1 @@
-"""What has to be set in Google Cloud so that buckets notify a Pub/Sub subscription."""
+"""Notifications of GCS buckets to a Pub/Sub subscription."""

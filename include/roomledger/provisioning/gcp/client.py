@@ -1,4 +1,4 @@
-"""The Google Cloud project in which buckets are to ring: one connection to its services, its refusals in our words."""
+"""One connection to the Google Cloud project of the buckets; its errors are raised as ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 
 from roomledger.provisioning import CannotConfigure, ProvisioningError
-from roomledger.provisioning.selection import Choice
+from roomledger.provisioning.selection import Selection
 from roomledger.stores import transfer
 
 if TYPE_CHECKING:
@@ -23,60 +23,57 @@ if TYPE_CHECKING:
     from google.pubsub_v1 import PublisherClient, SubscriberClient
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-"""Unlike reading, setting wants all that the credentials may do."""
-_PATIENCE_S = 10.0
-_WAY_OUT = (
-    "run `gcloud auth application-default login` or set GOOGLE_APPLICATION_CREDENTIALS; --format terraform needs none"
-)
+"""Changing settings needs more than a read-only scope; the roles of the credentials limit what they may do."""
+_TIMEOUT_S = 10.0
+_WAY_OUT = "run `gcloud auth application-default login` or set GOOGLE_APPLICATION_CREDENTIALS"
 
 
 class Google:
-    """Clients of storage and Pub/Sub; nothing is asked before it is needed.
+    """Clients of storage and Pub/Sub. Nothing is requested before it is needed.
 
-    An endpoint that opens with `http://` is an emulator and gets no credentials.
+    An endpoint that starts with `http://` is an emulator and gets no credentials.
     """
 
-    def __init__(self, choice: Choice, project: str | None) -> None:
-        """Raise `CannotRing` when Google's libraries are not there."""
+    def __init__(self, selection: Selection, project: str | None) -> None:
+        """Raise `CannotConfigure` when Google's client libraries are not installed."""
         try:
             for name in ("google.cloud.storage", "google.pubsub_v1"):
                 import_module(name)
         except ImportError as error:
-            raise CannotConfigure(
-                f"{error.name} is not installed: pip install google-cloud-storage google-cloud-pubsub; "
-                "--format terraform needs neither"
-            ) from error
-        self._project = choice.queue.parts["project"] if choice.queue else project
-        self._endpoint = choice.source.endpoint
-        self._queue_endpoint = (choice.queue.endpoint if choice.queue else None) or ""
+            way_out = "pip install google-cloud-storage google-cloud-pubsub"
+            raise CannotConfigure(f"{error.name} is not installed: {way_out}") from error
+        queue = selection.queue
+        self._project = queue.parts["project"] if queue else project
+        self._endpoint = selection.source.endpoint
+        self._queue_endpoint = (queue.endpoint if queue else None) or ""
 
     @contextmanager
-    def asked(self, what: str) -> Iterator[None]:
-        """Raise what goes wrong inside, while `what` is done, as `CannotRing` or `BellError`."""
+    def errors(self, action: str) -> Iterator[None]:
+        """Raise errors of an action as `CannotConfigure` or `ProvisioningError`."""
         from google.api_core.exceptions import Forbidden, GoogleAPICallError, NotFound, RetryError, Unauthorized
 
         try:
             yield
         except Forbidden as error:
-            raise CannotConfigure(f"the credentials lack the right to {what}: {error.message}") from error
+            raise CannotConfigure(f"the credentials lack the permission to {action}: {error.message}") from error
         except (Unauthorized, RefreshError) as error:
-            told = transfer.summary(error)
-            raise CannotConfigure(f"Google does not accept the credentials ({told}): {_WAY_OUT}") from error
+            reason = transfer.summary(error)
+            raise CannotConfigure(f"Google does not accept the credentials ({reason}): {_WAY_OUT}") from error
         except NotFound as error:
-            raise CannotConfigure(f"to {what}, something is missing: {error.message}") from error
+            raise CannotConfigure(f"cannot {action}: {error.message}") from error
         except DefaultCredentialsError as error:
             raise CannotConfigure(f"no Google credentials were found: {_WAY_OUT}") from error
         except (GoogleAPICallError, RetryError, GoogleAuthError, requests.RequestException, OSError) as error:
-            raise ProvisioningError(f"Google did not {what}: {transfer.summary(error)}") from error
+            raise ProvisioningError(f"Google did not {action}: {transfer.summary(error)}") from error
 
     @property
     def project(self) -> str | None:
-        """The project of the queue, or the one that was given, or else that of the credentials, if they have one."""
-        return self._project or self._found[1]
+        """The project of the queue or of the command, or else of the credentials, if they have one."""
+        return self._project or self._default[1]
 
     @cached_property
-    def _found(self) -> tuple[Credentials, str | None]:
-        with self.asked("find credentials"):
+    def _default(self) -> tuple[Credentials, str | None]:
+        with self.errors("find credentials"):
             found: tuple[Credentials, str | None] = google.auth.default(scopes=[_SCOPE])
             return found
 
@@ -86,35 +83,35 @@ class Google:
 
         emulator = (self._endpoint or "").startswith("http://")
         return Client(
-            project=self._project or "none",  # it needs some to begin with; no call that is made here uses it
-            credentials=AnonymousCredentials() if emulator else self._found[0],  # type: ignore[no-untyped-call]  # untyped
+            project=self._project or "none",  # the constructor requires a project; no call here uses it
+            credentials=AnonymousCredentials() if emulator else self._default[0],  # type: ignore[no-untyped-call]  # untyped
             client_options={"api_endpoint": self._endpoint} if self._endpoint else None,
         )
 
     def bucket(self, name: str) -> Bucket:
-        """What the bucket says of itself."""
-        with self.asked(f"look at bucket {name} (storage.buckets.get)"):
+        """Return the bucket with its metadata."""
+        with self.errors(f"get bucket {name} (storage.buckets.get)"):
             from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-untyped]  # ships no types
 
-            # It is the first that is asked: by its own default a wrong address would take two minutes to be told.
-            return self._storage.get_bucket(name, retry=DEFAULT_RETRY.with_timeout(_PATIENCE_S))
+            # This is the first request: with the default timeout a wrong endpoint is reported after two minutes.
+            return self._storage.get_bucket(name, retry=DEFAULT_RETRY.with_timeout(_TIMEOUT_S))
 
     def agents(self, buckets: Iterable[str]) -> dict[str, str]:
-        """By bucket: the address of its project's service agent, which is made by asking for it."""
+        """Addresses of the storage service agents of the buckets' projects; the request creates a missing agent."""
         numbers = {name: str(self.bucket(name).project_number) for name in buckets}
-        with self.asked("look at the service agent of the bucket's project (resourcemanager.projects.get)"):
+        with self.errors("get the storage service agent of the bucket's project (resourcemanager.projects.get)"):
             return {name: str(self._storage.get_service_account_email(project=numbers[name])) for name in numbers}
 
     @cached_property
     def publisher(self) -> PublisherClient:
-        """The client of topics."""
+        """Client for topics."""
         from google.pubsub_v1 import PublisherClient
 
         return PublisherClient(transport=self._transport(PublisherClient))
 
     @cached_property
     def subscriber(self) -> SubscriberClient:
-        """The client of subscriptions."""
+        """Client for subscriptions."""
         from google.pubsub_v1 import SubscriberClient
 
         return SubscriberClient(transport=self._transport(SubscriberClient))
@@ -126,4 +123,4 @@ class Google:
         scheme, _, host = self._queue_endpoint.rpartition("://")
         if emulator := host if scheme == "http" else os.environ.get("PUBSUB_EMULATOR_HOST"):
             return transport(channel=grpc.insecure_channel(emulator))
-        return transport(host=host or client.DEFAULT_ENDPOINT, credentials=self._found[0])
+        return transport(host=host or client.DEFAULT_ENDPOINT, credentials=self._default[0])

@@ -1,4 +1,7 @@
-"""What makes a GCS bucket ring, as one document: topic, subscription, notifications and grants, as in Google's REST."""
+"""The configuration that makes GCS buckets notify a Pub/Sub subscription, as one document in Google's REST shapes.
+
+`deploy/terraform/gcp` configures the same.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from roomledger.provisioning import CannotConfigure, Document, Target
-from roomledger.provisioning.selection import Choice
+from roomledger.provisioning.selection import Selection
 
 SUBSCRIPTION = {
     "ackDeadlineSeconds": 120,
@@ -14,73 +17,73 @@ SUBSCRIPTION = {
     "expirationPolicy": {},
     "enableExactlyOnceDelivery": False,
 }
-"""A message is held for as long as a look-up may take. A policy without a time means that it never expires."""
+"""The ack deadline leaves time to check the object. An empty expiration policy means that it never expires."""
 PUBLISHER, SUBSCRIBER, VIEWER = "roles/pubsub.publisher", "roles/pubsub.subscriber", "roles/storage.objectViewer"
-
-
-A_READER = "serviceAccount:name@project.iam.gserviceaccount.com"
+_READER = "serviceAccount:name@project.iam.gserviceaccount.com"
 
 
 class Names(NamedTuple):
-    """What the parts are called, without their project."""
+    """Resource names without their project."""
 
     project: str
     topic: str
     subscription: str
 
 
-def names_of(choice: Choice, *, project: str | None, topic: str | None, reader: str | None) -> Names:
-    """Name the parts in this project, or in that of the queue. Raises `CannotRing`, also for a reader that is none."""
-    subscription = choice.name
-    if choice.queue:
-        named = choice.queue.parts
-        if project not in (None, named["project"]):
-            raise CannotConfigure(f"queue {choice.queue.name} lies in project {named['project']}: leave out --project")
-        project, subscription = named["project"], str(named["subscription"])
+def resource_names(selection: Selection, *, project: str | None, topic: str | None, reader: str | None) -> Names:
+    """Return the names in the queue's project, or else in `project`.
+
+    Raises `CannotConfigure`, also for a `reader` that is not an IAM member.
+    """
+    subscription = selection.name
+    if selection.queue:
+        parts = selection.queue.parts
+        if project not in (None, parts["project"]):
+            raise CannotConfigure(f"queue {selection.queue.name} is in project {parts['project']}: omit --project")
+        project, subscription = parts["project"], str(parts["subscription"])
     if not project:
-        raise CannotConfigure("no project is known to put the queue into: give --project, or write a [[queue]]")
+        raise CannotConfigure("no project for the queue: use --project, or write a [[queue]]")
     if reader is not None and ":" not in reader:
-        raise CannotConfigure(f"--reader {reader}: write who it is, such as serviceAccount:{reader}")
+        raise CannotConfigure(f"--reader {reader} is not an IAM member: use for example serviceAccount:{reader}")
     return Names(project, topic or subscription, subscription)
 
 
-def needed(choice: Choice, names: Names, *, reader: str | None, agents: Mapping[str, str]) -> Document:
-    """Give what `roomledger bell gcs` prints; its help says what stands under which key.
+def build_plan(selection: Selection, names: Names, *, reader: str | None, agents: Mapping[str, str]) -> Document:
+    """Return what `roomledger notifications gcs` prints; its help explains the keys.
 
-    `agents` are the addresses of the storage service agents, by bucket. Who reads may be left open.
+    `agents` are the addresses of the storage service agents, by bucket. Without `reader` its grants have no member.
     """
     topic = f"projects/{names.project}/topics/{names.topic}"
     subscription = f"projects/{names.project}/subscriptions/{names.subscription}"
-    told = f"//pubsub.googleapis.com/{topic}"
-    publishers = dict.fromkeys(f"serviceAccount:{agents[bucket]}" for bucket in choice.buckets)
+    publishers = dict.fromkeys(f"serviceAccount:{agents[bucket]}" for bucket in selection.buckets)
     grants: list[tuple[str, str, str | None]] = [(topic, PUBLISHER, publisher) for publisher in publishers]
     grants += [(subscription, SUBSCRIBER, reader)]
-    grants += [(f"gs://{bucket}", VIEWER, reader) for bucket in choice.buckets]
+    grants += [(f"gs://{bucket}", VIEWER, reader) for bucket in selection.buckets]
     return {
         "topic": {"name": topic},
         "subscription": {"name": subscription, "topic": topic, **SUBSCRIPTION},
         "notifications": {
-            bucket: [notification(ring, told) for ring in choice.rings if ring.bucket == bucket]
-            for bucket in choice.buckets
+            bucket: [notification(target, topic) for target in selection.targets if target.bucket == bucket]
+            for bucket in selection.buckets
         },
         "grants": [{"resource": resource, "role": role, "member": member} for resource, role, member in grants],
     }
 
 
-def notification(ring: Target, topic: str) -> Document:
-    """What tells a topic of the objects of one source."""
-    told = {"topic": topic, "payload_format": "JSON_API_V1", "event_types": ["OBJECT_FINALIZE", "OBJECT_DELETE"]}
-    return told | ({"object_name_prefix": ring.prefix} if ring.prefix else {})
+def notification(target: Target, topic: str) -> Document:
+    """Return the notification of one source to the topic of this path."""
+    document: Document = {
+        "topic": f"//pubsub.googleapis.com/{topic}",
+        "payload_format": "JSON_API_V1",
+        "event_types": ["OBJECT_FINALIZE", "OBJECT_DELETE"],
+    }
+    return document | ({"object_name_prefix": target.prefix} if target.prefix else {})
 
 
-def notes(choice: Choice, reader: str | None) -> list[str]:
-    """What a person should know before setting it."""
-    told = [
-        "The subscription has no dead-letter topic on purpose: a message that cannot be understood is kept as a "
-        "refusal in the warehouse and acknowledged, and one whose object could not be looked up comes again."
-    ]
-    if choice.neighbours:
-        told.append(f"In the same buckets lie: {', '.join(choice.neighbours)}. Each needs a notification of its own.")
-    if not reader:
-        told.append(f"Nobody was named who is to read: give --reader, such as {A_READER}.")
-    return told
+def notes(reader: str | None) -> list[str]:
+    """What to know before applying the plan."""
+    dead_letters = (
+        "The subscription has no dead-letter topic on purpose: a rejected message is stored as a refusal in the "
+        "warehouse and acknowledged; a message whose object could not be checked is delivered again."
+    )
+    return [dead_letters] if reader else [dead_letters, f"The plan has no reader: use --reader, such as {_READER}."]

@@ -1,4 +1,4 @@
-"""What stands in a bucket beside our notification stays, or is told to be in the way."""
+"""Other notifications of a bucket are preserved, or reported as a conflict."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KINDS = {"sqs": ("Queue", "QueueArn"), "sns": ("Topic", "TopicArn"), "lambda": (
 
 
 def entry(id: str, arn: str, events: list[str], **filters: str) -> dict[str, Any]:
-    """A configuration with one entry, its filter as S3 gives it back."""
+    """A configuration with one entry, its filter as S3 returns it."""
     kind, key = KINDS[arn.split(":")[2]]
     one: dict[str, Any] = {"Id": id, key: arn, "Events": events}
     if filters:
@@ -37,11 +37,11 @@ WANTED = entry("roomledger-acme", QUEUE, BOTH, prefix="live/eu/")
         entry("resize", FUNCTION, ["s3:ObjectCreated:*"], prefix="live/europe/"),
         entry("resize", FUNCTION, ["s3:ObjectCreated:Put"], prefix="uploads/", suffix=".png"),
         entry("tags", OTHER, ["s3:ObjectTagging:*"]),
-        entry("gone", TOPIC, ["s3:ObjectRestore:Completed", "s3:ReducedRedundancyLostObject"], prefix="live/eu/"),
+        entry("restored", TOPIC, ["s3:ObjectRestore:Completed", "s3:ReducedRedundancyLostObject"], prefix="live/eu/"),
         {"EventBridgeConfiguration": {}},
     ],
 )
-def test_what_is_not_in_the_way_stays(theirs: dict[str, Any]) -> None:
+def test_notifications_without_a_conflict_are_preserved(theirs: dict[str, Any]) -> None:
     merged, (step,) = merge("bucket", theirs | {"ResponseMetadata": {}}, WANTED, OURS)
     assert step.changed
     queues = theirs.get("QueueConfigurations", []) + WANTED["QueueConfigurations"]
@@ -51,49 +51,49 @@ def test_what_is_not_in_the_way_stays(theirs: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("theirs", "said"),
+    ("theirs", "message"),
     [
         (entry("all", OTHER, ["s3:ObjectCreated:*"]), "notification all (s3:ObjectCreated:* of all keys to " + OTHER),
         (entry("put", FUNCTION, ["s3:ObjectCreated:Put"], prefix="live/"), "keys live/…"),
         (entry("in", OTHER, ["s3:ObjectRemoved:Delete"], prefix="live/eu/chat/"), "keys live/eu/chat/…"),
         (entry("csv", OTHER, ["s3:ObjectCreated:*"], suffix=".csv"), "keys ….csv"),
         (entry("fan", TOPIC, ["s3:ObjectCreated:*"]), "--via sns --topic uploads"),
-        # The same queue, but not all of what is wanted: S3 refuses that too.
+        # The same queue with only some of the events or keys: S3 refuses that too.
         (entry("half", QUEUE, ["s3:ObjectCreated:*"], prefix="live/eu/"), "notification half"),
         (entry("some", QUEUE, BOTH, suffix=".csv"), "notification some"),
     ],
 )
-def test_what_takes_the_same_events_is_in_the_way(theirs: dict[str, Any], said: str) -> None:
+def test_a_notification_of_the_same_events_is_a_conflict(theirs: dict[str, Any], message: str) -> None:
     with pytest.raises(CannotConfigure) as refused:
         merge("bucket", theirs, WANTED, OURS)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert "--via eventbridge" in str(refused.value)
     assert ("--topic" in str(refused.value)) == ("TopicConfigurations" in theirs)
 
 
-def test_it_rings_already_by_a_wider_notification_to_the_same_place() -> None:
+def test_a_wider_notification_to_the_same_destination_is_sufficient() -> None:
     theirs = entry("by-hand", QUEUE, [*BOTH, "s3:ObjectTagging:*"], prefix="live/")
     merged, (step,) = merge("bucket", theirs, WANTED, OURS)
     assert (merged, step.changed) == (theirs, False)
-    assert "by-hand" in step.sentence
+    assert "by-hand" in step.description
 
 
-def test_our_own_is_known_again_as_s3_gives_it_back() -> None:
+def test_our_notification_is_recognised_in_the_form_that_s3_returns() -> None:
     [written] = WANTED["QueueConfigurations"]
     rules = [{"Name": "prefix", "Value": "live/eu/"}]
     wanted = {"QueueConfigurations": [written | {"Filter": {"Key": {"FilterRules": rules}}}]}
     assert [step.changed for step in merge("bucket", WANTED, wanted, OURS)[1]] == [False]
 
 
-def test_our_own_is_replaced_wherever_it_rang_and_the_change_is_told() -> None:
+def test_our_notification_is_replaced_and_the_change_is_reported() -> None:
     before = entry("roomledger-acme", TOPIC, BOTH, prefix="old/")
     merged, (step,) = merge("bucket", before, WANTED, OURS)
     assert merged == WANTED
     assert step.changed
-    assert f"instead of notification roomledger-acme ({', '.join(BOTH)} of keys old/… to {TOPIC})" in step.sentence
+    assert f"replaces notification roomledger-acme ({', '.join(BOTH)} of keys old/… to {TOPIC})" in step.description
 
 
-def test_eventbridge_takes_the_place_of_our_notification_and_of_no_other() -> None:
+def test_eventbridge_replaces_our_notification_only() -> None:
     theirs = entry("all", OTHER, ["s3:ObjectCreated:*"], prefix="uploads/")
     before = {"QueueConfigurations": theirs["QueueConfigurations"] + WANTED["QueueConfigurations"]}
     merged, steps = merge("bucket", before, {"EventBridgeConfiguration": {}}, OURS)

@@ -1,6 +1,6 @@
-"""As much of Google Cloud as makes buckets ring: the storage API's notifications over HTTP, Pub/Sub over gRPC.
+"""A simulator of the Google APIs that provisioning uses: bucket notifications over HTTP, Pub/Sub over gRPC.
 
-The storage server that the other tests use knows no notifications and no grants. Here everything is kept as Google's
+The storage server of the other tests supports neither notifications nor grants. This one stores everything as Google's
 own clients send it.
 """
 
@@ -28,20 +28,20 @@ PROJECT_NUMBER = "1234567890"
 
 @dataclass
 class GoogleCloud:
-    """What was set, and what is refused."""
+    """The state of the project, and the errors to return."""
 
     queues: PubSubServer
     endpoint: str = ""
     pubsub: str = ""
-    """Address of Pub/Sub, as a [[queue]] names an endpoint."""
+    """Endpoint of Pub/Sub, as in a [[queue]]."""
     buckets: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By bucket: `notifications` and `policy`, as the REST interface has them."""
+    """By bucket: `notifications` and `policy`, in REST shapes."""
     policies: dict[str, policy_pb2.Policy] = field(default_factory=dict)
-    """Of topics and subscriptions, by path."""
-    refusals: list[tuple[int, str]] = field(default_factory=list)
-    """Statuses and messages for the next notifications that somebody wants to create."""
+    """By path of the topic or subscription."""
+    errors: list[tuple[int, str]] = field(default_factory=list)
+    """Statuses and messages for the next requests to create a notification."""
     writes: int = 0
-    """Of everything but new topics and subscriptions."""
+    """Write requests, except those that create topics and subscriptions."""
 
     def new_bucket(self, name: str) -> None:
         self.buckets[name] = {"notifications": [], "policy": {"version": 1, "bindings": [], "etag": "CAE="}}
@@ -52,7 +52,7 @@ class GoogleCloud:
 
 def _storage(cloud: GoogleCloud) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def _answer(self, status: int, body: Any) -> None:
+        def _send(self, status: int, body: Any) -> None:
             content = json.dumps(body if status < 400 else {"error": {"code": status, "message": body}}).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -63,13 +63,13 @@ def _storage(cloud: GoogleCloud) -> type[BaseHTTPRequestHandler]:
         def _handle(self) -> None:
             url = urlsplit(self.path)
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
-            self._answer(*self._done(url.path.removeprefix("/storage/v1/").split("/"), parse_qs(url.query), body))
+            self._send(*self._respond(url.path.removeprefix("/storage/v1/").split("/"), parse_qs(url.query), body))
 
-        def _done(self, path: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
+        def _respond(self, path: list[str], query: dict[str, list[str]], body: Any) -> tuple[int, Any]:
             if path == ["projects", PROJECT_NUMBER, "serviceAccount"]:
                 return 200, {"email_address": AGENT}
             if path[0] != "b" or path[1] not in cloud.buckets:
-                return 404, f"nothing at {self.path}"
+                return 404, f"not found: {self.path}"
             bucket = cloud.buckets[path[1]]
             match self.command, path[2:]:
                 case "GET", []:
@@ -77,12 +77,12 @@ def _storage(cloud: GoogleCloud) -> type[BaseHTTPRequestHandler]:
                 case "GET", ["notificationConfigs"]:
                     return 200, {"items": bucket["notifications"]}
                 case "POST", ["notificationConfigs"]:
-                    if cloud.refusals:
-                        return cloud.refusals.pop(0)
+                    if cloud.errors:
+                        return cloud.errors.pop(0)
                     cloud.writes += 1
-                    made = body | {"id": str(len(bucket["notifications"]) + 1)}
-                    bucket["notifications"].append(made)
-                    return 200, made
+                    created = body | {"id": str(len(bucket["notifications"]) + 1)}
+                    bucket["notifications"].append(created)
+                    return 200, created
                 case "GET", ["iam"]:
                     assert query["optionsRequestedPolicyVersion"] == ["3"]
                     return 200, bucket["policy"]
@@ -96,23 +96,23 @@ def _storage(cloud: GoogleCloud) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PUT = _handle
 
         def log_message(self, format: str, *values: Any) -> None:
-            """Keep quiet."""
+            """Print nothing."""
 
     return Handler
 
 
-class _Rest(iam_policy_pb2_grpc.IAMPolicyServicer):
-    """What the demo's Pub/Sub has no use for: grants, and changes of a subscription."""
+class _Extension(iam_policy_pb2_grpc.IAMPolicyServicer):
+    """What the sandbox's Pub/Sub server does not support: grants, and updates of a subscription."""
 
     def __init__(self, cloud: GoogleCloud) -> None:
         self._cloud = cloud
 
     def UpdateSubscription(self, request: Any, context: grpc.ServicerContext) -> Any:
-        kept = self._cloud.subscription(request.subscription.name)
+        subscription = self._cloud.subscription(request.subscription.name)
         for path in request.update_mask.paths:
-            setattr(kept, path, getattr(request.subscription, path))
+            setattr(subscription, path, getattr(request.subscription, path))
         self._cloud.writes += 1
-        return kept
+        return subscription
 
     def GetIamPolicy(self, request: Any, context: grpc.ServicerContext) -> Any:
         assert request.options.requested_policy_version == 3
@@ -125,8 +125,8 @@ class _Rest(iam_policy_pb2_grpc.IAMPolicyServicer):
         return request.policy
 
 
-class _PassedOn(grpc.GenericRpcHandler):
-    """Everything else goes to the demo's Pub/Sub as it came."""
+class _Forwarder(grpc.GenericRpcHandler):
+    """Forwards everything else to the sandbox's Pub/Sub server unchanged."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._channel = channel
@@ -134,14 +134,14 @@ class _PassedOn(grpc.GenericRpcHandler):
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         call = self._channel.unary_unary(details.method)
 
-        def pass_on(request: bytes, context: grpc.ServicerContext) -> bytes:
+        def forward(request: bytes, context: grpc.ServicerContext) -> bytes:
             try:
                 return bytes(call(request, timeout=context.time_remaining()))
             except grpc.RpcError as error:
                 context.abort(error.code(), error.details())
                 raise
 
-        return grpc.unary_unary_rpc_method_handler(pass_on)
+        return grpc.unary_unary_rpc_method_handler(forward)
 
 
 @contextmanager
@@ -152,14 +152,14 @@ def google_cloud() -> Iterator[GoogleCloud]:
         storage = ThreadingHTTPServer(("127.0.0.1", 0), _storage(cloud))
         cloud.endpoint = f"http://127.0.0.1:{storage.server_address[1]}"
         thread = threading.Thread(target=storage.serve_forever, args=(0.02,))
-        rest = _Rest(cloud)
+        extension = _Extension(cloud)
         update = grpc.unary_unary_rpc_method_handler(
-            rest.UpdateSubscription, api.UpdateSubscriptionRequest.deserialize, api.Subscription.serialize
+            extension.UpdateSubscription, api.UpdateSubscriptionRequest.deserialize, api.Subscription.serialize
         )
-        more = grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", {"UpdateSubscription": update})
+        handlers = grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", {"UpdateSubscription": update})
         pubsub = grpc.server(ThreadPoolExecutor(4))
-        iam_policy_pb2_grpc.add_IAMPolicyServicer_to_server(rest, pubsub)
-        pubsub.add_generic_rpc_handlers((more, _PassedOn(channel)))
+        iam_policy_pb2_grpc.add_IAMPolicyServicer_to_server(extension, pubsub)
+        pubsub.add_generic_rpc_handlers((handlers, _Forwarder(channel)))
         cloud.pubsub = f"http://127.0.0.1:{pubsub.add_insecure_port('127.0.0.1:0')}"
         pubsub.start()
         thread.start()
