@@ -26,7 +26,7 @@ from benchmarks import cpu
 from benchmarks.notification_paths import running
 from benchmarks.rounds import Arrival, Doorbell, Round, cpu_table, draw, times_table
 from roomledger.ledger.database import Database
-from sandbox.servers import postgres_server
+from sandbox.servers.postgres import postgres_server
 
 FOLDER = Path(__file__).parent.parent / ".work" / "freshness"
 PER_SECOND = 2.0

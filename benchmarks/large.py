@@ -27,7 +27,7 @@ from roomledger.pipeline.load import load_batches
 from roomledger.settings import DEFAULT_MEMORY_MB, Settings, Source
 from roomledger.stores import Access, open_store
 from roomledger.warehouse import setup
-from sandbox.servers import postgres_server
+from sandbox.servers.postgres import postgres_server
 
 CHAT_BYTES = 1_000_000_000
 WORDS = 100_000

@@ -34,7 +34,7 @@ from rich.table import Table
 
 from benchmarks.spread import quantile
 from roomledger.queues.inbox_folder import FolderInbox
-from sandbox.servers import HOST, free_ports, running
+from sandbox.servers.process_group import HOST, free_ports, running
 
 PER_SECOND = 100.0
 SECONDS = 10.0

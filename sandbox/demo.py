@@ -22,9 +22,10 @@ from sqlalchemy import text
 from roomledger.ledger.database import Database
 from sandbox.dataset import Expected, World, generate
 from sandbox.dataset.model import TABLES
-from sandbox.servers import GcsServer, S3Server
 from sandbox.servers.airflow import Airflow, AirflowFailed, airflow
+from sandbox.servers.gcs import GcsServer
 from sandbox.servers.installation import installed
+from sandbox.servers.s3 import S3Server
 from sandbox.servers.upload import fill
 
 FOLDER = Path(__file__).parent.parent / ".work" / "demo"

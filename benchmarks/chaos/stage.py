@@ -17,9 +17,9 @@ from benchmarks.chaos.webhooks import vendor
 from roomledger.queues.inbox_folder import open_inbox
 from sandbox.dataset import World
 from sandbox.live_traffic import emptied
-from sandbox.servers import PostgresServer, postgres_server
 from sandbox.servers.airflow import airflow
 from sandbox.servers.installation import installed
+from sandbox.servers.postgres import PostgresServer, postgres_server
 from sandbox.servers.upload import uploads
 from sandbox.up import POOLS
 

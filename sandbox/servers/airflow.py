@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sandbox.servers import HOST, free_ports, running
+from sandbox.servers.process_group import HOST, free_ports, running
 
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 120

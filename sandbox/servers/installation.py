@@ -14,8 +14,9 @@ from roomledger.settings import read
 from roomledger.warehouse import setup
 from sandbox.dataset import World
 from sandbox.hundredms_api import Vendor, vendor_server
-from sandbox.servers import GcsServer, S3Server, gcs_server, s3_server
+from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
+from sandbox.servers.s3 import S3Server, s3_server
 
 SECRET_HEADER = "X-Demo-Secret"
 SECRET = "invented-secret-of-the-demo"

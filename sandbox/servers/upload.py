@@ -11,7 +11,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from sandbox.dataset import Bucket, World, WorldObject
-from sandbox.servers import GcsServer, S3Server
+from sandbox.servers.gcs import GcsServer
+from sandbox.servers.s3 import S3Server
 
 _THREADS = 8
 

@@ -21,7 +21,8 @@ from roomledger.queues.inbox_folder import open_inbox
 from sandbox.dataset import CANARIES, World, generate
 from sandbox.dataset.events import events
 from sandbox.hundredms_api import Vendor, vendor_server
-from sandbox.servers import GcsServer, S3Server
+from sandbox.servers.gcs import GcsServer
+from sandbox.servers.s3 import S3Server
 from sandbox.servers.upload import fill
 from tests.worlds import ask
 

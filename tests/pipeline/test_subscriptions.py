@@ -15,7 +15,7 @@ from roomledger.queues import Message, Notice, QueueError
 from roomledger.queues.inbox_folder import FolderInbox
 from roomledger.settings import QueueSettings, Settings, Source
 from roomledger.stores import Access
-from sandbox.servers import S3Server
+from sandbox.servers.s3 import S3Server
 from tests.queues.conftest import session
 
 TALK = Source(name="talk", customer="Acme", url="100ms://acme", webhook_header="X-Secret")

@@ -12,8 +12,9 @@ import requests
 
 from roomledger import queues, stores
 from roomledger.model import Observation
-from sandbox.servers import GcsServer, S3Server, gcs_server
+from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer
+from sandbox.servers.s3 import S3Server
 from tests.queues.conftest import Place, aws, numbers, pubsub_place, session, sqs_place
 
 KEYS = ("live/chat/room/Rec-1.csv", "live/a+b c%20d%/Zoë 日本\U0001f600", "live/q?x=1&y#z", "live/x//y")

@@ -21,7 +21,8 @@ import requests
 
 from roomledger.queues import Message, QueueError
 from roomledger.queues.inbox_folder import FolderInbox, Inbox, is_event, new_name, open_inbox, read_all
-from sandbox.servers import GcsServer, S3Server
+from sandbox.servers.gcs import GcsServer
+from sandbox.servers.s3 import S3Server
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 KINDS = ("folder", "ministack", "seaweedfs", "gcs")

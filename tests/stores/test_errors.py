@@ -22,7 +22,7 @@ from botocore.session import get_session
 from roomledger import stores
 from roomledger.model import Observation
 from roomledger.stores import transfer
-from sandbox.servers import S3Server
+from sandbox.servers.s3 import S3Server
 from tests.stores.conftest import KINDS, Bucket, session
 
 NO_SERVER = "http://127.0.0.1:1"
