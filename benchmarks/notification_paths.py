@@ -14,15 +14,15 @@ import httpx
 
 from benchmarks.rounds import Doorbell
 from roomledger.ledger.database import Database
-from sandbox.dataset import Bucket, World, WorldObject
+from sandbox.dataset import Bucket, Dataset, DatasetObject
 from sandbox.dataset.expected import expect
 from sandbox.dataset.model import loaded
 from sandbox.dataset.workspace import Workspace
 from sandbox.hundredms_api.webhooks import new_client, post
 from sandbox.servers.airflow import airflow
-from sandbox.servers.installation import SECRET, SECRET_HEADER, installed
-from sandbox.servers.upload import Put, uploads
-from sandbox.up import POOLS, ring
+from sandbox.servers.installation import SECRET, SECRET_HEADER, run_installation
+from sandbox.servers.upload import Put, create_buckets
+from sandbox.up import POOLS, configure_notifications
 
 ROOM = "66be3a4e91c2d3e4f5060718"
 CHAT = (
@@ -35,10 +35,10 @@ GCS = Bucket("acme", "acme-gcs", _ACCOUNT, "gs", "acme-calls", "live")
 SILENT = Bucket("acme", "acme-silent", _ACCOUNT, "s3", "acme-silent-recordings", "live")
 """Tells nobody of its objects: the vendor's webhooks do."""
 _WORKSPACE = Workspace("acme", "acme-100ms", "acme", "65fd0c2a91c2d3e4f5060719", uuid4().hex)
-_OBJECT = WorldObject(
+_OBJECT = DatasetObject(
     customer="acme", source="", uri="", key="", content=b"", session_id=None, room_id=ROOM, job_id=None,
     asset_type="chat", case="plain", outcome=loaded(chat_messages=1), written_at=datetime(2026, 3, 2, tzinfo=UTC),
-    evidence="none", reason="no_session_known", alone=None, tells="start",
+    evidence="none", unresolved_reason="no_session_known", outcome_without_api=None, key_identifies="start",
 )  # fmt: skip
 
 
@@ -82,12 +82,12 @@ def _post(client: httpx.Client, url: str, uri: str) -> None:
 @contextmanager
 def running(folder: Path, warehouse_url: str | None = None) -> Iterator[tuple[Database, list[Doorbell]]]:
     """Start an installation that reacts; give its warehouse, by default a DuckDB file, and its doorbells."""
-    world = World((S3, GCS, SILENT), (), (), (_WORKSPACE,), expect(()))
+    world = Dataset((S3, GCS, SILENT), (), (), (_WORKSPACE,), expect(()))
     options = {"warehouse_url": warehouse_url} if warehouse_url else {}
     with ExitStack() as stack:
-        place = stack.enter_context(installed(world, folder, rings=True, **options))
-        put = stack.enter_context(uploads(world.buckets, place.s3, place.gcs))
-        ring(place)
+        place = stack.enter_context(run_installation(world, folder, notifications=True, **options))
+        put = stack.enter_context(create_buckets(world.buckets, place.s3, place.gcs))
+        configure_notifications(place)
         started = stack.enter_context(airflow(folder / "airflow", POOLS, place.environment, triggers=True))
         client = stack.enter_context(new_client())
         tell = partial(_post, client, f"{started.endpoint}/roomledger/webhooks/{_WORKSPACE.source}")

@@ -13,8 +13,8 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
 from roomledger.settings import Source
 from roomledger.stores import Access, Store, open_store
-from sandbox import tables
-from sandbox.dataset import WorldObject
+from sandbox import warehouse_contents
+from sandbox.dataset import DatasetObject
 
 CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,MessageID\n"
 
@@ -59,7 +59,7 @@ def replace(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
     return f"file://{folder / key}"
 
 
-def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
+def lay_out(objects: Iterable[DatasetObject], folder: Path) -> None:
     """Write a world's objects below a folder; a folder cannot hold keys that end in a slash."""
     for minute, thing in enumerate(objects):
         if not thing.key.endswith("/"):
@@ -70,8 +70,10 @@ Tables = Mapping[str, list[tuple[Any, ...]]]
 
 
 def contents(database: Database, *, past: bool = True) -> Tables:
-    """All rows, as `sandbox.tables` reads them, in an order of their own."""
-    return {name: sorted(table.rows, key=repr) for name, table in tables.contents(database, past=past).items()}
+    """All rows, as `sandbox.warehouse_contents` reads them, in an order of their own."""
+    return {
+        name: sorted(table.rows, key=repr) for name, table in warehouse_contents.contents(database, past=past).items()
+    }
 
 
 def empty(database: Database) -> None:

@@ -37,7 +37,7 @@ from benchmarks.chaos.stage import staged
 from benchmarks.chaos.undisturbed import Undisturbed
 from sandbox.dataset import MINIMUM_SESSIONS, generate
 from sandbox.servers.airflow import AirflowFailed
-from sandbox.tables import contents
+from sandbox.warehouse_contents import contents
 
 FOLDER = Path(__file__).parents[2] / ".work" / "chaos"
 SESSIONS, MINUTES, KILLS = 12, 3.0, 24

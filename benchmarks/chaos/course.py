@@ -16,7 +16,7 @@ from benchmarks.chaos.killing import Killer, killing
 from benchmarks.chaos.plans import Shares, Told, Upload
 from benchmarks.chaos.webhooks import Vendor
 from roomledger.queues.inbox_folder import Inbox
-from sandbox.live_traffic import parts, tell
+from sandbox.live_traffic import finished_sessions, publish_records
 from sandbox.servers.airflow import ACTIVE, Airflow, AirflowFailed
 from sandbox.servers.installation import Installation
 from sandbox.servers.upload import Put
@@ -56,8 +56,8 @@ class Course:
 
     def mischief(self, seconds: float, kills: int, rng: random.Random) -> None:
         """Let a world happen while parts of Airflow die, with a sweep in the midst that dies as easily."""
-        self.uploaded = plans.uploads(self.place.world, seconds, rng)
-        self._told = plans.tellings(parts(self.place.world), seconds, self.shares, rng)
+        self.uploaded = plans.uploads(self.place.dataset, seconds, rng)
+        self._told = plans.tellings(finished_sessions(self.place.dataset), seconds, self.shares, rng)
         plan = plans.kills(self.killer.parts, kills, seconds, rng)
         with ThreadPoolExecutor(8, "mischief") as threads:
             done: list[Future[object]] = []
@@ -90,7 +90,7 @@ class Course:
 
     def _tell(self, told: Told) -> None:
         [account] = [one for one in self.place.vendor.workspaces if one.name == told.part.workspace.name]
-        tell(told.part, account)
+        publish_records(told.part, account)
         self.vendor.post(account.source, told.events, delay_s=self.shares.delay_s)
 
     def _state(self, when: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sandbox.tables import Rows
+from sandbox.warehouse_contents import Rows
 
 
 class Difference(NamedTuple):

@@ -15,7 +15,7 @@ from benchmarks.chaos.carrier import Carrier
 from benchmarks.chaos.plans import Fates
 from roomledger.queues import Message
 from sandbox.servers.installation import QUEUE, SUBSCRIPTION, TOPIC, Installation
-from sandbox.up import ring
+from sandbox.up import configure_notifications
 
 MISCHIEF = "mischief"
 """Name of the queue and of the subscription that the buckets ring."""
@@ -40,7 +40,7 @@ def carriers(place: Installation, fates: Callable[[], Fates]) -> Iterator[list[C
         except Exception as error:
             failures.append(error)
 
-    ring(place)
+    configure_notifications(place)
     with _s3_carrier(place, fates()) as s3:
         found = [s3, _gcs_carrier(place, fates())]
         threads = [threading.Thread(target=carry, args=[each], name=each.name) for each in found]
@@ -65,7 +65,7 @@ def _s3_carrier(place: Installation, fates: Fates) -> Iterator[Carrier]:
     ):
         rung = sqs.create_queue(QueueName=MISCHIEF)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=rung, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        for bucket in place.world.buckets:
+        for bucket in place.dataset.buckets:
             if bucket.scheme == "s3":
                 events = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}
                 s3.put_bucket_notification_configuration(
@@ -117,7 +117,7 @@ def _gcs_carrier(place: Installation, fates: Fates) -> Carrier:
 
     def is_held() -> bool:
         with suppress(RuntimeError):  # it may change under our eyes
-            return any(until - time.monotonic() > _LENT_S for until, _ in held.lent.values())
+            return any(until - time.monotonic() > _LENT_S for until, _ in held.leased.values())
         return False
 
     return Carrier(
@@ -126,7 +126,7 @@ def _gcs_carrier(place: Installation, fates: Fates) -> Carrier:
         "gcs_event",
         take,
         lambda message: pubsub.publish(f"projects/{project}/topics/passed-on", [message.body], **message.attributes),
-        lambda: len(held.waiting) + len(held.lent),
+        lambda: len(held.waiting) + len(held.leased),
         is_held,
         fates,
     )

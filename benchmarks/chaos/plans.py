@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sandbox.dataset import World, WorldObject
+from sandbox.dataset import Dataset, DatasetObject
 from sandbox.dataset.workspace import Record
-from sandbox.live_traffic import Part
+from sandbox.live_traffic import FinishedSession
 
 HALVES = 0.2
 """Share of the objects that are there in part before they are there in whole, as another version."""
@@ -56,11 +56,11 @@ class Upload(NamedTuple):
 
     at_s: float
     """Seconds since the beginning."""
-    thing: WorldObject
+    thing: DatasetObject
     content: bytes
 
 
-def uploads(world: World, seconds: float, rng: random.Random) -> list[Upload]:
+def uploads(world: Dataset, seconds: float, rng: random.Random) -> list[Upload]:
     """Spread the objects of the customers' buckets over the time, in any order; some are there in part first.
 
     Segments of films are left out: there are many, and all alike.
@@ -85,13 +85,13 @@ class Told(NamedTuple):
     """A session that is over: from now on the vendor's API tells of it, and its webhooks are posted."""
 
     at_s: float
-    part: Part
+    part: FinishedSession
     events: Sequence[Record]
     late: Sequence[Record]
     """Those that are posted when the sweep is over."""
 
 
-def tellings(sessions: Iterable[Part], seconds: float, shares: Shares, rng: random.Random) -> list[Told]:
+def tellings(sessions: Iterable[FinishedSession], seconds: float, shares: Shares, rng: random.Random) -> list[Told]:
     """Spread the sessions over the time, the oldest first, and hold some of their events back."""
     sessions = [*sessions]
     times = sorted(rng.uniform(0, _BUSY * seconds) for _ in sessions)

@@ -15,12 +15,12 @@ from benchmarks.chaos.notices import carriers
 from benchmarks.chaos.plans import Fates, Shares
 from benchmarks.chaos.webhooks import vendor
 from roomledger.queues.inbox_folder import open_inbox
-from sandbox.dataset import World
-from sandbox.live_traffic import emptied
+from sandbox.dataset import Dataset
+from sandbox.live_traffic import empty_workspace
 from sandbox.servers.airflow import airflow
-from sandbox.servers.installation import installed
+from sandbox.servers.installation import run_installation
 from sandbox.servers.postgres import PostgresServer, postgres_server
-from sandbox.servers.upload import uploads
+from sandbox.servers.upload import create_buckets
 from sandbox.up import POOLS
 
 _METADATA = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC")
@@ -35,7 +35,7 @@ _SOON = {
 
 
 @contextmanager
-def staged(world: World, seed: int, folder: Path, *, duckdb: bool, say: Say) -> Iterator[tuple[Course, str]]:
+def staged(world: Dataset, seed: int, folder: Path, *, duckdb: bool, say: Say) -> Iterator[tuple[Course, str]]:
     """Start all of it; give the course, and the address of an empty warehouse of the same engine."""
     with ExitStack() as stack:
         postgres = _postgres(stack)
@@ -43,9 +43,9 @@ def staged(world: World, seed: int, folder: Path, *, duckdb: bool, say: Say) -> 
         if not duckdb:
             urls = [postgres.new_database() for _ in urls]
         shares = Shares()
-        place = stack.enter_context(installed(world, folder, rings=True, warehouse_url=urls[0]))
-        place.vendor.workspaces = [emptied(workspace) for workspace in world.workspaces]
-        put = stack.enter_context(uploads(world.buckets, place.s3, place.gcs))
+        place = stack.enter_context(run_installation(world, folder, notifications=True, warehouse_url=urls[0]))
+        place.vendor.workspaces = [empty_workspace(workspace) for workspace in world.workspaces]
+        put = stack.enter_context(create_buckets(world.buckets, place.s3, place.gcs))
         between = stack.enter_context(carriers(place, partial(Fates, seed, shares)))
         # Not SQLite: it is not for an installation with several API servers.
         metadata = dict.fromkeys(_METADATA, postgres.new_database())

@@ -64,5 +64,5 @@ def _open(place: Installation, source: Source) -> Store:
         return open_store(source.url, Access(session=session, endpoint=source.endpoint))
     if scheme == "gs":
         return open_store(source.url, Access(endpoint=source.endpoint))
-    [account] = [each for each in place.world.workspaces if each.source == source.name]
+    [account] = [each for each in place.dataset.workspaces if each.source == source.name]
     return open_store(source.url, Access(keys=Keys(account.access_key, account.secret), endpoint=source.endpoint))

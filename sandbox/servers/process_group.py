@@ -25,8 +25,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 3
 
-# The server becomes the group's leader; the watcher lives until its standard input, our end of the pipe, closes.
-_WATCHED = (
+# The server becomes the group's leader; the watcher waits until its standard input, our end of the pipe, closes.
+_WITH_WATCHER = (
     'exec 3<&0; (trap "" TERM; read _ <&3; kill -TERM 0; sleep 5; kill -KILL 0) >/dev/null 2>&1 & '
     'exec "$@" </dev/null 3<&-'
 )
@@ -34,11 +34,11 @@ _WATCHED = (
 
 @contextmanager
 def running(command: Sequence[str], folder: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command in a process group of its own, with its output in a log in `folder`, until the block ends."""
+    """Run a command in its own process group until the block ends; its output goes to `server.log` in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with _log(folder).open("ab") as log:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHED, "sh", *command],
+            ["/bin/sh", "-c", _WITH_WATCHER, "sh", *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -56,8 +56,8 @@ def running(command: Sequence[str], folder: Path, environment: dict[str, str]) -
 
 
 @contextmanager
-def interrupted_with_us(pid: int) -> Iterator[None]:
-    """Interrupt the process `pid`, which has a group of its own, if this process dies inside."""
+def interrupted_with_this_process(pid: int) -> Iterator[None]:
+    """Interrupt the process `pid`, which has its own group, if this process dies inside the block."""
     watcher = subprocess.Popen(
         ["/bin/sh", "-c", 'read _; kill -INT "$1"', "sh", str(pid)], stdin=subprocess.PIPE, start_new_session=True
     )
@@ -70,21 +70,21 @@ def interrupted_with_us(pid: int) -> Iterator[None]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the server to end, then end whatever is left of its group."""
+    """Terminate the server, then kill all remaining processes of its group and session."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(STOP_SECONDS)
         os.killpg(process.pid, signal.SIGKILL)
-    for pid in _left(process.pid):
+    for pid in _in_session(process.pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
     _pipe(process).close()
 
 
-def _left(session: int) -> list[int]:
-    """Processes of the server's session that made a group of their own, where the system tells of sessions."""
+def _in_session(session: int) -> list[int]:
+    """Processes of the session, also those with a group of their own; none on systems without /proc."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -100,7 +100,7 @@ def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
 
 
 def wait_for(process: subprocess.Popen[bytes], folder: Path, url: str) -> None:
-    """Return as soon as `url` answers."""
+    """Wait until `url` responds. Raises RuntimeError with the end of the log if it does not."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -108,13 +108,13 @@ def wait_for(process: subprocess.Popen[bytes], folder: Path, url: str) -> None:
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
-        except urllib.error.HTTPError as not_yet:
-            not_yet.close()
+        except urllib.error.HTTPError as not_ready:
+            not_ready.close()
         except OSError:
             pass
         time.sleep(0.05)
-    last_words = _log(folder).read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"{process.args} does not answer at {url}; its last words: {last_words}")
+    log = _log(folder).read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"{process.args!r} does not respond at {url}; the end of its log: {log}")
 
 
 def _log(folder: Path) -> Path:
@@ -122,9 +122,9 @@ def _log(folder: Path) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Different free ports: all are held until the last one is known."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+    """Different free ports: all sockets stay open until the last port is known."""
+    with contextlib.ExitStack() as open_sockets:
+        sockets = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
             one.bind((HOST, 0))
         return [one.getsockname()[1] for one in sockets]

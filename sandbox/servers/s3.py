@@ -14,19 +14,19 @@ from sandbox.servers.process_group import HOST, free_ports, running, wait_for
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """An S3 endpoint; on ministack SQS, SNS and EventBridge answer at the same address."""
+    """An S3 endpoint; ministack serves SQS, SNS and EventBridge at the same address."""
 
     endpoint: str
     access_key: str
     secret_key: str
     region: str = "us-east-1"
     others: Mapping[str, str] = field(default_factory=dict)
-    """Access keys with fewer rights and their secrets, on a server that knows rights: `uploader`, `lister`."""
+    """Secrets by access key of users with fewer rights, if the server checks rights: `uploader`, `lister`."""
 
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[S3Server]:
-    """Start ministack: S3, SQS, SNS and EventBridge, in memory; it notifies, and checks no signatures."""
+    """Start ministack: S3, SQS, SNS and EventBridge in memory, with notifications, without signature checks."""
     (port,) = free_ports(1)
     endpoint = f"http://{HOST}:{port}"
     environment = {
@@ -46,7 +46,7 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
 
 @contextmanager
 def seaweedfs_server(folder: Path) -> Iterator[S3Server]:
-    """Start SeaweedFS: an S3 that checks signatures and rights and knows versions; it lists in its own order."""
+    """Start SeaweedFS: S3 with versions that checks signatures and rights, and lists in its own order."""
     master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3, s3_grpc = map(str, free_ports(8))
     rights = {"owner": ["Admin"], "uploader": ["Read", "Write"], "lister": ["List"]}
     secrets = {name: f"{name}-secret" for name in rights}
@@ -68,7 +68,7 @@ def seaweedfs_server(folder: Path) -> Iterator[S3Server]:
         "master.volumeSizeLimitMB": "64",
         "volume.port": volume,
         "volume.port.grpc": volume_grpc,
-        "volume.max": "1000",  # a bucket takes seven at once
+        "volume.max": "1000",  # one bucket needs seven
         "volume.preStopSeconds": "1",
         "filer": "true",
         "filer.port": filer,
@@ -86,5 +86,5 @@ def seaweedfs_server(folder: Path) -> Iterator[S3Server]:
     command = [str(weed), "server", *(f"-{name}={value}" for name, value in options.items())]
     with running(command, folder, {"TMPDIR": str(folder)}) as process:
         wait_for(process, folder, f"{server.endpoint}/status")
-        wait_for(process, folder, f"http://{HOST}:{master}/dir/assign")  # only now is there a disk to write to
+        wait_for(process, folder, f"http://{HOST}:{master}/dir/assign")  # only then the volume server accepts writes
         yield server

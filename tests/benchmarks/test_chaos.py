@@ -30,11 +30,11 @@ from roomledger.ledger.claims import LEASE
 from roomledger.ledger.database import Database
 from roomledger.queues import Message
 from roomledger.queues.inbox_folder import Inbox, open_inbox
-from sandbox.dataset import World, generate
+from sandbox.dataset import Dataset, generate
 from sandbox.hundredms_api.webhooks import Posted
-from sandbox.live_traffic import parts
+from sandbox.live_traffic import finished_sessions
 from sandbox.servers.airflow import Airflow, Part
-from sandbox.tables import Rows, contents
+from sandbox.warehouse_contents import Rows, contents
 from tests.rows import NOON, at, put, put_object
 from tests.worlds import change
 
@@ -42,11 +42,11 @@ SECONDS = 200.0
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> Dataset:
     return generate(sessions=6)
 
 
-def test_every_object_comes_once_in_whole_and_some_of_them_in_part_before(world: World) -> None:
+def test_every_object_comes_once_in_whole_and_some_of_them_in_part_before(world: Dataset) -> None:
     found = plans.uploads(world, SECONDS, Random(1))
     buckets = {bucket.source for bucket in world.buckets}
     wanted = {one.uri: one for one in world.objects if one.source in buckets and not one.key.endswith(".ts")}
@@ -65,8 +65,8 @@ def test_every_object_comes_once_in_whole_and_some_of_them_in_part_before(world:
     assert found == plans.uploads(world, SECONDS, Random(1)) != plans.uploads(world, SECONDS, Random(2))
 
 
-def test_every_event_is_posted_in_time_or_late_and_sessions_end_in_their_order(world: World) -> None:
-    sessions = [*parts(world)]
+def test_every_event_is_posted_in_time_or_late_and_sessions_end_in_their_order(world: Dataset) -> None:
+    sessions = [*finished_sessions(world)]
     found = plans.tellings(sessions, SECONDS, Shares(), Random(1))
     assert [told.part for told in found] == sessions
     assert [told.at_s for told in found] == sorted(told.at_s for told in found)

@@ -1,4 +1,4 @@
-"""Webhooks of the invented world: they say what its API says, in the vendor's ways, and are posted as it posts them."""
+"""Webhooks of the invented dataset: they say what its API says, in the vendor's ways, and are posted as it posts them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from roomledger.ledger.vendor_events import Heard, hear
 from roomledger.ledger.vendor_records import Said, tell
 from roomledger.settings import Source
 from roomledger.webhook.authentication import Trust, is_signed, knows
-from sandbox.dataset import CANARIES, MINIMUM_SESSIONS, Workspace, World, generate
-from sandbox.dataset.events import events
+from sandbox.dataset import CANARIES, MINIMUM_SESSIONS, Dataset, Workspace, generate
+from sandbox.dataset.webhook_events import webhook_events
 from sandbox.dataset.workspace import (
     PLAYBACK_CANARY,
     SIGNATURE_CANARY,
@@ -93,21 +93,21 @@ OUTCOMES |= {"close": "ended", "leave": "ended", "stopped": "ended", "transcript
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def dataset() -> Dataset:
     return generate(sessions=MINIMUM_SESSIONS)
 
 
 @pytest.fixture(scope="module", params=["small", "larger"])
-def any_world(request: pytest.FixtureRequest, world: World) -> World:
-    return world if request.param == "small" else generate(sessions=60)
+def any_dataset(request: pytest.FixtureRequest, dataset: Dataset) -> Dataset:
+    return dataset if request.param == "small" else generate(sessions=60)
 
 
 def told(workspace: Workspace) -> list[Record]:
-    return [one for session in workspace.sessions for one in events(workspace, session["id"])]
+    return [one for session in workspace.sessions for one in webhook_events(workspace, session["id"])]
 
 
-def everything(world: World) -> list[Record]:
-    return [one for workspace in world.workspaces for one in told(workspace)]
+def everything(dataset: Dataset) -> list[Record]:
+    return [one for workspace in dataset.workspaces for one in told(workspace)]
 
 
 def moment(text: str) -> datetime:
@@ -128,9 +128,9 @@ def named(workspace: Workspace) -> Iterator[tuple[Event, NamedAsset]]:
 # -- what they say
 
 
-def test_events_have_the_fields_of_their_type(any_world: World) -> None:
+def test_events_have_the_fields_of_their_type(any_dataset: Dataset) -> None:
     found: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
-    for one in everything(any_world):
+    for one in everything(any_dataset):
         assert one.keys() == ENVELOPE
         keys = {name for name in one["data"] if not name.startswith(("transcript_", "summary_"))}
         found[one["type"]].add(frozenset(keys - SHAPES[one["type"]]))
@@ -140,8 +140,8 @@ def test_events_have_the_fields_of_their_type(any_world: World) -> None:
         assert more == {frozenset(each) for each in MORE.get(type_, (set(),))}, type_
 
 
-def test_every_event_is_understood(any_world: World) -> None:
-    for one in everything(any_world):
+def test_every_event_is_understood(any_dataset: Dataset) -> None:
+    for one in everything(any_dataset):
         row, _ = event(one)
         vain = one["type"] == "track.recording.success" and "error_message" in one["data"]
         assert row.outcome == ("failed" if vain else OUTCOMES[one["type"].split(".")[-2]]), one["type"]
@@ -150,22 +150,22 @@ def test_every_event_is_understood(any_world: World) -> None:
         assert json.loads(json.dumps(one)) == one
 
 
-def test_they_are_the_same_at_every_call(world: World) -> None:
-    workspace = world.workspaces[0]
+def test_they_are_the_same_at_every_call(dataset: Dataset) -> None:
+    workspace = dataset.workspaces[0]
     first = json.dumps(told(workspace))
     for one in told(workspace):
         one["data"].clear()
     assert json.dumps(told(workspace)) == first == json.dumps(told(deepcopy(workspace)))
 
 
-def test_ids_of_events_are_unique(any_world: World) -> None:
-    ids = [one["id"] for one in everything(any_world)]
+def test_ids_of_events_are_unique(any_dataset: Dataset) -> None:
+    ids = [one["id"] for one in everything(any_dataset)]
     assert len({*ids}) == len(ids)
     assert all(str(UUID(event_id)) == event_id for event_id in ids)
 
 
-def test_ids_that_only_webhooks_have_are_not_those_of_the_api(world: World) -> None:
-    for workspace in world.workspaces:
+def test_ids_that_only_webhooks_have_are_not_those_of_the_api(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         jobs: defaultdict[str, set[str]] = defaultdict(set)
         names = ("beam_id", "job_id", "recording_id", "transcription_id", "app_id")
         for one in told(workspace):
@@ -180,10 +180,10 @@ def test_ids_that_only_webhooks_have_are_not_those_of_the_api(world: World) -> N
         assert len(jobs["beam_id"]) == len(jobs["job_id"]) == len(recorders)
 
 
-def test_they_come_in_the_order_in_which_things_happen(world: World) -> None:
-    for workspace in world.workspaces:
+def test_they_come_in_the_order_in_which_things_happen(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         for session in workspace.sessions:
-            happened = events(workspace, session["id"])
+            happened = webhook_events(workspace, session["id"])
             assert all(moment(a["timestamp"]) <= moment(b["timestamp"]) for a, b in pairwise(happened))
             assert {one["data"]["session_id"] for one in happened} == {session["id"]}
             of_peers = [one["type"] for one in happened if one["type"].startswith(("session", "peer"))]
@@ -206,11 +206,11 @@ STEPS = {
     "track_id": ["track.recording.started.success", "track.recording.success"],
     "transcription_id": ["transcription.started.success", "transcription.success"],
 }
-"""What comes after what about the same thing."""
+"""What comes after what about the same obj."""
 
 
-def test_times_are_those_of_the_records(world: World) -> None:
-    for workspace in world.workspaces:
+def test_times_are_those_of_the_records(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         sessions = {session["id"]: session for session in workspace.sessions}
         started = {(job["session_id"], moment(job["started_at"])): job for job in workspace.jobs()}
         for one in told(workspace):
@@ -229,8 +229,8 @@ def test_times_are_those_of_the_records(world: World) -> None:
                 )
 
 
-def test_every_complete_asset_is_named_once_and_nothing_else(any_world: World) -> None:
-    for workspace in any_world.workspaces:
+def test_every_complete_asset_is_named_once_and_nothing_else(any_dataset: Dataset) -> None:
+    for workspace in any_dataset.workspaces:
         complete = [asset["path"] for asset in workspace.assets if asset["status"] == "completed"]
         assert all(complete)
         made = [asset.uri for _, asset in named(workspace) if asset.status == "completed" and asset.uri]
@@ -254,9 +254,9 @@ TOLD_OF = {
 """What webhooks tell of an asset, by its type."""
 
 
-def test_webhooks_and_api_say_the_same_of_an_asset(any_world: World) -> None:
+def test_webhooks_and_api_say_the_same_of_an_asset(any_dataset: Dataset) -> None:
     types = set()
-    for workspace in any_world.workspaces:
+    for workspace in any_dataset.workspaces:
         said = {asset["path"]: records.asset(asset) for asset in workspace.assets if asset["status"] == "completed"}
         for _, asset in named(workspace):
             if asset.uri and asset.status == "completed":
@@ -269,10 +269,10 @@ def test_webhooks_and_api_say_the_same_of_an_asset(any_world: World) -> None:
     assert types == TOLD_OF.keys()
 
 
-def test_a_transcription_says_before_what_it_will_make(world: World) -> None:
+def test_a_transcription_says_before_what_it_will_make(dataset: Dataset) -> None:
     asked: dict[str | None, set[str | None]] = defaultdict(set)
     made: dict[str | None, set[str | None]] = defaultdict(set)
-    for workspace in world.workspaces:
+    for workspace in dataset.workspaces:
         for row, asset in named(workspace):
             if row.transcription_id:
                 assert (asset.status == "processing") == (row.outcome == "started") == (asset.uri is None)
@@ -281,8 +281,8 @@ def test_a_transcription_says_before_what_it_will_make(world: World) -> None:
     assert {len(ids) for ids in made.values()} >= {1, 4}  # an srt more than there is place for in one event
 
 
-def test_recorders_are_those_that_joined_for_their_job(world: World) -> None:
-    for workspace in world.workspaces:
+def test_recorders_are_those_that_joined_for_their_job(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         joined = {peer_id: peer for session in workspace.sessions for peer_id, peer in session["peers"].items()}
         starts: Counter[str] = Counter()
         for one in told(workspace):
@@ -296,8 +296,8 @@ def test_recorders_are_those_that_joined_for_their_job(world: World) -> None:
         assert starts == Counter(peer["id"] for peer in recorders)
 
 
-def test_what_was_planned(world: World) -> None:
-    for workspace in world.workspaces:
+def test_what_was_planned(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         planned = Counter(
             (one["type"].partition(".")[0], event(one)[0].planned_types)
             for one in told(workspace)
@@ -312,8 +312,8 @@ def test_what_was_planned(world: World) -> None:
         }
 
 
-def test_failed_jobs_say_so(world: World) -> None:
-    for workspace in world.workspaces:
+def test_failed_jobs_say_so(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         failed = [job for job in workspace.jobs() if job["status"] == "failed"]
         rows = [event(one)[0] for one in told(workspace) if one["type"] == "beam.failure"]
         assert [(row.error_type, row.error_message) for row in rows] == [("UPLOAD_ERROR", "upload failed")] * len(rows)
@@ -340,57 +340,57 @@ def test_any_recorder_can_fail() -> None:
 # -- how they say it
 
 
-def of_type(world: World, type_: str) -> list[Record]:
-    return [one["data"] for one in everything(world) if one["type"] == type_]
+def of_type(dataset: Dataset, type_: str) -> list[Record]:
+    return [one["data"] for one in everything(dataset) if one["type"] == type_]
 
 
-def test_a_track_has_its_duration_as_a_string(world: World) -> None:
-    durations = {type(data["duration"]) for data in of_type(world, "track.recording.success") if "duration" in data}
+def test_a_track_has_its_duration_as_a_string(dataset: Dataset) -> None:
+    durations = {type(data["duration"]) for data in of_type(dataset, "track.recording.success") if "duration" in data}
     assert durations == {str}
 
 
-def test_a_track_that_failed_says_success_and_is_made_later(world: World) -> None:
-    tracks = of_type(world, "track.recording.success")
+def test_a_track_that_failed_says_success_and_is_made_later(dataset: Dataset) -> None:
+    tracks = of_type(dataset, "track.recording.success")
     failed = {data["recording_path"]: place for place, data in enumerate(tracks) if "error_message" in data}
     made = {data["recording_path"]: place for place, data in enumerate(tracks) if "error_message" not in data}
     assert 0 < len(failed) < len(made)
     assert all(place < made[path] for path, place in failed.items())
 
 
-def test_the_kind_of_a_stream_has_two_names(world: World) -> None:
-    names = Counter("type" in data for data in of_type(world, "stream.recording.success"))
+def test_the_kind_of_a_stream_has_two_names(dataset: Dataset) -> None:
+    names = Counter("type" in data for data in of_type(dataset, "stream.recording.success"))
     assert names[True] == names[False] > 0
 
 
-def test_a_location_is_on_the_web_or_in_a_bucket(world: World) -> None:
-    for data in of_type(world, "beam.recording.success"):
+def test_a_location_is_on_the_web_or_in_a_bucket(dataset: Dataset) -> None:
+    for data in of_type(dataset, "beam.recording.success"):
         assert data.get("location", "https://").startswith("https://")
-    legacy = [data for data in of_type(world, "recording.success") if data["recording_path"]]
+    legacy = [data for data in of_type(dataset, "recording.success") if data["recording_path"]]
     assert {data["location"] == data["recording_path"] for data in legacy} == {True}
 
 
-def test_the_recorder_of_old_speaks_an_older_version(world: World) -> None:
-    versions = {(one["type"], one["version"]) for one in everything(world)}
+def test_the_recorder_of_old_speaks_an_older_version(dataset: Dataset) -> None:
+    versions = {(one["type"], one["version"]) for one in everything(dataset)}
     assert {type_ for type_, version in versions if version == "1.0"} == {"recording.success"}
     assert {version for _, version in versions} == {"1.0", "2.0"}
-    assert all("beam_id" not in data and "recording_id" not in data for data in of_type(world, "recording.success"))
+    assert all("beam_id" not in data and "recording_id" not in data for data in of_type(dataset, "recording.success"))
 
 
-def test_times_have_up_to_nine_digits(world: World) -> None:
-    times = [data["session_started_at"] for data in of_type(world, "session.open.success")]
+def test_times_have_up_to_nine_digits(dataset: Dataset) -> None:
+    times = [data["session_started_at"] for data in of_type(dataset, "session.open.success")]
     assert {len(time.partition(".")[2]) for time in times} == {len("123456789Z")}
-    assert {len(one["timestamp"]) for one in everything(world)} == {len("2026-03-02T10:00:00Z")}
+    assert {len(one["timestamp"]) for one in everything(dataset)} == {len("2026-03-02T10:00:00Z")}
 
 
-def test_an_address_of_no_file_is_an_empty_text(world: World) -> None:
-    recorded = of_type(world, "beam.recording.success") + of_type(world, "recording.success")
+def test_an_address_of_no_file_is_an_empty_text(dataset: Dataset) -> None:
+    recorded = of_type(dataset, "beam.recording.success") + of_type(dataset, "recording.success")
     for name in ("recording", "chat_recording"):
         empty = {(data[f"{name}_path"] == "", data[f"{name}_presigned_url"] == "") for data in recorded}
         assert empty == {(True, True), (False, False)}
 
 
-def test_they_carry_secrets_where_the_vendor_has_them(world: World) -> None:
-    for one in everything(world):
+def test_they_carry_secrets_where_the_vendor_has_them(dataset: Dataset) -> None:
+    for one in everything(dataset):
         data = one["data"]
         assert TOKEN_CANARY in data.get("meeting_url", TOKEN_CANARY)
         assert PLAYBACK_CANARY in data.get("url", PLAYBACK_CANARY)
@@ -399,25 +399,25 @@ def test_they_carry_secrets_where_the_vendor_has_them(world: World) -> None:
         signed += [each["recording_presigned_url"] for each in data.get("recording_single_files", ())]
         signed += [each["url"] for each in data.get("recording_thumbnails", ())]
         assert all(SIGNATURE_CANARY in url for url in signed if url)
-    keys = [each["url"] for data in of_type(world, "beam.started.success") for each in data["rtmp"]]
-    assert len(keys) == sum(len(job["rtmp_urls"]) for one in world.workspaces for job in one.external_streams) > 0
+    keys = [each["url"] for data in of_type(dataset, "beam.started.success") for each in data["rtmp"]]
+    assert len(keys) == sum(len(job["rtmp_urls"]) for one in dataset.workspaces for job in one.external_streams) > 0
     assert all(STREAM_KEY_CANARY in url for url in keys)
-    text = json.dumps(everything(world))
+    text = json.dumps(everything(dataset))
     assert all(canary in text for canary in CANARIES)
 
 
-def test_no_secret_is_left_once_they_are_read(world: World) -> None:
-    rows = repr([event(one) for one in everything(world)])
+def test_no_secret_is_left_once_they_are_read(dataset: Dataset) -> None:
+    rows = repr([event(one) for one in everything(dataset)])
     assert not [canary for canary in CANARIES if canary in rows]
 
 
 # -- what they cannot say
 
 
-def test_a_session_of_another_workspace_is_an_error(world: World) -> None:
-    ours, other = world.workspaces
+def test_a_session_of_another_workspace_is_an_error(dataset: Dataset) -> None:
+    ours, other = dataset.workspaces
     with pytest.raises(KeyError):
-        events(ours, other.sessions[0]["id"])
+        webhook_events(ours, other.sessions[0]["id"])
 
 
 def test_several_files_where_an_event_has_place_for_one_are_an_error() -> None:
@@ -425,7 +425,7 @@ def test_several_files_where_an_event_has_place_for_one_are_an_error() -> None:
     chat = next(asset for asset in workspace.assets if asset["type"] == "chat")
     workspace.assets.append(chat | {"id": "another", "path": "s3://acme/another.csv"})
     with pytest.raises(ValueError, match="several assets of type chat"):
-        events(workspace, chat["session_id"])
+        webhook_events(workspace, chat["session_id"])
 
 
 def test_a_recorder_that_was_not_among_the_peers_has_no_peer_id() -> None:
@@ -456,18 +456,18 @@ def said(workspace: Workspace) -> Iterator[Said]:
     yield from (records.asset(asset) for asset in workspace.assets)
 
 
-def hear_all(database: Database, world: World) -> int:
+def hear_all(database: Database, dataset: Dataset) -> int:
     heard = [
         Heard(source(workspace), *event(one), received_at=NOW)
-        for workspace in world.workspaces
+        for workspace in dataset.workspaces
         for one in told(workspace)
     ]
     with database.begin() as tx:
         return hear(tx, database, heard, now=NOW).events
 
 
-def tell_all(database: Database, world: World) -> None:
-    for workspace in world.workspaces:
+def tell_all(database: Database, dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         with database.begin() as tx:
             tell(tx, database, source(workspace), said(workspace), now=NOW)
 
@@ -475,23 +475,23 @@ def tell_all(database: Database, world: World) -> None:
 @pytest.fixture(scope="module", params=["api first", "webhooks first"])
 def both(
     request: pytest.FixtureRequest,
-    world: World,
+    dataset: Dataset,
     ready_duckdb: Callable[[Path], Database],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Database:
-    """A warehouse in which the world was told and heard."""
+    """A warehouse in which the dataset was told and heard."""
     database = ready_duckdb(tmp_path_factory.mktemp("both"))
     if request.param == "api first":
-        tell_all(database, world)
-    assert hear_all(database, world) == len(everything(world))
+        tell_all(database, dataset)
+    assert hear_all(database, dataset) == len(everything(dataset))
     if request.param == "webhooks first":
-        tell_all(database, world)
+        tell_all(database, dataset)
     return database
 
 
-def test_next_to_the_api_they_add_no_session_stay_or_asset(both: Database, world: World) -> None:
+def test_next_to_the_api_they_add_no_session_stay_or_asset(both: Database, dataset: Dataset) -> None:
     counted = {view: ask(both, f"SELECT count(*) FROM {view}")[0][0] for view in VIEWS}
-    assert counted == {view: world.expected.rows[table] for view, table in VIEWS.items()}
+    assert counted == {view: dataset.expected.rows[table] for view, table in VIEWS.items()}
     columns = "session_id, peer_id, user_id, name, role, joined_at, left_at, is_recorder"
     for heard, api, what in (
         ("event_sessions", "session_records", "session_id, customer, source, room_id, started_at, ended_at"),
@@ -505,10 +505,10 @@ VIEWS = {"sessions": "sessions", "peers": "peers", "recording_assets": "asset_re
 """Views that hold what API and webhooks tell of, and the table of the API that has as many rows."""
 
 
-def test_a_recorder_is_the_job_that_names_its_files(both: Database, world: World) -> None:
+def test_a_recorder_is_the_job_that_names_its_files(both: Database, dataset: Dataset) -> None:
     expected: dict[str, str] = {}
     jobs, without = set(), set()
-    for workspace in world.workspaces:
+    for workspace in dataset.workspaces:
         job_of = {asset["path"]: asset["job_id"] for asset in workspace.assets}
         for one in told(workspace):
             if one["type"] in ("beam.recording.success", "hls.recording.success", "recording.success"):
@@ -527,12 +527,12 @@ def test_a_recorder_is_the_job_that_names_its_files(both: Database, world: World
         (len(jobs) + len(without), len(jobs) + len(without))
     ]
     assert {job for (job,) in ask(both, "SELECT job_id FROM recordings")} >= jobs
-    assert not (jobs - {*expected.values()}) & {asset["job_id"] for asset in recorded(world)}
+    assert not (jobs - {*expected.values()}) & {asset["job_id"] for asset in recorded(dataset)}
 
 
-def recorded(world: World) -> Iterator[Record]:
+def recorded(dataset: Dataset) -> Iterator[Record]:
     """Assets that the event of a recording names."""
-    for workspace in world.workspaces:
+    for workspace in dataset.workspaces:
         for asset in workspace.assets:
             if asset["status"] == "completed" and asset["type"] not in ("track", "stream", "transcript", "summary"):
                 yield asset
@@ -732,7 +732,7 @@ def test_secrets_are_not_shown(endpoint: Endpoint) -> None:
 
 def test_a_whole_session_is_posted(endpoint: Endpoint) -> None:
     workspace = generate(sessions=MINIMUM_SESSIONS).workspaces[0]
-    happened = events(workspace, workspace.sessions[0]["id"])
+    happened = webhook_events(workspace, workspace.sessions[0]["id"])
     poster(endpoint, shuffle=True, double=0.5).post(happened)
     came = {json.loads(body)["id"]: json.loads(body) for _, _, body in endpoint.requests}
     assert came == {one["id"]: one for one in happened}

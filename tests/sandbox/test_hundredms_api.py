@@ -416,7 +416,7 @@ def test_faults_can_be_aimed(client: Client, ours: Workspace, http: requests.Ses
     faults.at, faults.server_errors = "/v2/sessions", 1
     assert [client.get(path).status_code for path in ("rooms", "sessions", "rooms")] == [200, 503, 200]
     url = client.get("recording-assets/asset003/presigned-url").json()["url"]
-    faults.at, faults.cut = "/held/", 1
+    faults.at, faults.cut = "/storage/", 1
     assert client.get("rooms").status_code == 200
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         http.get(url, timeout=10)

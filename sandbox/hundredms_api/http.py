@@ -1,4 +1,4 @@
-"""HTTP as the vendor speaks it: answers as data, connections that are kept open, and answers that are cut short."""
+"""HTTP server of the simulated vendor: responses as data, persistent connections, and truncated responses."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sandbox.dataset.workspace import Record
 HOST = "127.0.0.1"
 
 
-class Answer(NamedTuple):
-    """A whole answer; `cut` leaves out the second half of its body."""
+class Response(NamedTuple):
+    """A whole response; `cut` omits the second half of its body."""
 
     status: int
     content_type: str
@@ -24,19 +24,19 @@ class Answer(NamedTuple):
     cut: bool = False
 
 
-def json_answer(status: int, body: Record, *headers: tuple[str, str]) -> Answer:
-    """Answer as the API does."""
-    return Answer(status, "application/json", json.dumps(body, ensure_ascii=False).encode(), headers)
+def json_response(status: int, body: Record, *headers: tuple[str, str]) -> Response:
+    """A JSON response of the API."""
+    return Response(status, "application/json", json.dumps(body, ensure_ascii=False).encode(), headers)
 
 
-def error_of_s3(status: int, code: str, message: str) -> Answer:
-    """Answer as a bucket of S3 does, which knows nothing of the API's errors."""
+def s3_error(status: int, code: str, message: str) -> Response:
+    """An XML error response of an S3 bucket."""
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    return Answer(status, "application/xml", body.encode())
+    return Response(status, "application/xml", body.encode())
 
 
 class Server(ThreadingHTTPServer):
-    """Listens at a free port; knows its open connections, so that none outlives it."""
+    """Listens on a free port, and closes its open connections at the end."""
 
     daemon_threads = False  # closing the server waits for all its threads
     request_queue_size = 128
@@ -44,12 +44,12 @@ class Server(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__((HOST, 0), _Handler)
         self.errors: list[Exception] = []
-        self.answer: Callable[[str, str | None], Answer]
-        """Answers `GET target` with this `Authorization`; what it raises is kept in `errors`."""
+        self.respond: Callable[[str, str | None], Response]
+        """Responds to `GET target` with this `Authorization`; its exceptions are added to `errors`."""
         self._connections: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a new connection in a thread of its own."""
+        """Serve a new connection in its own thread."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -58,8 +58,8 @@ class Server(ThreadingHTTPServer):
         self._connections.discard(request)
         super().shutdown_request(request)
 
-    def hang_up(self) -> None:
-        """End the connections that clients keep open."""
+    def close_connections(self) -> None:
+        """Close the connections that clients keep open."""
         for connection in [*self._connections]:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def handle(self) -> None:
-        with suppress(ConnectionError):  # the client has gone
+        with suppress(ConnectionError):  # the client closed the connection
             super().handle()
 
     def finish(self) -> None:
@@ -81,19 +81,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         try:
-            answer = self.server.answer(self.path, self.headers.get("Authorization"))
-        except Exception as error:  # whatever it is: it is raised where the test sees it
+            response = self.server.respond(self.path, self.headers.get("Authorization"))
+        except Exception as error:  # `vendor_server` raises it again, in the test's thread
             self.server.errors.append(error)
-            answer = json_answer(500, {"code": 500, "message": repr(error), "details": []})
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.body)))
-        for name, value in answer.headers:
+            response = json_response(500, {"code": 500, "message": repr(error), "details": []})
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.body)))
+        for name, value in response.headers:
             self.send_header(name, value)
         self.end_headers()
-        if answer.cut:
+        if response.cut:
             self.close_connection = True
-        self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
+        self.wfile.write(response.body[: len(response.body) // 2] if response.cut else response.body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The invented people, rooms and lines of the two customers: nobody and nothing here exists."""
+"""Invented names and texts of the two customers: people, rooms, chat messages, sentences and summaries."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """Who meets at a customer, where, and what they write and say."""
+class SampleTexts:
+    """Rooms and people of a customer, and the texts that they write and say."""
 
     rooms: tuple[str, ...]
     hosts: tuple[str, ...]
     moderators: tuple[str, ...]
-    """Names with a colon, which a line of a transcript also puts after the name."""
+    """Names with a colon: transcripts separate name and text with a colon too."""
     guests: tuple[str, ...]
     chat: tuple[str, ...]
     speech: tuple[str, ...]
-    """In English: the vendor transcribes no other language."""
+    """In English: 100ms transcribes no other language."""
     bullets: tuple[str, ...]
     paragraphs: tuple[str, ...]
 
 
-EVERYWHERE = (
+SHARED_CHAT = (
     "👋",
     "👍🏽",
     "thanks!",
@@ -39,7 +39,7 @@ EVERYWHERE = (
     "https://example.org/slides/page?id=7&lang=en",
 )
 
-AURORA = Cast(
+AURORA = SampleTexts(
     rooms=(
         "astronomy-evening",
         "fractions-made-friendly",
@@ -112,7 +112,7 @@ AURORA = Cast(
     ),
 )
 
-BOREALIS = Cast(
+BOREALIS = SampleTexts(
     rooms=(
         "knee-school",
         "sleep-consultation",

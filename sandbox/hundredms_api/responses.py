@@ -1,4 +1,4 @@
-"""What the API answers about one workspace: lists in pages, single records, and errors (vendor documentation)."""
+"""Responses of the API for one workspace: pages of lists, single records, and errors (vendor documentation)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPTIONAL = (
     "thumbnails", "metadata", "updated_at", "size", "duration", "stopped_at", "started_by", "stopped_by", "meeting_url",
     "asset_types", "user_id", "description", "recording_info", "customer_id", "playback", "resolution",
 )  # fmt: skip
-"""Keys that `missing_fields` leaves out."""
+"""Keys that the fault `missing_fields` removes."""
 UNKNOWN_STATUS = "archiving"
 
 _LISTS = {
@@ -26,12 +26,12 @@ _LISTS = {
     "external-streams": ("external_streams", ("room_id", "session_id", "status")),
     "recording-assets": ("assets", ("room_id", "session_id", "status", "type")),
 }
-"""Attribute of the workspace and filters, by the name of the list in the path; unknown filters are passed over."""
+"""Attribute of the workspace and filters, by name of the list in the path; unknown filters are ignored."""
 _JOBS = ("recordings", "live-streams", "external-streams")
 
 
-class Refused(Exception):
-    """The request is answered with an error."""
+class ApiError(Exception):
+    """The response to the request is an error."""
 
     def __init__(self, code: int, message: str, *details: str) -> None:
         super().__init__(message)
@@ -39,52 +39,52 @@ class Refused(Exception):
         self.body: Record = {"code": code, "message": message, "details": [*details]}
 
 
-def page(workspace: Workspace, name: str, query: Mapping[str, str], faults: Faults) -> Record:
+def list_page(workspace: Workspace, name: str, query: Mapping[str, str], faults: Faults) -> Record:
     """One page of a list, newest first."""
     records = [*reversed(_sorted(_records(workspace, name)))]
-    wanted = _filter(name, query)
-    limit = max(10, min(_whole(query, "limit", 10), 100))
+    matches = _filter(name, query)
+    limit = max(10, min(_integer(query, "limit", 10), 100))
     start = query.get("start", "")
     if faults.offsets:
-        skipped = _whole(query, "start", 0) if start else 0
-        chosen = [*islice(filter(wanted, records), skipped, skipped + limit)]
+        skipped = _integer(query, "start", 0) if start else 0
+        chosen = [*islice(filter(matches, records), skipped, skipped + limit)]
         last = str(skipped + len(chosen))
     else:
         after = next((at for at, each in enumerate(records, 1) if each["id"] == start), None) if start else 0
         if after is None:
-            raise Refused(400, "invalid start", start)
-        # The cursor's own record may no longer pass the filter: a session has ended since.
-        chosen = [*islice(filter(wanted, records[after:]), limit)]
+            raise ApiError(400, "invalid start", start)
+        # The cursor's record may no longer match the filter, for example if its session has ended.
+        chosen = [*islice(filter(matches, records[after:]), limit)]
         last = chosen[-1]["id"] if chosen else ""
     if not chosen:
         return {"limit": limit, "data": None, "last": ""}
-    return {"limit": limit, "data": [_spoilt(workspace, name, each, faults) for each in chosen], "last": last}
+    return {"limit": limit, "data": [_with_faults(workspace, name, each, faults) for each in chosen], "last": last}
 
 
-def single(workspace: Workspace, name: str, record_id: str, faults: Faults) -> Record:
-    """One record; a job comes with its assets."""
-    found = _spoilt(workspace, name, find(workspace, name, record_id), faults)
+def single_record(workspace: Workspace, name: str, record_id: str, faults: Faults) -> Record:
+    """One record; a job includes its assets."""
+    found = _with_faults(workspace, name, find_record(workspace, name, record_id), faults)
     if name in _JOBS:
         assets = [each for each in _records(workspace, "recording-assets") if each.get("job_id") == record_id]
-        told = [_spoilt(workspace, "recording-assets", asset, faults) for asset in reversed(_sorted(assets))]
+        changed = [_with_faults(workspace, "recording-assets", asset, faults) for asset in reversed(_sorted(assets))]
         found["recording_assets"] = [
             {key: value for key, value in asset.items() if key not in ("job_id", "room_id", "session_id")}
-            for asset in told
+            for asset in changed
         ]
     return found
 
 
-def find(workspace: Workspace, name: str, record_id: str) -> Record:
-    """A record as it stands."""
+def find_record(workspace: Workspace, name: str, record_id: str) -> Record:
+    """The record without faults. Raises ApiError if there is none."""
     for record in _records(workspace, name):
         if record["id"] == record_id:
             return record
-    raise Refused(404, f"{name.removesuffix('s')} not found", record_id)
+    raise ApiError(404, f"{name.removesuffix('s')} not found", record_id)
 
 
 def _records(workspace: Workspace, name: str) -> list[Record]:
     if name not in _LISTS:
-        raise Refused(404, "not found", name)
+        raise ApiError(404, "not found", name)
     records: list[Record] = [*getattr(workspace, _LISTS[name][0])]
     if name == "recording-assets" and workspace.processing:
         unfinished: Record = {"status": "processing", "path": "", "size": 0, "duration": 0}
@@ -98,22 +98,22 @@ def _sorted(records: Sequence[Record]) -> list[Record]:
 
 @cache
 def _moment(text: str) -> datetime:
-    """A time as the vendor writes it; records without one are the oldest."""
+    """Parse a time; records without one are the oldest."""
     return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
 
 
 def _filter(name: str, query: Mapping[str, str]) -> Callable[[Record], bool]:
-    """Tell which records of a list are asked for."""
+    """A predicate for the records of a list that match the query."""
     equal = {key: query[key] for key in _LISTS[name][1] if query.get(key)}
     if name != "sessions":
         return lambda record: all(record.get(key) == value for key, value in equal.items())
     active = query.get("active", "true")
     if active not in ("true", "false"):
-        raise Refused(400, "active is true or false", active)
+        raise ApiError(400, "active must be true or false", active)
     equal_or_active: Record = equal | {"active": active == "true"}
-    after, before = _asked(query, "after"), _asked(query, "before")
+    after, before = _time(query, "after"), _time(query, "before")
 
-    def wanted(record: Record) -> bool:
+    def matches(record: Record) -> bool:
         started_at = _moment(record["created_at"])
         return (
             all(record[key] == value for key, value in equal_or_active.items())
@@ -121,44 +121,44 @@ def _filter(name: str, query: Mapping[str, str]) -> Callable[[Record], bool]:
             and (before is None or started_at < before)
         )
 
-    return wanted
+    return matches
 
 
-def _asked(query: Mapping[str, str], key: str) -> datetime | None:
+def _time(query: Mapping[str, str], key: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(query[key]) if query.get(key) else None
     except ValueError:
         moment = None
     if query.get(key) and (moment is None or moment.tzinfo is None):
-        raise Refused(400, f"{key} is not a time of RFC 3339", query[key])
+        raise ApiError(400, f"{key} is not an RFC 3339 time", query[key])
     return moment
 
 
-def _whole(query: Mapping[str, str], key: str, default: int) -> int:
+def _integer(query: Mapping[str, str], key: str, default: int) -> int:
     text = query.get(key, str(default))
     if not (text.isascii() and text.isdigit()):
-        raise Refused(400, f"{key} is not a whole number", text)
+        raise ApiError(400, f"{key} is not an integer", text)
     return int(text)
 
 
-def _spoilt(workspace: Workspace, name: str, record: Record, faults: Faults) -> Record:
-    """A copy of the record, with what the faults do to it."""
+def _with_faults(workspace: Workspace, name: str, record: Record, faults: Faults) -> Record:
+    """A copy of the record, changed by the faults."""
     if not (faults.extra_fields or faults.missing_fields):
         return dict(record)
-    place = [each["id"] for each in getattr(workspace, _LISTS[name][0])].index(record["id"])
+    index = [each["id"] for each in getattr(workspace, _LISTS[name][0])].index(record["id"])
     if faults.extra_fields:
         record = record | {"region_hint": "eu-9", "audit": {"by": None, "tags": ["a", 1]}}
-        if "status" in record and place == 0:
+        if "status" in record and index == 0:
             record["status"] = UNKNOWN_STATUS
     if not faults.missing_fields:
         return record
-    if place % 2 == 0:
+    if index % 2 == 0:
         return {key: value for key, value in record.items() if key not in OPTIONAL}
-    return {key: [*value.values()] if key == "peers" else _stringly(value) for key, value in record.items()}
+    return {key: [*value.values()] if key == "peers" else _numbers_as_strings(value) for key, value in record.items()}
 
 
-def _stringly(value: Any) -> Any:
-    """Numbers as strings, at any depth of objects."""
+def _numbers_as_strings(value: Any) -> Any:
+    """Convert numbers to strings, also in nested objects."""
     if isinstance(value, dict):
-        return {key: _stringly(each) for key, each in value.items()}
+        return {key: _numbers_as_strings(each) for key, each in value.items()}
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

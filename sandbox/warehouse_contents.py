@@ -1,4 +1,4 @@
-"""What a warehouse holds, in a form in which two of them can be compared: the same bytes must give the same rows."""
+"""The contents of a warehouse in a comparable form: the same objects must give the same rows."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from roomledger.warehouse.views import peers, recording_assets, recordings, sess
 _VIEWS = (sessions, peers, recordings, recording_assets)
 _VARYING = {"load_id", "first_load_id", "loaded_at", "refused_at", "resolved_at", "retry_at", "first_seen_at"}
 _VARYING |= {"read_at", "check_at", "received_at", "taken_in_at", "heard_at", "attempts"}
-"""Columns that say when somebody looked, and how often."""
-_TOLD_FIRST = {view.c.first_seen_by for view in _VIEWS}
-_IF_AT_ALL = {"loaded_at", "first_load_id", "resolved_at", "retry_at"}
-"""What something may not have at all: whether it has one does not vary."""
-_OF_NOW = """
+"""Columns that depend on the time and number of runs."""
+_FIRST_OBSERVER = {view.c.first_seen_by for view in _VIEWS}
+_COMPARED_AS_NULL = {"loaded_at", "first_load_id", "resolved_at", "retry_at"}
+"""Nullable columns whose value depends on the run: only whether it is null is compared."""
+_IS_CURRENT = """
     disposition NOT IN ('superseded', 'ignored') OR NOT EXISTS (
         SELECT 1 FROM object_ledger AS newer
         WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded'
@@ -31,32 +31,32 @@ _OF_NOW = """
 
 
 class Rows(NamedTuple):
-    """Rows of one table or view, in no order."""
+    """Unordered rows of one table or view."""
 
     columns: tuple[str, ...]
     rows: Sequence[tuple[Any, ...]]
 
 
 def contents(database: Database, *, past: bool = True, but: Collection[str] = ()) -> Mapping[str, Rows]:
-    """Read all tables but for what differs from run to run, load ids, times and numbers of attempts, and columns `but`.
+    """Read all tables and views without the columns `but` and without columns that differ between runs.
 
-    Of times that something may not have at all, it shows whether it has one. Without the past, versions without rows
-    that have a newer one and refusals that were resolved are left out: when somebody looked decides whether there are
-    any.
+    Those are load ids, times and numbers of attempts; for nullable ones there is a column that says whether it has a
+    value. Without `past`, superseded and ignored versions that have a newer version are left out, and so are resolved
+    refusals: whether they exist depends on the time of the runs.
     """
     found = {}
     with database.begin(read_only=True) as tx:
         for table in (*FACTS, *SAID, *HEARD, *SUMMED_UP, *_VIEWS, refusals, object_ledger, vendor_cursors):
             varying = {*_VARYING, *but}
             columns: list[Column[Any]] = [
-                column for column in table.columns if column.name not in varying and column not in _TOLD_FIRST
+                column for column in table.columns if column.name not in varying and column not in _FIRST_OBSERVER
             ]
-            given = [column for column in table.columns if column.name in _IF_AT_ALL]
-            query = select(*columns, *(column.is_not(None) for column in given))
+            nullable = [column for column in table.columns if column.name in _COMPARED_AS_NULL]
+            query = select(*columns, *(column.is_not(None) for column in nullable))
             if not past and table is object_ledger:
-                query = query.where(text(_OF_NOW))
+                query = query.where(text(_IS_CURRENT))
             if not past and table is refusals:
                 query = query.where(refusals.c.resolved_at.is_(None))
-            names = (*(column.name for column in columns), *(f"has {column.name}" for column in given))
+            names = (*(column.name for column in columns), *(f"has {column.name}" for column in nullable))
             found[table.name] = Rows(names, [tuple(row) for row in tx.execute(query)])
     return found
