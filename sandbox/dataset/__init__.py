@@ -4,7 +4,7 @@
 files are generated, and never by parsing them. So they can verify the parsers.
 """
 
-from sandbox.dataset.expected import Dataset, Expected, Showcase, expect
+from sandbox.dataset.expected import Conversation, Dataset, Expected, expect
 from sandbox.dataset.generate import MINIMUM_SESSIONS, generate
 from sandbox.dataset.model import (
     Bucket,
@@ -24,6 +24,7 @@ __all__ = [
     "CANARIES",
     "MINIMUM_SESSIONS",
     "Bucket",
+    "Conversation",
     "Dataset",
     "DatasetObject",
     "Expected",
@@ -34,7 +35,6 @@ __all__ = [
     "Section",
     "Sentence",
     "Session",
-    "Showcase",
     "Workspace",
     "digest",
     "expect",

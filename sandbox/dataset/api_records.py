@@ -97,32 +97,24 @@ def job_record(session: Session, job: Job, rng: Random) -> Record:
     }
 
 
-def asset_records(
-    bucket: Bucket, file: File, written_at: datetime, session: Session, job: Job, rng: Random
-) -> list[Record]:
-    """The records of one file of a job: none, one, or two. The id is a little older than the file."""
+def asset_records(bucket: Bucket, file: File, at: datetime, session: Session, job: Job, rng: Random) -> list[Record]:
+    """The records of a file that was written `at` this time: none, one, or two. The ids are a little older."""
     if not file.has_record or file.asset_type is None:
         return []
     fraction = "042" if file.asset_type == "transcript" else ""  # some times have nine digits
-    record = _asset(file.asset_type, written_at - timedelta(seconds=rng.randrange(30)), session, job, rng) | {
+    record = _asset(file.asset_type, at - timedelta(seconds=rng.randrange(30)), session, job, rng) | {
         "path": bucket.uri(file.key),
         "thumbnails": [*map(bucket.uri, file.thumbnails)] or None,
         "metadata": {**file.metadata},
         "duration": 0 if file.asset_type == "chat" else int((job.stopped_at - job.started_at).total_seconds()),
         "size": len(file.content) + (_SIZE_ERROR if file.case == "size_differs" else 0),
-        "created_at": f"{written_at:%Y-%m-%dT%H:%M:%S.%f}{fraction}Z" if fraction else rfc3339(written_at),
+        "created_at": f"{at:%Y-%m-%dT%H:%M:%S.%f}{fraction}Z" if fraction else rfc3339(at),
     }
     if file.case != "named_twice":
         return [record]
-    failed_at = written_at - timedelta(minutes=4)
-    failed = {
-        "status": "failed",
-        "duration": 0,
-        "size": 0,
-        "created_at": rfc3339(failed_at),
-        "id": hex_id(failed_at, rng),
-    }
-    return [record | failed, record]
+    tried_at = at - timedelta(minutes=4)
+    first = {"status": "failed", "duration": 0, "size": 0, "created_at": rfc3339(tried_at), "id": hex_id(tried_at, rng)}
+    return [record | first, record]
 
 
 def failed_asset_record(path: str, session: Session, job: Job, rng: Random) -> Record:

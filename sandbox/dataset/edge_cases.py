@@ -26,8 +26,7 @@ def _change(*asset_types: str, case: str, has_record: bool = True, unresolved: s
     def apply(file: File) -> File:
         if file.asset_type not in asset_types:
             return file
-        recorded = has_record and not unresolved
-        return file._replace(case=case, has_record=recorded, unresolved_reason=unresolved or None)
+        return file._replace(case=case, has_record=has_record and not unresolved, unresolved_reason=unresolved or None)
 
     return apply
 
@@ -54,11 +53,10 @@ CASES: dict[str, Callable[[File], File]] = {
 }
 """How a case changes the files of a job, which otherwise have no errors.
 
-`unlisted` files have no record: the room and the recorder's start identify the session. `key_only` files have no record
-either, but their key has the session. The session stays unresolved if the room is unknown, sessions overlap, or the key
-has no room or no recorder's start. `named_twice`: two records name one object, and the first one failed.
-`size_differs`: the size in the record is wrong. `failed_job`: a failed job has a file. `stored_by_vendor`: only 100ms
-stores the file.
+`unlisted` and `key_only` files have no record: the room and the recorder's start, or the key, identify the session. The
+session stays unresolved if the room is unknown, sessions overlap, or the key has no room or no recorder's start.
+`named_twice`: two records name one object, and the first one failed. `size_differs`: the size in the record is wrong.
+`failed_job`: a failed job has a file. `stored_by_vendor`: only 100ms stores the file.
 """
 
 

@@ -11,8 +11,8 @@ from sandbox.dataset.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Showcase:
-    """The messages, sentences and summary of one session whose files have no errors."""
+class Conversation:
+    """Messages, sentences and summary of one recording."""
 
     session_id: str
     chat: tuple[Message, ...]
@@ -40,7 +40,7 @@ class Expected:
     """Records that were not loaded because the same file already holds them."""
     recorded_twice: int
     """Loaded chat rows whose message a second recorder of the session also wrote, without the first row."""
-    showcase: Showcase | None = None
+    showcase: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,13 @@ class Dataset:
 
 
 def expect(
-    objects: Iterable[DatasetObject], showcase: Showcase | None = None, workspaces: Sequence[Workspace] = ()
+    objects: Iterable[DatasetObject], showcase: Conversation | None = None, workspaces: Sequence[Workspace] = ()
 ) -> Expected:
     """Add up the expected counts of these objects and workspaces: of the whole dataset, or of a part of it.
 
     Objects of a customer whose workspace is missing count as a load without the vendor's API counts them.
     """
-    with_api = {workspace.customer for workspace in workspaces}
+    customers = {workspace.customer for workspace in workspaces}
     dispositions: defaultdict[str, Counter[str]] = defaultdict(Counter)
     rows = Counter(dict.fromkeys(TABLES, 0))
     refusals: Counter[str] = Counter()
@@ -72,7 +72,8 @@ def expect(
     assets: set[tuple[str, str]] = set()
     duplicates = 0
     for obj in objects:
-        outcome = obj.outcome if obj.customer in with_api else obj.outcome_without_api
+        with_api = obj.customer in customers
+        outcome = obj.outcome if with_api else obj.outcome_without_api
         if outcome is None:
             continue
         dispositions[obj.source][outcome.disposition] += 1
@@ -83,17 +84,14 @@ def expect(
         if outcome.ignored_reason:
             ignored[outcome.ignored_reason] += 1
             continue
-        evidence, reason = (
-            (obj.evidence, obj.unresolved_reason) if obj.customer in with_api else obj.evidence_without_api()
-        )
+        evidence, reason = obj.resolution(with_api=with_api)
         evidence_counts[evidence] += 1
         unresolved.update([reason] if reason else [])
         assets.add((obj.customer, obj.uri))
     for workspace in workspaces:
         rows.update(_records(workspace))
     recorded = {(workspace.customer, asset["path"]) for workspace in workspaces for asset in workspace.assets}
-    # If an object has two records, the view joins one of them. The other has a row of its own, and so has every record
-    # without an object.
+    # The view joins an object with one record. A second record has its own row, and so has a record without object.
     rows["recording_assets"] = len(assets) + rows["asset_records"] - len(assets & recorded)
     return Expected(
         objects={source: dict(counts) for source, counts in dispositions.items()},

@@ -111,9 +111,8 @@ def _live_stream(style: str, folder: str, name: str, rng: Random) -> Iterator[Fi
         head = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{_SEGMENT_SECONDS}\n"
         lines = "".join(f"#EXTINF:{_SEGMENT_SECONDS}.0,\n{segment}\n" for segment in segments)
         playlist = f"{head}{lines}#EXT-X-ENDLIST\n".encode()
-        yield File(
-            f"{folder}/vod/master.m3u8", "room-vod", "vod_playlist", playlist, loaded(), "start", metadata, thumbnails
-        )
+        key = f"{folder}/vod/master.m3u8"
+        yield File(key, "room-vod", "vod_playlist", playlist, loaded(), "start", metadata, thumbnails)
         for segment in segments:
             content = _placeholder(f"{folder} {segment}", rng)
             yield File(f"{folder}/vod/{segment}", None, "vod_segment", content, ignored("vod_segment"))
@@ -124,13 +123,11 @@ def _media(
     asset_type: str,
     case: str,
     rng: Random,
-    key_identifies: str = "nothing",
+    identifies: str = "nothing",
     metadata: dict[str, Any] | None = None,
     thumbnails: Sequence[str] = (),
 ) -> File:
-    return File(
-        key, asset_type, case, _placeholder(key, rng), loaded(), key_identifies, metadata or {}, tuple(thumbnails)
-    )
+    return File(key, asset_type, case, _placeholder(key, rng), loaded(), identifies, metadata or {}, tuple(thumbnails))
 
 
 def _placeholder(what: str, rng: Random) -> bytes:

@@ -210,12 +210,12 @@ class DatasetObject:
     key_identifies: str
     """What its key identifies: see `File`."""
 
-    def evidence_without_api(self) -> tuple[str, str | None]:
-        """Session evidence and unresolved reason after a load without the vendor's API."""
-        return _EVIDENCE_WITHOUT_API[self.key_identifies]
+    def resolution(self, *, with_api: bool) -> tuple[str, str | None]:
+        """Session evidence and unresolved reason after a load with or without the vendor's API."""
+        return (self.evidence, self.unresolved_reason) if with_api else _RESOLUTION_WITHOUT_API[self.key_identifies]
 
 
-_EVIDENCE_WITHOUT_API: Mapping[str, tuple[str, str | None]] = {
+_RESOLUTION_WITHOUT_API: Mapping[str, tuple[str, str | None]] = {
     "session": ("key", None),
     "start": ("none", "no_session_known"),
     "room": ("none", "no_recorder_start"),

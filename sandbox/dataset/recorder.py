@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from random import Random
 
 from sandbox.dataset import api_records, chat, edge_cases, media, summaries, transcripts
-from sandbox.dataset.expected import Showcase
+from sandbox.dataset.expected import Conversation
 from sandbox.dataset.ids import hex_id, uuid_text
-from sandbox.dataset.model import Bucket, DatasetObject, File, Job, Message, Peer, Section, Sentence, Session
+from sandbox.dataset.model import Bucket, DatasetObject, File, Job, Peer, Session
 from sandbox.dataset.recording_plan import Recording
 from sandbox.dataset.sample_texts import SampleTexts
 from sandbox.dataset.sessions import generate_messages
@@ -29,7 +29,7 @@ class RecordedSession:
     assets: list[Record] = field(default_factory=list)
     contents: dict[str, bytes] = field(default_factory=dict)
     """Bytes that only 100ms stores, by asset id."""
-    showcase: Showcase | None = None
+    showcase: Conversation | None = None
     """Messages, sentences and summary of its first recording."""
 
 
@@ -47,9 +47,8 @@ def record_session(
         messages = generate_messages(session, texts, start, stop, rng)
         sentences = transcripts.generate_sentences(present, texts, (stop - start) // timedelta(milliseconds=1), rng)
         sections = summaries.generate_sections(sentences, texts, rng)
-        recorded.showcase = recorded.showcase or Showcase(
-            session.id, tuple(messages), tuple(sentences), tuple(sections)
-        )
+        conversation = Conversation(session.id, tuple(messages), tuple(sentences), tuple(sections))
+        recorded.showcase = recorded.showcase or conversation
         recorders = [replace(planned, edge_case=""), planned] if planned.second_recorder else [planned]
         for delay, recording in enumerate(recorders):
             job = _job(recording, start + timedelta(seconds=3 * delay), stop, rng)
@@ -59,7 +58,7 @@ def record_session(
             if recording.failed:
                 path = bucket.uri(media.beam_key(session, job)) if recording.failed == "nowhere" else ""
                 recorded.assets.append(api_records.failed_asset_record(path, session, job, rng))
-            for file, written_at in _files(session, job, recording, messages, sentences, sections, rng):
+            for file, written_at in _files(session, job, recording, conversation, rng):
                 changed = edge_cases.CASES[recording.edge_case](file) if recording.edge_case else file
                 _store(recorded, bucket, changed, written_at, job, rng)
     people = sorted((*session.peers, *bots), key=lambda peer: peer.joined_at)
@@ -129,13 +128,7 @@ def _bot(job: Job, rng: Random) -> Peer:
 
 
 def _files(
-    session: Session,
-    job: Job,
-    recording: Recording,
-    messages: Sequence[Message],
-    sentences: Sequence[Sentence],
-    sections: Sequence[Section],
-    rng: Random,
+    session: Session, job: Job, recording: Recording, conversation: Conversation, rng: Random
 ) -> Iterator[tuple[File, datetime]]:
     """The files of a job and the times when they are written; a failed job has at most a chat file."""
     # Media and chat are written together, 16 minutes after the job, or 1.5 times its length (vendor documentation).
@@ -143,21 +136,16 @@ def _files(
     written_at = job.stopped_at + wait + timedelta(seconds=rng.randrange(180))
     files = [] if recording.failed else media.media_files(recording.style, session, job, rng)
     if recording.chat is not None and recording.failed in ("", "chat"):
-        chat_file = chat.write(recording.chat, messages)
+        chat_file = chat.write(recording.chat, conversation.chat)
         files.append(File(media.chat_key(session, job), "chat", recording.chat, *chat_file, key_identifies="start"))
     for file in files:
         yield file, written_at
     if not recording.failed:
-        yield from _transcriptions(session, job, recording, sentences, sections, rng)
+        yield from _transcriptions(session, job, recording, conversation, rng)
 
 
 def _transcriptions(
-    session: Session,
-    job: Job,
-    recording: Recording,
-    sentences: Sequence[Sentence],
-    sections: Sequence[Section],
-    rng: Random,
+    session: Session, job: Job, recording: Recording, conversation: Conversation, rng: Random
 ) -> Iterator[tuple[File, datetime]]:
     """Transcripts and summaries, written after 5 minutes and a fifth of the recording (vendor documentation).
 
@@ -167,5 +155,6 @@ def _transcriptions(
         requested_at = job.stopped_at + timedelta(seconds=rng.randrange(10, 40))
         folder = f"{session.room_id}/{session.started_at:%Y%m%d}/{hex_id(requested_at, rng)}"
         written_at = requested_at + timedelta(minutes=5) + (job.stopped_at - job.started_at) / 5
-        for file in (*transcripts.write(transcript, sentences, folder), summaries.write(summary, sections, folder)):
+        files = transcripts.write(transcript, conversation.transcript, folder)
+        for file in (*files, summaries.write(summary, conversation.summary, folder)):
             yield file, written_at

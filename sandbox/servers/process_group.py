@@ -56,7 +56,7 @@ def running(command: Sequence[str], folder: Path, environment: dict[str, str]) -
 
 
 @contextmanager
-def interrupted_with_this_process(pid: int) -> Iterator[None]:
+def interrupt_at_exit(pid: int) -> Iterator[None]:
     """Interrupt the process `pid`, which has its own group, if this process dies inside the block."""
     watcher = subprocess.Popen(
         ["/bin/sh", "-c", 'read _; kill -INT "$1"', "sh", str(pid)], stdin=subprocess.PIPE, start_new_session=True
