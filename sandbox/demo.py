@@ -124,7 +124,7 @@ def _found(database: Database) -> Found:
         reasons = tx.execute(text("SELECT reason FROM object_ledger WHERE disposition = 'ignored'")).scalars()
         ignored = dict(Counter(reason.split(":")[0] for reason in reasons))
         evidence, unresolved = (
-            dict(tx.execute(text(query)).tuples().all())
+            dict(tuple(row) for row in tx.execute(text(query)))
             for query in (
                 f"SELECT session_evidence, count(*) FROM object_ledger WHERE {_IS_ASSET} GROUP BY 1",
                 f"SELECT {_REASON}, count(*) FROM object_ledger WHERE session_id IS NULL AND {_IS_ASSET} GROUP BY 1",

@@ -4,37 +4,18 @@
 files are generated, and never by parsing them. So they can verify the parsers.
 """
 
-from sandbox.dataset.expected import Conversation, Dataset, Expected, expect
+from sandbox.dataset.expected import Dataset, Expected, expect
 from sandbox.dataset.generate import MINIMUM_SESSIONS, generate
-from sandbox.dataset.model import (
-    Bucket,
-    DatasetObject,
-    Job,
-    Message,
-    Outcome,
-    Peer,
-    Section,
-    Sentence,
-    Session,
-    digest,
-)
+from sandbox.dataset.model import Bucket, DatasetObject, digest
 from sandbox.dataset.workspace import CANARIES, Workspace
 
 __all__ = [
     "CANARIES",
     "MINIMUM_SESSIONS",
     "Bucket",
-    "Conversation",
     "Dataset",
     "DatasetObject",
     "Expected",
-    "Job",
-    "Message",
-    "Outcome",
-    "Peer",
-    "Section",
-    "Sentence",
-    "Session",
     "Workspace",
     "digest",
     "expect",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from roomledger.ledger.database import Database, open_database
 from roomledger.settings import read
 from roomledger.warehouse import setup
-from sandbox.dataset import Dataset
+from sandbox.dataset import Bucket, Dataset, Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
 from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
@@ -50,15 +50,16 @@ def run_installation(
     with ExitStack() as stack:
         s3 = stack.enter_context(s3_server(folder / "s3"))
         pubsub = stack.enter_context(pubsub_server()) if notifications else None
-        topic = f"projects/{_PROJECT}/topics/{TOPIC}"
+        topic: tuple[str, ...] = ()
         if pubsub:
             pubsub.subscribe(f"pubsub://{_PROJECT}/{SUBSCRIPTION}", TOPIC)
-        gcs = stack.enter_context(
-            gcs_server(folder / "gcs", topic, pubsub.host) if pubsub else gcs_server(folder / "gcs")
-        )
+            topic = (f"projects/{_PROJECT}/topics/{TOPIC}", pubsub.host)
+        gcs = stack.enter_context(gcs_server(folder / "gcs", *topic))
         vendor = stack.enter_context(vendor_server(dataset.workspaces))
         config = folder / "roomledger.toml"
-        config.write_text("\n".join(_settings(dataset, s3, gcs, vendor, pubsub, folder, warehouse_url)) + "\n")
+        endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint, "100ms": vendor.endpoint}
+        queues = _queues(s3, pubsub, folder) if pubsub else ()
+        config.write_text("\n".join(_settings(dataset, endpoints, warehouse_url, queues)) + "\n")
         environment = {"ROOMLEDGER_CONFIG": str(config)} | _connections(dataset, s3)
         if notifications:
             environment |= {
@@ -71,32 +72,27 @@ def run_installation(
 
 
 def _settings(
-    dataset: Dataset,
-    s3: S3Server,
-    gcs: GcsServer,
-    vendor: Vendor,
-    pubsub: PubSubServer | None,
-    folder: Path,
-    warehouse_url: str,
+    dataset: Dataset, endpoints: Mapping[str, str], warehouse_url: str, queues: Sequence[str] = ()
 ) -> Iterator[str]:
-    endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
     yield from ("[warehouse]", f'url = "{warehouse_url}"')
-    for bucket in dataset.buckets:
-        yield from ("", "[[source]]", f'name = "{bucket.source}"', f'customer = "{bucket.customer}"')
-        yield from (f'url = "{bucket.url}"', f'connection = "{bucket.scheme}_demo"')
-        yield f'endpoint = "{endpoints[bucket.scheme]}"'
-    for workspace in dataset.workspaces:
-        yield from ("", "[[source]]", f'name = "{workspace.source}"', f'customer = "{workspace.customer}"')
-        yield from (f'url = "{workspace.url}"', f'connection = "{workspace.name}_demo"')
-        yield f'endpoint = "{vendor.endpoint}"'
-        if pubsub:
+    sources: Sequence[Bucket | Workspace] = (*dataset.buckets, *dataset.workspaces)
+    for one in sources:
+        scheme = one.url.partition("://")[0]
+        connection = one.name if scheme == "100ms" else scheme
+        yield from ("", "[[source]]", f'name = "{one.source}"', f'customer = "{one.customer}"', f'url = "{one.url}"')
+        yield from (f'connection = "{connection}_demo"', f'endpoint = "{endpoints[scheme]}"')
+        if queues and scheme == "100ms":
             yield f'webhook_header = "{SECRET_HEADER}"'
-    if pubsub:
-        yield from ("", "[[queue]]", 'name = "s3-events"', f'url = "sqs://{QUEUE}"', 'connection = "s3_demo"')
-        yield from (f'endpoint = "{s3.endpoint}"', f'region = "{s3.region}"')
-        yield from ("", "[[queue]]", 'name = "gcs-events"', f'url = "pubsub://{_PROJECT}/{SUBSCRIPTION}"')
-        yield f'endpoint = "{pubsub.endpoint}"'
-        yield from ("", "[webhooks]", f'inbox = "file://{folder / "inbox"}"')
+    yield from queues
+
+
+def _queues(s3: S3Server, pubsub: PubSubServer, folder: Path) -> Sequence[str]:
+    return (
+        *("", "[[queue]]", 'name = "s3-events"', f'url = "sqs://{QUEUE}"', 'connection = "s3_demo"'),
+        *(f'endpoint = "{s3.endpoint}"', f'region = "{s3.region}"'),
+        *("", "[[queue]]", 'name = "gcs-events"', f'url = "pubsub://{_PROJECT}/{SUBSCRIPTION}"'),
+        *(f'endpoint = "{pubsub.endpoint}"', "", "[webhooks]", f'inbox = "file://{folder / "inbox"}"'),
+    )
 
 
 def _connections(dataset: Dataset, s3: S3Server) -> dict[str, str]:
