@@ -27,10 +27,10 @@ $(BIN)/.installed: requirements-dev.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install ## Load two invented customers' buckets by Airflow into a warehouse file, and show what came out
+demo: install ## Let Airflow load two invented customers' buckets into a warehouse file, and show the result
 	@$(BIN)/python -m sandbox.demo
 
-up: install ## Run all of it until Ctrl-C: Airflow, buckets that ring, a vendor that posts webhooks, new sessions
+up: install ## Run everything until Ctrl-C: Airflow, buckets with notifications, a simulated 100ms, new sessions
 	@$(BIN)/python -m sandbox.up
 
 test: install ## Run the tests

@@ -1,1 +1,1 @@
-"""Real local servers and invented recordings: everything a try-out needs, without an account anywhere."""
+"""Everything that simulates the real world: local servers, a 100ms API, and an invented dataset, without accounts."""

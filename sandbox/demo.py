@@ -1,6 +1,6 @@
-"""The demo: two invented customers' buckets on real local servers, loaded by real Airflow DAGs into a DuckDB file.
+"""`make demo`: real Airflow DAGs load two invented customers' buckets from real local servers into a DuckDB file.
 
-`make demo` runs it. It ends with exit code 0 only if every count equals what the generator of the world knows.
+The exit code is 0 only if every count in the warehouse equals the expected count of the dataset.
 """
 
 from __future__ import annotations
@@ -20,99 +20,96 @@ from rich.table import Table
 from sqlalchemy import text
 
 from roomledger.ledger.database import Database
-from sandbox.dataset import Expected, World, generate
+from sandbox.dataset import Dataset, Expected, generate
 from sandbox.dataset.model import TABLES
-from sandbox.servers import GcsServer, S3Server
 from sandbox.servers.airflow import Airflow, AirflowFailed, airflow
-from sandbox.servers.installation import installed
-from sandbox.servers.upload import fill
+from sandbox.servers.gcs import GcsServer
+from sandbox.servers.installation import run_installation
+from sandbox.servers.s3 import S3Server
+from sandbox.servers.upload import upload_all
 
 FOLDER = Path(__file__).parent.parent / ".work" / "demo"
-_PATIENCE_S = 240
-_ASSETS = "disposition IN ('loaded', 'refused')"
-_CODE = "split_part(session_reason, ':', 1)"
+_TIMEOUT_S = 240
+_IS_ASSET = "disposition IN ('loaded', 'refused')"
+_REASON = "split_part(session_reason, ':', 1)"
 
 console = Console()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the warehouse holds, in the form of the generator's expectation."""
+    """Counts in the warehouse, with the field names of `Expected`."""
 
     objects: dict[str, dict[str, int]]
     rows: dict[str, int]
     refusals: dict[str, int]
     ignored: dict[str, int]
     evidence: dict[str, int]
-    unplaced: dict[str, int]
+    unresolved: dict[str, int]
     duplicates: int
 
 
 def main() -> int:
-    """Run it all; give the exit code."""
+    """Run the demo; return the exit code."""
     began = time.monotonic()
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
-    with console.status("inventing a fortnight of two customers"):
-        world = generate()
-    size = sum(len(thing.content) for thing in world.objects)
+    with console.status("Generating two weeks of data of two invented customers"):
+        dataset = generate()
+    size = sum(len(obj.content) for obj in dataset.objects)
+    assets = sum(len(workspace.assets) for workspace in dataset.workspaces)
     console.print(
-        f"Two invented customers, {len(world.sessions)} sessions, {len(world.objects):,} objects, {size / 1e6:.0f} MB, "
-        f"and a stand-in for the vendor's API, which names {sum(len(w.assets) for w in world.workspaces):,} assets.",
+        f"Two invented customers: {len(dataset.sessions)} sessions, {len(dataset.objects):,} objects, "
+        f"{size / 1e6:.0f} MB, and a simulated 100ms API with records of {assets:,} assets.",
         highlight=False,
     )
     try:
         with ExitStack() as stack:
-            place = stack.enter_context(installed(world, FOLDER))
-            database = place.database
-            uploads = Thread(target=_upload, args=(world, place.s3, place.gcs))
+            installation = stack.enter_context(run_installation(dataset, FOLDER))
+            database = installation.database
+            uploads = Thread(target=_upload, args=(dataset, installation.s3, installation.gcs))
             uploads.start()
-            running = stack.enter_context(
-                airflow(
-                    FOLDER / "airflow",
-                    {"roomledger_collect": 4, "roomledger_load": 2},
-                    place.environment,
-                )
-            )
+            pools = {"roomledger_collect": 4, "roomledger_load": 2}
+            running = stack.enter_context(airflow(FOLDER / "airflow", pools, installation.environment))
             uploads.join()
             _load(running, database)
     except AirflowFailed as error:
         console.print(str(error), style="red", highlight=False)
         return 1
     found = _found(database)
-    _tell(database, world, found)
-    wrong = differences(world.expected, found)
+    _print_counts(database, dataset, found)
+    wrong = differences(dataset.expected, found)
     for line in wrong:
         console.print(line, style="red", highlight=False)
-    _tell_what_next(place.config)
-    verdict = "[red]The counts differ from the generator's." if wrong else "[green]Every count is the generator's."
-    console.print(f"{verdict}[/] {time.monotonic() - began:.0f} s in all.", highlight=False)
+    _print_next_commands(installation.config)
+    verdict = "[red]Some counts differ from the expected counts." if wrong else "[green]All counts are as expected."
+    console.print(f"{verdict}[/] {time.monotonic() - began:.0f} s in total.", highlight=False)
     return 1 if wrong else 0
 
 
-def _upload(world: World, s3: S3Server, gcs: GcsServer) -> None:
+def _upload(dataset: Dataset, s3: S3Server, gcs: GcsServer) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        stored = sum(thing.source in {bucket.source for bucket in world.buckets} for thing in world.objects)
-        task = progress.add_task("filling the buckets while Airflow starts", total=stored)
-        fill(world, s3, gcs, lambda: progress.advance(task))
+        stored = sum(obj.source in {bucket.source for bucket in dataset.buckets} for obj in dataset.objects)
+        task = progress.add_task("Uploading objects while Airflow starts", total=stored)
+        upload_all(dataset, s3, gcs, lambda: progress.advance(task))
 
 
 def _load(running: Airflow, database: Database) -> None:
-    """Run collect, which rings load, and wait until nothing is left to load."""
-    with console.status("Airflow reads its DAG files") as status:
+    """Run `collect`, which triggers `load`, and wait until nothing is pending."""
+    with console.status("Airflow is parsing its DAG files") as status:
         running.trigger("collect")
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _TIMEOUT_S
         while time.monotonic() < deadline:
             collects, loads = running.runs("collect"), running.runs("load")
-            status.update(f"collect: {', '.join(collects)}; load: {', '.join(loads) or 'waits for collect'}")
+            status.update(f"collect: {', '.join(collects)}; load: {', '.join(loads) or 'waiting for collect'}")
             if {"success"} == set(collects) == set(loads):
                 with database.begin() as tx:
-                    waiting = "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')"
-                    if not tx.execute(text(waiting)).scalar_one():
+                    pending = "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')"
+                    if not tx.execute(text(pending)).scalar_one():
                         return
             time.sleep(0.5)
-    raise AirflowFailed(f"the DAGs did not finish within {_PATIENCE_S} s: see {running.logs}")
+    raise AirflowFailed(f"The DAGs did not finish within {_TIMEOUT_S} s: see {running.logs}")
 
 
 def _found(database: Database) -> Found:
@@ -126,28 +123,28 @@ def _found(database: Database) -> Found:
         refusals = dict(Counter(codes))
         reasons = tx.execute(text("SELECT reason FROM object_ledger WHERE disposition = 'ignored'")).scalars()
         ignored = dict(Counter(reason.split(":")[0] for reason in reasons))
-        evidence, unplaced = (
-            dict(tx.execute(text(query)).tuples().all())
+        evidence, unresolved = (
+            dict(tuple(row) for row in tx.execute(text(query)))
             for query in (
-                f"SELECT session_evidence, count(*) FROM object_ledger WHERE {_ASSETS} GROUP BY 1",
-                f"SELECT {_CODE}, count(*) FROM object_ledger WHERE session_id IS NULL AND {_ASSETS} GROUP BY 1",
+                f"SELECT session_evidence, count(*) FROM object_ledger WHERE {_IS_ASSET} GROUP BY 1",
+                f"SELECT {_REASON}, count(*) FROM object_ledger WHERE session_id IS NULL AND {_IS_ASSET} GROUP BY 1",
             )
         )
         duplicates = tx.execute(text("SELECT CAST(sum(rows_duplicate) AS BIGINT) FROM object_ledger")).scalar_one()
-    return Found(objects, rows, refusals, ignored, evidence, unplaced, duplicates)
+    return Found(objects, rows, refusals, ignored, evidence, unresolved, duplicates)
 
 
 def differences(expected: Expected, found: Found) -> list[str]:
-    """Give a sentence for every kind of count that is not the generator's."""
+    """One message for each kind of count that differs from the expected count."""
     return [
-        f"{what}: expected {wanted!r}, found {had!r}"
-        for what in ("objects", "rows", "refusals", "ignored", "evidence", "unplaced", "duplicates")
-        if (wanted := getattr(expected, what)) != (had := getattr(found, what))
+        f"{name}: expected {wanted!r}, found {actual!r}"
+        for name in ("objects", "rows", "refusals", "ignored", "evidence", "unresolved", "duplicates")
+        if (wanted := getattr(expected, name)) != (actual := getattr(found, name))
     ]
 
 
-def _tell(database: Database, world: World, found: Found) -> None:
-    objects = Table(title="What was found", title_justify="left", title_style="bold")
+def _print_counts(database: Database, dataset: Dataset, found: Found) -> None:
+    objects = Table(title="Objects found", title_justify="left", title_style="bold")
     dispositions = ("loaded", "refused", "ignored")
     for name in ("source", "objects", *dispositions):
         objects.add_column(name, justify="left" if name == "source" else "right")
@@ -155,16 +152,16 @@ def _tell(database: Database, world: World, found: Found) -> None:
         objects.add_row(
             source, f"{sum(counts.values()):,}", *(f"{counts.get(disposition, 0):,}" for disposition in dispositions)
         )
-    rows = _pairs("What was loaded", "table", "rows", found.rows)
-    refusals = _pairs("What was refused, kept with its bytes", "reason", "records and files", found.refusals)
+    rows = _pairs("Rows loaded", "table", "rows", found.rows)
+    refusals = _pairs("Refusals, stored with their raw bytes", "reason", "records and files", found.refusals)
     evidence = _pairs("How the session of each file is known", "evidence", "files", found.evidence)
-    unplaced = _pairs("Files that belong to no known session, and why", "reason", "files", found.unplaced)
-    for table in (objects, rows, refusals, evidence, unplaced):
+    unresolved = _pairs("Files without a known session, and why", "reason", "files", found.unresolved)
+    for table in (objects, rows, refusals, evidence, unresolved):
         console.print(table)
-    console.print(f"{found.duplicates} message(s) stood twice in their file and were stored once.", highlight=False)
-    _tell_speed(database)
-    if world.expected.showcase:
-        _tell_session(database, world.expected.showcase.session_id, world)
+    console.print(f"{found.duplicates} repeated message(s) in the same file were loaded once.", highlight=False)
+    _print_speed(database)
+    if dataset.expected.showcase:
+        _print_session(database, dataset.expected.showcase.session_id, dataset)
 
 
 def _pairs(title: str, name: str, number: str, counts: dict[str, int]) -> Table:
@@ -176,7 +173,7 @@ def _pairs(title: str, name: str, number: str, counts: dict[str, int]) -> Table:
     return table
 
 
-def _tell_speed(database: Database) -> None:
+def _print_speed(database: Database) -> None:
     query = """
         SELECT sum(objects), sum(rows_loaded), epoch(max(committed_at)) - epoch(min(claimed_at)), count(*) FROM loads
     """
@@ -188,32 +185,32 @@ def _tell_speed(database: Database) -> None:
     )
 
 
-def _tell_session(database: Database, session_id: str, world: World) -> None:
-    """Show one session's record on its own clock."""
-    session = next(one for one in world.sessions if one.id == session_id)
-    said = Table(title=f"One session's record: {session.room_name}", title_justify="left", title_style="bold")
+def _print_session(database: Database, session_id: str, dataset: Dataset) -> None:
+    """Print the timeline of one session."""
+    session = next(one for one in dataset.sessions if one.id == session_id)
+    timeline = Table(title=f"Timeline of one session: {session.room_name}", title_justify="left", title_style="bold")
     for column in ("seconds", "who", "", "what"):
-        said.add_column(column, overflow="fold", justify="right" if column == "seconds" else "left")
+        timeline.add_column(column, overflow="fold", justify="right" if column == "seconds" else "left")
     with database.begin(read_only=True) as tx:
-        timeline = """
+        query = """
             SELECT offset_s, name, kind, text FROM session_timeline
             WHERE session_id = :session AND offset_s IS NOT NULL ORDER BY offset_s, ordinal LIMIT 20
         """
-        for offset, name, kind, told in tx.execute(text(timeline), {"session": session_id}):
-            said.add_row(f"{offset:.1f}", name or "", kind.replace("_", " "), told or "")
-        counted = (
+        for offset, name, kind, message in tx.execute(text(query), {"session": session_id}):
+            timeline.add_row(f"{offset:.1f}", name or "", kind.replace("_", " "), message or "")
+        totals = (
             "SELECT attendees, messages, sentences, assets_by_type FROM session_overview WHERE session_id = :session"
         )
-        people, messages, sentences, kinds = tx.execute(text(counted), {"session": session_id}).one()
-    console.print(said)
-    whole = f"In all: {people} people, {messages} messages, {sentences} sentences; assets: {kinds}.\n"
-    console.print(whole, highlight=False)
+        people, messages, sentences, kinds = tx.execute(text(totals), {"session": session_id}).one()
+    console.print(timeline)
+    total = f"In total: {people} people, {messages} messages, {sentences} sentences; assets: {kinds}.\n"
+    console.print(total, highlight=False)
 
 
-def _tell_what_next(config: Path) -> None:
+def _print_next_commands(config: Path) -> None:
     shown = config.relative_to(Path.cwd()) if config.is_relative_to(Path.cwd()) else config
     command = f".venv/bin/roomledger {{}} --config {shown}"
-    console.print("The warehouse file is yours to look at:")
+    console.print("Explore the warehouse with:")
     for verb in ("status", "audit completeness", 'sql "SELECT sender_name, message FROM chat_messages LIMIT 5"'):
         console.print("  " + command.format(verb), highlight=False, soft_wrap=True, markup=False)
     database = shown.with_name("warehouse.duckdb")

@@ -17,7 +17,9 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.postgres import PostgreSQL
 from roomledger.warehouse import setup
-from sandbox import servers
+from sandbox.servers.gcs import GcsServer, gcs_server
+from sandbox.servers.postgres import PostgresServer, postgres_server
+from sandbox.servers.s3 import S3Server, s3_server, seaweedfs_server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,40 +41,40 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
-    with servers.s3_server(tmp_path_factory.mktemp("s3")) as server:
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3Server]:
-    with servers.seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.GcsServer]:
-    with servers.gcs_server(tmp_path_factory.mktemp("gcs")) as server:
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
+    with gcs_server(tmp_path_factory.mktemp("gcs")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[servers.PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     # Started by root, PostgreSQL runs as a user of its own, who may not enter pytest's folders.
     with tempfile.TemporaryDirectory(prefix="roomledger-") as folder:
         Path(folder).chmod(0o755)
-        with servers.postgres_server(Path(folder)) as server:
+        with postgres_server(Path(folder)) as server:
             yield server
 
 
 @pytest.fixture(scope="session")
-def postgres_url(postgres: servers.PostgresServer) -> str:
+def postgres_url(postgres: PostgresServer) -> str:
     """URL of the server's own database: for questions about the server, not for tables."""
     return postgres.url
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: servers.PostgresServer) -> Callable[[], str]:
+def new_database(postgres: PostgresServer) -> Callable[[], str]:
     """Each call creates an empty PostgreSQL database and returns its SQLAlchemy URL."""
     return postgres.new_database
 
@@ -108,7 +110,7 @@ def ready_duckdb(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], D
 
 
 @pytest.fixture(scope="session")
-def ready_postgres(postgres: servers.PostgresServer) -> Callable[[], Database]:
+def ready_postgres(postgres: PostgresServer) -> Callable[[], Database]:
     """Each call creates a PostgreSQL warehouse with its tables."""
     url = make_url(postgres.new_database())
     setup.upgrade(PostgreSQL(url.render_as_string(hide_password=False)))

@@ -18,8 +18,8 @@ from roomledger.pipeline.sync_workspace import sync_workspace
 from roomledger.runtime import open_store
 from roomledger.settings import BucketSource, Source
 from roomledger.stores import Access, Store
-from sandbox import tables
-from sandbox.dataset import WorldObject
+from sandbox import warehouse_contents
+from sandbox.dataset import DatasetObject
 
 CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,MessageID\n"
 
@@ -64,7 +64,7 @@ def replace(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
     return f"file://{folder / key}"
 
 
-def lay_out(objects: Iterable[WorldObject], folder: Path) -> None:
+def lay_out(objects: Iterable[DatasetObject], folder: Path) -> None:
     """Write a world's objects below a folder; a folder cannot hold keys that end in a slash."""
     for minute, thing in enumerate(objects):
         if not thing.key.endswith("/"):
@@ -75,8 +75,10 @@ Tables = Mapping[str, list[tuple[Any, ...]]]
 
 
 def contents(database: Database, *, past: bool = True) -> Tables:
-    """All rows, as `sandbox.tables` reads them, in an order of their own."""
-    return {name: sorted(table.rows, key=repr) for name, table in tables.contents(database, past=past).items()}
+    """All rows, as `sandbox.warehouse_contents` reads them, in an order of their own."""
+    return {
+        name: sorted(table.rows, key=repr) for name, table in warehouse_contents.contents(database, past=past).items()
+    }
 
 
 def empty(database: Database) -> None:

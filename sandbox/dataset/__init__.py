@@ -1,41 +1,22 @@
-"""A fortnight of two invented customers: their buckets, what the vendor says of them, and what a load must show.
+"""Two invented weeks of two customers: buckets, records of the vendor's API, and the expected counts after a load.
 
-`generate(seed)` is pure: the same seed gives the same bytes on every machine. What must come out is counted while the
-files are written, from what was meant, and never by reading them back, so that it can judge the parsers.
+`generate(seed)` is pure: the same seed gives the same bytes on every machine. Expected counts are added up while the
+files are generated, and never by parsing them. So they can verify the parsers.
 """
 
-from sandbox.dataset.expected import Expected, Showcase, World, expect
+from sandbox.dataset.expected import Dataset, Expected, expect
 from sandbox.dataset.generate import MINIMUM_SESSIONS, generate
-from sandbox.dataset.model import (
-    Bucket,
-    Job,
-    Message,
-    Outcome,
-    Peer,
-    Section,
-    Sentence,
-    Session,
-    WorldObject,
-    digest,
-)
+from sandbox.dataset.model import Bucket, DatasetObject, digest
 from sandbox.dataset.workspace import CANARIES, Workspace
 
 __all__ = [
     "CANARIES",
     "MINIMUM_SESSIONS",
     "Bucket",
+    "Dataset",
+    "DatasetObject",
     "Expected",
-    "Job",
-    "Message",
-    "Outcome",
-    "Peer",
-    "Section",
-    "Sentence",
-    "Session",
-    "Showcase",
     "Workspace",
-    "World",
-    "WorldObject",
     "digest",
     "expect",
     "generate",

@@ -1,7 +1,7 @@
-"""Chat files as the vendor writes them, and every way in which they go wrong, with what a load makes of each.
+"""Chat files, and their edge cases and faults, each with its expected outcome.
 
 Seven documented columns, in newer files `MessageID` as an eighth; UTF-8, LF, minimal quoting (vendor documentation).
-A case takes the rows of a clean file, eight cells each, at least eight of them, and gives bytes and outcome.
+A case gets at least eight rows of eight cells and returns the bytes of the file and the outcome.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ BIG = "Minutes of the meeting, line by line: nothing was decided, and everybody 
 
 
 def write(case: str, messages: Sequence[Message]) -> tuple[bytes, Outcome]:
-    """Write these messages as the file of this case."""
+    """Write these messages as the chat file of this case."""
     return CASES[case]([_row(message) for message in messages])
 
 
 def _row(message: Message) -> Row:
     sender = message.sender
-    roles, sent_at = f"[{' '.join(message.roles)}]", stamp(message.sent_at)
+    roles, sent_at = f"[{' '.join(message.roles)}]", rfc3339(message.sent_at)
     return [sender.id, sender.name, sender.user_id, roles, sent_at, "chat", message.text, message.message_id]
 
 
-def stamp(moment: datetime) -> str:
+def rfc3339(moment: datetime) -> str:
     """RFC 3339 in whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _cell(value: str) -> str:
-    # Not the csv module: it quotes differently from one Python version to the next, and the bytes must stay the same.
+    # The csv module quotes differently in different Python versions, but the bytes must stay the same.
     return '"' + value.replace('"', '""') + '"' if any(sign in value for sign in ',"\r\n') else value
 
 
@@ -71,7 +71,7 @@ def _without_rows(content: str) -> Case:
 
 
 def _other_columns(columns: Sequence[str]) -> Case:
-    """The same cells under these columns, in this order; columns of unknown name hold an invented value."""
+    """The same cells with these columns, in this order; unknown columns have invented values."""
 
     def write_case(rows: list[Row]) -> tuple[bytes, Outcome]:
         cells = [dict(zip(COLUMNS, row, strict=True)) for row in rows]
@@ -89,7 +89,7 @@ def _refused_header(reason_code: str, columns: Sequence[str]) -> Case:
 
 
 def _damaged(reason_code: str, damage: Callable[[Row], bytes]) -> Case:
-    """One row in the middle is damaged, all others are good."""
+    """One row in the middle is damaged; all others are valid."""
 
     def write_case(rows: list[Row]) -> tuple[bytes, Outcome]:
         middle = len(rows) // 2
@@ -101,17 +101,17 @@ def _damaged(reason_code: str, damage: Callable[[Row], bytes]) -> Case:
 
 
 def _unclosed_quote(rows: list[Row]) -> tuple[bytes, Outcome]:
-    """No quote follows the one that is never closed, so that every reader can tell where the good rows go on."""
+    """No other quote follows the unclosed one, so the next valid row is unambiguous for every parser."""
     middle = len(rows) // 2
     before, after = rows[:middle], [_with(row, TEXT, "noted") for row in rows[middle + 1 :]]
     after = [_with(row, NAME, row[NAME].replace(",", "").replace('"', "")) for row in after]
-    torn = ",".join(_with(_with(rows[middle], NAME, "Guest"), TEXT, '"and that is why')) + "\n"
-    content = _table(before) + torn + "".join(map(_line, after))
+    damaged = ",".join(_with(_with(rows[middle], NAME, "Guest"), TEXT, '"and that is why')) + "\n"
+    content = _table(before) + damaged + "".join(map(_line, after))
     return content.encode(), replace(_stored(before + after), refusals={"unclosed_quote": 1})
 
 
 def _texts(*texts: str, column: int = TEXT) -> Case:
-    """The first rows hold these texts."""
+    """The first rows have these texts."""
     return lambda rows: _plain(
         [_with(row, column, text) for row, text in zip(rows, texts, strict=False)] + rows[len(texts) :]
     )

@@ -1,4 +1,4 @@
-"""What a load of some objects and workspaces must show, added up from what was meant when they were made."""
+"""Expected counts after a load, added up from the outcome that was defined when each file was generated."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sandbox.dataset.model import TABLES, Bucket, Message, Section, Sentence, Session, WorldObject
+from sandbox.dataset.model import TABLES, Bucket, DatasetObject, Message, Section, Sentence, Session
 from sandbox.dataset.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Showcase:
-    """All that was said in one session without any fault in its files."""
+class Conversation:
+    """Messages, sentences and summary of one recording."""
 
     session_id: str
     chat: tuple[Message, ...]
@@ -22,83 +22,84 @@ class Showcase:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a load of some objects must show."""
+    """Expected counts after a load."""
 
     objects: Mapping[str, Mapping[str, int]]
     """Objects by source and disposition."""
     rows: Mapping[str, int]
-    """Rows by table, or view."""
+    """Rows by table or view."""
     refusals: Mapping[str, int]
     """Refused records and files by reason code."""
     ignored: Mapping[str, int]
-    """Objects by the reason for ignoring them."""
+    """Ignored objects by reason."""
     evidence: Mapping[str, int]
-    """Loaded and refused objects by what gives them their session."""
-    unplaced: Mapping[str, int]
-    """Those that have none, by reason."""
+    """Loaded and refused objects by session evidence."""
+    unresolved: Mapping[str, int]
+    """Loaded and refused objects without a session, by reason."""
     duplicates: int
-    """Records left out because their own file holds them already."""
+    """Records that were not loaded because the same file already holds them."""
     recorded_twice: int
-    """Loaded chat rows whose message another recorder of the session wrote too, not counting the first."""
-    showcase: Showcase | None = None
+    """Loaded chat rows whose message a second recorder of the session also wrote, without the first row."""
+    showcase: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class World:
-    """Everything; objects in the order in which they reached the buckets."""
+class Dataset:
+    """The whole dataset; objects in the order in which they were written."""
 
     buckets: tuple[Bucket, ...]
     sessions: tuple[Session, ...]
-    objects: tuple[WorldObject, ...]
+    objects: tuple[DatasetObject, ...]
     workspaces: tuple[Workspace, ...]
     expected: Expected
 
 
 def expect(
-    objects: Iterable[WorldObject], showcase: Showcase | None = None, workspaces: Sequence[Workspace] = ()
+    objects: Iterable[DatasetObject], showcase: Conversation | None = None, workspaces: Sequence[Workspace] = ()
 ) -> Expected:
-    """Add up these objects: the whole world, or one customer, or one day of it; and these workspaces.
+    """Add up the expected counts of these objects and workspaces: of the whole dataset, or of a part of it.
 
-    The objects of a customer whose workspace is not among them count as a load without any vendor to ask finds them.
+    Objects of a customer whose workspace is missing count as a load without the vendor's API counts them.
     """
-    told = {workspace.customer for workspace in workspaces}
+    customers = {workspace.customer for workspace in workspaces}
     dispositions: defaultdict[str, Counter[str]] = defaultdict(Counter)
     rows = Counter(dict.fromkeys(TABLES, 0))
     refusals: Counter[str] = Counter()
     ignored: Counter[str] = Counter()
-    evidences: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
+    evidence_counts: Counter[str] = Counter()
+    unresolved: Counter[str] = Counter()
     messages: Counter[tuple[str | None, str]] = Counter()
     assets: set[tuple[str, str]] = set()
     duplicates = 0
-    for thing in objects:
-        outcome = thing.outcome if thing.customer in told else thing.alone
+    for obj in objects:
+        with_api = obj.customer in customers
+        outcome = obj.outcome if with_api else obj.outcome_without_api
         if outcome is None:
             continue
-        dispositions[thing.source][outcome.disposition] += 1
+        dispositions[obj.source][outcome.disposition] += 1
         rows.update(outcome.rows)
         refusals.update(outcome.refusals)
-        messages.update((thing.session_id, message_id) for message_id in outcome.message_ids)
+        messages.update((obj.session_id, message_id) for message_id in outcome.message_ids)
         duplicates += outcome.duplicates
-        if outcome.ignored_as:
-            ignored[outcome.ignored_as] += 1
+        if outcome.ignored_reason:
+            ignored[outcome.ignored_reason] += 1
             continue
-        evidence, reason = (thing.evidence, thing.reason) if thing.customer in told else thing.evidence_alone()
-        evidences[evidence] += 1
-        reasons.update([reason] if reason else [])
-        assets.add((thing.customer, thing.uri))
+        evidence, reason = obj.resolution(with_api=with_api)
+        evidence_counts[evidence] += 1
+        unresolved.update([reason] if reason else [])
+        assets.add((obj.customer, obj.uri))
     for workspace in workspaces:
         rows.update(_records(workspace))
-    named = {(workspace.customer, asset["path"]) for workspace in workspaces for asset in workspace.assets}
-    # Of two records of one object one joins it, and the other stands for itself, as do those of what is nowhere.
-    rows["recording_assets"] = len(assets) + rows["asset_records"] - len(assets & named)
+    recorded = {(workspace.customer, asset["path"]) for workspace in workspaces for asset in workspace.assets}
+    # The view joins an object with one record. A second record has its own row, and so has a record without object.
+    rows["recording_assets"] = len(assets) + rows["asset_records"] - len(assets & recorded)
     return Expected(
         objects={source: dict(counts) for source, counts in dispositions.items()},
         rows=dict(rows),
         refusals=dict(refusals),
         ignored=dict(ignored),
-        evidence=dict(evidences),
-        unplaced=dict(reasons),
+        evidence=dict(evidence_counts),
+        unresolved=dict(unresolved),
         duplicates=duplicates,
         recorded_twice=messages.total() - len(messages),
         showcase=showcase,

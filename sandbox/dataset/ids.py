@@ -1,4 +1,4 @@
-"""Ids in the vendor's forms, drawn from a seeded generator."""
+"""Ids in the formats of 100ms, from a seeded random generator."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def hex_id(created_at: datetime, rng: Random) -> str:
-    """24 hex digits, the first 8 being the creation time in Unix seconds."""
+    """24 hex digits; the first 8 are the creation time in Unix seconds."""
     return f"{epoch_ms(created_at) // 1000:08x}{rng.getrandbits(64):016x}"
 
 
-def made_at(hex_digits: str) -> datetime:
-    """When an id was made, in whole seconds."""
+def creation_time(hex_digits: str) -> datetime:
+    """The creation time in an id, in whole seconds."""
     return _EPOCH + timedelta(seconds=int(hex_digits[:8], 16))
 
 
@@ -25,5 +25,5 @@ def uuid_text(rng: Random) -> str:
 
 
 def epoch_ms(moment: datetime) -> int:
-    """Unix milliseconds, without going through a float."""
+    """Unix milliseconds, computed without floats."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -1,8 +1,7 @@
-"""Media objects of one recording job, and where the vendor puts them; their few bytes are placeholders.
+"""Media objects of one recording job with their keys and API metadata; their bytes are short placeholders.
 
 Keys are relative to the customer's prefix (vendor documentation; `stream` and `hls-vod` are the layout of 2022).
-Where an unzipped VOD keeps its playlist and segments is not documented: their place is invented. What the vendor's
-record says of each stands beside it.
+The keys of the playlist and segments of an unzipped VOD are not documented, so they are invented.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ STYLES = {
     "hls-zip": ("room-composite", "room-vod"),
     "hls-zip-2022": ("room-composite", "room-vod"),
 }
-"""Media asset types of a job by the way it records."""
+"""Media asset types of a job by its recording style."""
 
 
-def record(style: str, session: Session, job: Job, rng: Random) -> list[File]:
-    """All media objects of a job that records in this style."""
+def media_files(style: str, session: Session, job: Job, rng: Random) -> list[File]:
+    """All media objects of a job with this recording style."""
     date, epoch = f"{session.started_at:%Y%m%d}", epoch_ms(job.started_at)
     if style in ("beam", "rtmp"):
         return [_media(beam_key(session, job), "room-composite", "beam", rng, "start", _RESOLUTION)]
@@ -44,22 +43,22 @@ def record(style: str, session: Session, job: Job, rng: Random) -> list[File]:
 
 
 def beam_key(session: Session, job: Job) -> str:
-    """Where the composite of a job lies that a browser recorded."""
+    """Key of the composite of a browser recording."""
     return f"beam/{session.room_id}/{session.started_at:%Y%m%d}/Rec-{session.room_id}-{epoch_ms(job.started_at)}.mp4"
 
 
 def chat_key(session: Session, job: Job) -> str:
-    """Where the chat of a job lies."""
+    """Key of the chat file of a job."""
     return f"chat/{session.room_id}/{session.started_at:%Y%m%d}/Rec-{session.room_id}-{epoch_ms(job.started_at)}.csv"
 
 
-def foreign() -> list[File]:
-    """What came into a bucket from elsewhere, among it the empty object by which a console makes a folder."""
-    strange = ignored("not_a_recording_asset")
+def unrelated_files() -> list[File]:
+    """Files that are not recordings, with the empty object that a console creates for a folder."""
+    unrelated = ignored("not_a_recording_asset")
     return [
-        File("README.md", None, "foreign", b"# Recordings\n\nAsk the archive desk before you delete.\n", strange),
-        File(".DS_Store", None, "foreign", b"\0\0\0\1Bud1" + bytes(120), strange),
-        File("notes für später (1)+a%20b.md", None, "awkward_name", b"Nothing to see here.\n", strange),
+        File("README.md", None, "foreign", b"# Recordings\n\nAsk the archive desk before you delete.\n", unrelated),
+        File(".DS_Store", None, "foreign", b"\0\0\0\1Bud1" + bytes(120), unrelated),
+        File("notes für später (1)+a%20b.md", None, "awkward_name", b"Nothing to see here.\n", unrelated),
         File("beam/", None, "folder_marker", b"", ignored("folder_marker")),
         File("inventory.csv", None, "foreign_text", b"shelf,boxes\nA,12\nB,7\n", ignored("content_not_recognised")),
         File("uploads/trailer.mp4", None, "foreign_media", b"no recording", ignored("media_of_unknown_layout")),
@@ -76,43 +75,44 @@ def _sfu(folder: str, session: Session, epoch: int, rng: Random) -> Iterator[Fil
         ids = {"stream_id": stream, "peer_id": peer.id}
         for kind in ("audio", "video"):
             track = uuid_text(rng)
-            said = {"track_id": track, **ids, "track_type": kind}
-            yield _media(f"{folder}/{peer.id}/{stream}/{track}.webm", "track", "track", rng, "session", said)
+            metadata = {"track_id": track, **ids, "track_type": kind}
+            yield _media(f"{folder}/{peer.id}/{stream}/{track}.webm", "track", "track", rng, "session", metadata)
         if number < 2:
-            said = {**ids, "user_id": peer.user_id, "stream_type": "regular"}
-            yield _media(f"{folder}/{peer.id}/{stream}/{stream}.mp4", "stream", "stream", rng, "session", said)
+            metadata = {**ids, "user_id": peer.user_id, "stream_type": "regular"}
+            yield _media(f"{folder}/{peer.id}/{stream}/{stream}.mp4", "stream", "stream", rng, "session", metadata)
 
 
 def _archive(folder: str, session: Session, rng: Random) -> Iterator[File]:
-    """A composite and a track where no recording is known to lie: only the vendor's record says what they are."""
+    """A composite and a track with undocumented keys: only their records in the API identify them."""
     track = {"track_id": uuid_text(rng), "stream_id": uuid_text(rng), "peer_id": session.peers[0].id}
-    composite = _media(f"{folder}/video.mp4", "room-composite", "named_media", rng, said=_RESOLUTION)
-    sound = _media(f"{folder}/sound.webm", "track", "named_media", rng, said={**track, "track_type": "audio"})
+    composite = _media(f"{folder}/video.mp4", "room-composite", "named_media", rng, metadata=_RESOLUTION)
+    sound = _media(f"{folder}/sound.webm", "track", "named_media", rng, metadata={**track, "track_type": "audio"})
     for file in (composite, sound):
-        yield file._replace(alone=ignored("media_of_unknown_layout"))
+        yield file._replace(outcome_without_api=ignored("media_of_unknown_layout"))
 
 
 def _live_stream(style: str, folder: str, name: str, rng: Random) -> Iterator[File]:
-    """Two or three layers, thumbnails, and the VOD: zipped, zipped in the layout of 2022, or playlist and segments."""
+    """Two or three layers, thumbnails, and the VOD: a zip, a zip in the layout of 2022, or a playlist and segments."""
     layers = rng.randint(2, 3)
     for layer in range(layers):
         key = f"{folder}/file-recording/{name}-{layer}.mp4"
-        metadata = {**_RESOLUTION, "layer": str(layer)}
-        yield _media(key, "room-composite", "live_stream_layer", rng, "start", metadata)
-    pictures = tuple(f"{folder}/thumbnails/{offset}.png" for offset in (60, 120))
-    for key in pictures:
+        layer_metadata = {**_RESOLUTION, "layer": str(layer)}
+        yield _media(key, "room-composite", "live_stream_layer", rng, "start", layer_metadata)
+    thumbnails = tuple(f"{folder}/thumbnails/{offset}.png" for offset in (60, 120))
+    for key in thumbnails:
         yield File(key, None, "thumbnail", _PNG + _placeholder(key, rng), ignored("thumbnail"))
-    said: dict[str, Any] = {"num_layers": str(layers), "max_width": 1280, "max_height": 720}
+    metadata: dict[str, Any] = {"num_layers": str(layers), "max_width": 1280, "max_height": 720}
     if style == "hls-zip":
-        yield _media(f"{folder}/vod/{name}.zip", "room-vod", "vod_zip", rng, "start", said, pictures)
+        yield _media(f"{folder}/vod/{name}.zip", "room-vod", "vod_zip", rng, "start", metadata, thumbnails)
     elif style == "hls-zip-2022":
-        yield _media(f"{folder}/hls-vod/{name}.zip", "room-vod", "vod_zip_2022", rng, "start", said, pictures)
+        yield _media(f"{folder}/hls-vod/{name}.zip", "room-vod", "vod_zip_2022", rng, "start", metadata, thumbnails)
     else:
         segments = [f"segment-{number:05}.ts" for number in range(rng.randint(20, 36))]
         head = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{_SEGMENT_SECONDS}\n"
         lines = "".join(f"#EXTINF:{_SEGMENT_SECONDS}.0,\n{segment}\n" for segment in segments)
         playlist = f"{head}{lines}#EXT-X-ENDLIST\n".encode()
-        yield File(f"{folder}/vod/master.m3u8", "room-vod", "vod_playlist", playlist, loaded(), "start", said, pictures)
+        key = f"{folder}/vod/master.m3u8"
+        yield File(key, "room-vod", "vod_playlist", playlist, loaded(), "start", metadata, thumbnails)
         for segment in segments:
             content = _placeholder(f"{folder} {segment}", rng)
             yield File(f"{folder}/vod/{segment}", None, "vod_segment", content, ignored("vod_segment"))
@@ -123,14 +123,14 @@ def _media(
     asset_type: str,
     case: str,
     rng: Random,
-    tells: str = "nothing",
-    said: dict[str, Any] | None = None,
+    identifies: str = "nothing",
+    metadata: dict[str, Any] | None = None,
     thumbnails: Sequence[str] = (),
 ) -> File:
-    return File(key, asset_type, case, _placeholder(key, rng), loaded(), tells, said or {}, tuple(thumbnails))
+    return File(key, asset_type, case, _placeholder(key, rng), loaded(), identifies, metadata or {}, tuple(thumbnails))
 
 
 def _placeholder(what: str, rng: Random) -> bytes:
-    """A few hundred bytes, different for every object."""
+    """300 to 600 bytes, different for every object."""
     line = f"placeholder of {what}\n".encode()
     return (line * (600 // len(line) + 1))[: rng.randrange(300, 600)]

@@ -1,4 +1,4 @@
-"""What the invented world is made of: buckets, sessions, objects, and what a load makes of each object."""
+"""Types of the dataset: buckets, sessions, objects, and the expected outcome of loading each object."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A customer's bucket and prefix, which is one source."""
+    """A customer's bucket and prefix: one source."""
 
     customer: str
     source: str
     account_id: str
-    """The vendor's id of the customer."""
+    """The customer's id at 100ms."""
     scheme: str
     """`s3` or `gs`."""
     name: str
     prefix: str
-    is_vendors: bool = False
-    """The vendor's own, which nobody can list: its source is the customer's workspace."""
+    is_vendor_storage: bool = False
+    """A bucket of 100ms, which no customer can list: its source is the customer's workspace."""
 
     @property
     def url(self) -> str:
         """`scheme://bucket/prefix`, as a source's settings name it."""
         return f"{self.scheme}://{self.name}/{self.prefix}".rstrip("/")
 
-    def place(self, key: str) -> str:
-        """The key in the bucket of what lies at `key` below the prefix."""
+    def full_key(self, key: str) -> str:
+        """`prefix/key`: the object's key in the bucket."""
         return f"{self.prefix}/{key}".removeprefix("/")
 
     def uri(self, key: str) -> str:
-        """The address of what lies at `key` below the prefix."""
-        return f"{self.scheme}://{self.name}/{self.place(key)}"
+        """`scheme://bucket/prefix/key`."""
+        return f"{self.scheme}://{self.name}/{self.full_key(key)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """One stay of somebody in a session; who comes back has a new peer id."""
+    """One stay of a person in a session. A person who joins again has a new peer id."""
 
     id: str
     user_id: str
-    """The customer's own id; empty for a guest without one."""
+    """The customer's id of the person; empty for a guest without one."""
     name: str
     role: str
     joined_at: datetime
@@ -77,16 +77,16 @@ class Job:
     kind: str
     """`recording`, `live-stream` or `external-stream`."""
     status: str
-    """`completed`, or `failed`: then hardly anything of it ever reaches the bucket."""
+    """`completed` or `failed`; a failed job writes at most a chat file."""
     started_at: datetime
     stopped_at: datetime
     planned: tuple[str, ...]
-    """Asset types the job was asked for; not all of them need to have come."""
+    """Requested asset types; not all of them need to exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One call in a room, as the vendor knows it."""
+    """One call in a room."""
 
     id: str
     customer: str
@@ -95,17 +95,17 @@ class Session:
     started_at: datetime
     ended_at: datetime
     peers: tuple[Peer, ...]
-    """In the order of joining, recorder bots among them."""
+    """In the order of joining, recorder bots included."""
     jobs: tuple[Job, ...]
 
 
 class Message(NamedTuple):
-    """A chat message as it was sent."""
+    """A chat message."""
 
     message_id: str
     sender: Peer
     roles: tuple[str, ...]
-    """Roles it was sent to; none means everybody."""
+    """Roles of the recipients; empty for everybody."""
     sent_at: datetime
     text: str
 
@@ -129,7 +129,7 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a load makes of one object."""
+    """The expected outcome of loading one object."""
 
     disposition: str
     """`loaded`, `refused` (the file as a whole) or `ignored`."""
@@ -138,55 +138,55 @@ class Outcome:
     refusals: Mapping[str, int] = field(default_factory=dict)
     """Refused records by reason code; a file refused as a whole counts once."""
     duplicates: int = 0
-    """Records left out because the file holds them already."""
-    ignored_as: str | None = None
+    """Records that the same file already holds; they are not loaded."""
+    ignored_reason: str | None = None
     message_ids: tuple[str, ...] = ()
-    """Message ids of the chat rows that are loaded, where the file has ids."""
+    """Message ids of the loaded chat rows, if the file has ids."""
 
 
 def loaded(**rows: int) -> Outcome:
-    """Loaded without any fault: these rows, and the one of `object_assets`."""
+    """The object is loaded without errors: these rows, and one row of `object_assets`."""
     return Outcome("loaded", {"object_assets": 1, **rows})
 
 
 def refused(reason_code: str) -> Outcome:
-    """Refused as a whole."""
+    """The whole file is refused."""
     return Outcome("refused", refusals={reason_code: 1})
 
 
 def ignored(reason: str) -> Outcome:
-    """No recording asset."""
-    return Outcome("ignored", ignored_as=reason)
+    """The object is not a recording asset."""
+    return Outcome("ignored", ignored_reason=reason)
 
 
 class File(NamedTuple):
-    """A file as it is written, before it has a place in a bucket."""
+    """A file before it is written into a bucket."""
 
     key: str
     """Below the customer's prefix."""
     asset_type: str | None
-    """None for what is no asset."""
+    """None if the file is not an asset."""
     case: str
-    """Name of the awkward case that it shows, or of its plain kind."""
+    """Name of its edge case, or of its kind if it has none."""
     content: bytes
     outcome: Outcome
-    tells: str = "nothing"
-    """What its key tells: the `session`; room and recorder's `start`; the `room`; `nothing` of these."""
+    key_identifies: str = "nothing"
+    """What its key identifies: the `session`; the room and the recorder's `start`; the `room`; or `nothing`."""
     metadata: Mapping[str, Any] = {}
-    """What the vendor's record says beyond what all records do."""
+    """The `metadata` of its record in the API."""
     thumbnails: tuple[str, ...] = ()
-    """Their keys, below the customer's prefix."""
-    is_named: bool = True
-    """The vendor's API has a record of it, if it is an asset."""
-    lost: str | None = None
-    """Why no session is found by room and recorder's start."""
-    alone: Outcome | None = None
-    """What a load makes of it that has no vendor to ask, where that is different."""
+    """Keys of its thumbnails, below the customer's prefix."""
+    has_record: bool = True
+    """The API has a record of it, if it is an asset."""
+    unresolved_reason: str | None = None
+    """Why the room and the recorder's start do not resolve to a session."""
+    outcome_without_api: Outcome | None = None
+    """Outcome of a load without the vendor's API, if it differs."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorldObject:
-    """An object of a bucket, or a text that the vendor holds, with the truth about it that its key may not tell."""
+class DatasetObject:
+    """An object in a bucket, or a text file that only 100ms stores, with facts that its key may not show."""
 
     customer: str
     source: str
@@ -200,22 +200,22 @@ class WorldObject:
     case: str
     outcome: Outcome
     written_at: datetime
-    """When it reached the bucket, in the world's own time."""
+    """When it was written, in the dataset's own time."""
     evidence: str
-    """What gives it its session once everything was read: `asset_record`, `key`, `time_window` or `none`."""
-    reason: str | None
-    """Why it has no session, where it is an asset and has none."""
-    alone: Outcome | None
-    """What a load makes of it that has no vendor to ask; None if it never hears of it."""
-    tells: str
-    """What its key tells: see `File`."""
+    """Final session evidence: `asset_record`, `key`, `time_window` or `none`."""
+    unresolved_reason: str | None
+    """Why its session cannot be resolved, if it is an asset without a session."""
+    outcome_without_api: Outcome | None
+    """Outcome of a load without the vendor's API; None if that load cannot find the object."""
+    key_identifies: str
+    """What its key identifies: see `File`."""
 
-    def evidence_alone(self) -> tuple[str, str | None]:
-        """Evidence and reason after a load that has no vendor to ask."""
-        return _EVIDENCE_ALONE[self.tells]
+    def resolution(self, *, with_api: bool) -> tuple[str, str | None]:
+        """Session evidence and unresolved reason after a load with or without the vendor's API."""
+        return (self.evidence, self.unresolved_reason) if with_api else _RESOLUTION_WITHOUT_API[self.key_identifies]
 
 
-_EVIDENCE_ALONE: Mapping[str, tuple[str, str | None]] = {
+_RESOLUTION_WITHOUT_API: Mapping[str, tuple[str, str | None]] = {
     "session": ("key", None),
     "start": ("none", "no_session_known"),
     "room": ("none", "no_recorder_start"),
@@ -223,9 +223,9 @@ _EVIDENCE_ALONE: Mapping[str, tuple[str, str | None]] = {
 }
 
 
-def digest(objects: Iterable[WorldObject]) -> str:
-    """SHA-256 over all addresses and bytes, in order."""
+def digest(objects: Iterable[DatasetObject]) -> str:
+    """SHA-256 over the URIs and bytes of the objects, in order."""
     total = hashlib.sha256()
-    for thing in objects:
-        total.update(thing.uri.encode() + b"\0" + len(thing.content).to_bytes(8, "big") + thing.content)
+    for obj in objects:
+        total.update(obj.uri.encode() + b"\0" + len(obj.content).to_bytes(8, "big") + obj.content)
     return total.hexdigest()

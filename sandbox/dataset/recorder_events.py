@@ -1,6 +1,6 @@
-"""Webhook events of recorders: their life, and the files that one of them makes, named by one event.
+"""Webhook events of recorders: start, stop, failure, and one event that names the recorded files.
 
-`location` is a signed URL or, of the recorder of old, an address in a bucket; and that one speaks an older version
+`location` is a signed URL. In events of the legacy recorder, which have an older version, it is an object's URI
 (vendor documentation).
 """
 
@@ -8,61 +8,62 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sandbox.dataset.event_parts import (
-    Call,
-    Job,
-    Told,
+from sandbox.dataset.event_fields import (
+    Event,
+    RecordedJob,
+    SessionFields,
+    completed_at,
+    file_location,
     invented_id,
     invented_uuid,
-    located,
-    long_form,
-    made_at,
     moment,
+    nanosecond_form,
     seconds,
     signed_url,
 )
 from sandbox.dataset.workspace import Record
 
 
-def of_recorder(call: Call, job: Job) -> Iterator[Told]:
+def recorder_events(session: SessionFields, job: RecordedJob) -> Iterator[Event]:
     """Events of the recorder of a job."""
-    return _legacy(call, job) if job.kind == "recording" else _recorder(call, job)
+    return _legacy(session, job) if job.kind == "recording" else _recorder(session, job)
 
 
-def _recorder(call: Call, job: Job) -> Iterator[Told]:
-    """The life of a recorder, and what it made."""
+def _recorder(session: SessionFields, job: RecordedJob) -> Iterator[Event]:
+    """Start, stop and failure of a recorder, and its files."""
     record, is_live = job.record, job.kind == "hls"
     times = {"started_at": record["started_at"], "stopped_at": record["stopped_at"]}
-    said = call.begun | {
+    common = session.started | {
         "beam_id": invented_id("beam", record["id"]),
         "metadata_id": invented_uuid(record["id"]),
-        "metadata_timestamp": long_form(record["started_at"]),
+        "metadata_timestamp": nanosecond_form(record["started_at"]),
         "max_width": 1280,
         "max_height": 720,
         "meeting_url": record["meeting_url"],
     }
     if not is_live:
-        said |= {"peer_id": job.peer_id, "rtmp": [{"url": url} for url in record.get("rtmp_urls", ())]}
-    run = said | _wanted(job) | {"job_id": invented_id("job", record["id"]), "peer_id": job.peer_id}
-    begun = run | {"start_delay": seconds(record["created_at"], record["started_at"])}
-    over = run | {"duration": job.seconds, "reason": "client request" if record["stopped_by"] else "last peer left"}
+        common |= {"peer_id": job.peer_id, "rtmp": [{"url": url} for url in record.get("rtmp_urls", ())]}
+    run = common | _requested(job) | {"job_id": invented_id("job", record["id"]), "peer_id": job.peer_id}
+    started = run | {"start_delay": seconds(record["created_at"], record["started_at"])}
+    stopped = run | {"duration": job.seconds, "reason": "client request" if record["stopped_by"] else "last peer left"}
     if is_live:
-        begun |= {"url": record["playback"]["url"], "started_at": record["started_at"]}
-        over |= times
-    yield Told(moment(record["started_at"]), f"{job.kind}.started.success", record["id"], begun)
-    yield Told(moment(record["stopped_at"]), f"{job.kind}.stopped.success", record["id"], over)
+        started |= {"url": record["playback"]["url"], "started_at": record["started_at"]}
+        stopped |= times
+    yield Event(moment(record["started_at"]), f"{job.kind}.started.success", record["id"], started)
+    yield Event(moment(record["stopped_at"]), f"{job.kind}.stopped.success", record["id"], stopped)
     if record["status"] == "failed":
         error = {"error_code": 1, "error_type": "UPLOAD_ERROR", "error_message": "upload failed"}
-        broken = run | {"duration": job.seconds} | error
-        yield Told(moment(record["updated_at"]), f"{job.kind}.failure", record["id"], broken)
+        failed = run | {"duration": job.seconds} | error
+        yield Event(moment(record["updated_at"]), f"{job.kind}.failure", record["id"], failed)
     if job.recorded:
         files = _live_stream(job) if is_live else _composite(job)
-        made = said | times | {"recording_id": job.recording_id} | files | located("chat_recording", job.one("chat"))
-        yield Told(made_at(job.recorded), f"{job.kind}.recording.success", record["id"], made)
+        files |= file_location("chat_recording", job.asset("chat"))
+        recorded = common | times | {"recording_id": job.recording_id} | files
+        yield Event(completed_at(job.recorded), f"{job.kind}.recording.success", record["id"], recorded)
 
 
-def _wanted(job: Job) -> Record:
-    """What it was asked to make."""
+def _requested(job: RecordedJob) -> Record:
+    """The requested kinds of files."""
     if job.kind != "hls":
         return {"recording_enabled": job.record.get("recording", True)}
     return {
@@ -71,28 +72,28 @@ def _wanted(job: Job) -> Record:
     }
 
 
-def _composite(job: Job) -> Record:
-    """What a browser recorded: a path that is empty if it is not there."""
-    asset = job.one("room-composite")
+def _composite(job: RecordedJob) -> Record:
+    """The composite of a browser recording; its path is empty if there is no file."""
+    asset = job.asset("room-composite")
     if asset is None:
-        return located("recording", None)
-    told = {name: asset[name] for name in ("size", "duration", "created_at")}
-    return located("recording", asset) | told | {"location": signed_url(asset["path"])}
+        return file_location("recording", None)
+    fields = {name: asset[name] for name in ("size", "duration", "created_at")}
+    return file_location("recording", asset) | fields | {"location": signed_url(asset["path"])}
 
 
-def _live_stream(job: Job) -> Record:
-    """The VOD with its thumbnails, and a file for every layer."""
-    vod = job.one("room-vod")
+def _live_stream(job: RecordedJob) -> Record:
+    """The VOD with its thumbnails, and one file of each layer."""
+    vod = job.asset("room-vod")
     thumbnails = vod["thumbnails"] or () if vod else ()
-    return located("hls_vod_recording", vod) | {
+    return file_location("hls_vod_recording", vod) | {
         "hls_vod_recording_size": vod["size"] if vod else 0,
         "duration": job.seconds,
         "recording_created_at": job.recorded[-1]["created_at"],
         "recording_single_files": [
             {"asset_id": one["id"], "layer": one["metadata"]["layer"], "size": one["size"]}
             | one["metadata"]["resolution"]
-            | located("recording", one)
-            for one in job.of("room-composite")
+            | file_location("recording", one)
+            for one in job.assets("room-composite")
         ],
         "recording_thumbnails": [
             {"width": 1280, "height": 720, "offset": 60 * number, "location": uri, "url": signed_url(uri)}
@@ -101,16 +102,16 @@ def _live_stream(job: Job) -> Record:
     }
 
 
-def _legacy(call: Call, job: Job) -> Iterator[Told]:
-    """The recorder of old says nothing until it is done, and has no ids."""
-    said = call.named | call.stopped
+def _legacy(session: SessionFields, job: RecordedJob) -> Iterator[Event]:
+    """The legacy recorder sends one event at its end, and has no ids."""
+    common = session.named | session.stopped
     if job.record["status"] == "failed":
         error = {"error": "INTERNAL_ERROR", "error_type": "CONFIG_ERROR"}
-        yield Told(moment(job.record["updated_at"]), "recording.failed", job.record["id"], said | error, "1.0")
+        yield Event(moment(job.record["updated_at"]), "recording.failed", job.record["id"], common | error, "1.0")
     if job.recorded:
-        asset = job.one("room-composite-legacy")
-        made = said | located("recording", asset) | located("chat_recording", job.one("chat"))
+        asset = job.asset("room-composite-legacy")
+        recorded = common | file_location("recording", asset) | file_location("chat_recording", job.asset("chat"))
         if asset:
-            made |= {"location": asset["path"], "URL": signed_url(asset["path"])}
-            made |= {"size": asset["size"], "duration": asset["duration"]}
-        yield Told(made_at(job.recorded), "recording.success", job.record["id"], made, "1.0")
+            recorded |= {"location": asset["path"], "URL": signed_url(asset["path"])}
+            recorded |= {"size": asset["size"], "duration": asset["duration"]}
+        yield Event(completed_at(job.recorded), "recording.success", job.record["id"], recorded, "1.0")

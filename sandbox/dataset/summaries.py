@@ -1,7 +1,6 @@
 """Summary files of one recording: sections with bullets or a paragraph.
 
-The documentation shows the sections below `summary`; files in the field have them at the top (vendor documentation, and
-what its consumers read).
+The vendor documentation shows the sections below `summary`; published consumers read them at the top level.
 """
 
 from __future__ import annotations
@@ -10,25 +9,25 @@ import json
 from collections.abc import Sequence
 from random import Random
 
-from sandbox.dataset.cast import Cast
 from sandbox.dataset.model import File, Section, Sentence, loaded, refused
+from sandbox.dataset.sample_texts import SampleTexts
 
 DIRTY = ("top_level_summary", "bad_json_summary")
 
 
-def sum_up(said: Sequence[Sentence], cast: Cast, rng: Random) -> list[Section]:
-    """What a summary of this talk says."""
-    speakers = dict.fromkeys(sentence.speaker.name for sentence in said)
+def generate_sections(sentences: Sequence[Sentence], texts: SampleTexts, rng: Random) -> list[Section]:
+    """Sections of a summary of these sentences."""
+    speakers = dict.fromkeys(sentence.speaker.name for sentence in sentences)
     return [
         Section("Who spoke", tuple(speakers)),
-        Section("What it was about", tuple(rng.sample(cast.bullets, rng.randint(2, 4)))),
-        Section("Open questions", tuple(rng.sample(cast.bullets, rng.randint(0, 1)))),
-        Section("In short", (), rng.choice(cast.paragraphs)),
+        Section("What it was about", tuple(rng.sample(texts.bullets, rng.randint(2, 4)))),
+        Section("Open questions", tuple(rng.sample(texts.bullets, rng.randint(0, 1)))),
+        Section("In short", (), rng.choice(texts.paragraphs)),
     ]
 
 
 def write(case: str, sections: Sequence[Section], folder: str) -> File:
-    """Write these sections as the file of this case: `plain` or one of `DIRTY`."""
+    """Write these sections as the file of this case, which is `plain` or one of `DIRTY`."""
     document: dict[str, object] = {
         "sections": [
             {
@@ -49,5 +48,5 @@ def write(case: str, sections: Sequence[Section], folder: str) -> File:
     if case == "bad_json_summary":
         content, outcome = content[: content.rindex(b",")], refused("bad_json")
     name = case if case in DIRTY else "plain_summary"
-    said = {"output_mode": "json"}
-    return File(f"transcripts/{folder}/summary.json", "summary", name, content, outcome, "room", said)
+    metadata = {"output_mode": "json"}
+    return File(f"transcripts/{folder}/summary.json", "summary", name, content, outcome, "room", metadata)

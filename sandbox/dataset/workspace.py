@@ -1,4 +1,4 @@
-"""A customer's account at the vendor as plain data: its secrets, and the records that the vendor's API tells of it."""
+"""A customer's 100ms workspace as plain data: its credentials, and the records that the API returns."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Record = dict[str, Any]
-"""A record as the vendor's API gives it in JSON (vendor documentation)."""
+"""A JSON record of the API (vendor documentation)."""
 
 TOKEN_CANARY = "canary-of-a-meeting-token"
 STREAM_KEY_CANARY = "canary-of-a-stream-key"
 PLAYBACK_CANARY = "canary-of-a-playback-url"
 SIGNATURE_CANARY = "canary-of-a-signed-url"
 CANARIES = (TOKEN_CANARY, STREAM_KEY_CANARY, PLAYBACK_CANARY, SIGNATURE_CANARY)
-"""Parts of what is secret in records and in signed URLs: they must not turn up in any table, log or message."""
+"""Markers inside the secrets of records and signed URLs: they must not appear in any table, log or message."""
 
 
 @dataclass(slots=True)
 class Workspace:
-    """One account at the vendor, which is one source; it may change while a server tells it.
+    """One 100ms workspace, which is one source. It may change while a server serves it.
 
-    Lists are oldest first. Of jobs they hold what lists of jobs give: `recording_assets`, which only single jobs have,
-    is put together from `assets`.
+    Lists are oldest first. Jobs have the fields of the API's lists; the server adds `recording_assets`, which only a
+    single job has, from `assets`.
     """
 
     name: str
@@ -38,17 +38,17 @@ class Workspace:
     external_streams: list[Record] = field(default_factory=list)
     assets: list[Record] = field(default_factory=list)
     contents: dict[str, bytes] = field(default_factory=dict)
-    """Bytes by asset id, of assets that lie in the vendor's own bucket."""
+    """Bytes by asset id, of assets that only 100ms stores."""
     processing: set[str] = field(default_factory=set)
-    """Ids of assets that are still being made: told without path and size until they are complete."""
+    """Ids of assets that are not complete yet: the server returns them without path and size."""
 
     @property
     def url(self) -> str:
-        """`100ms://name`, as a source's settings name it."""
+        """`100ms://name`, as in the settings of a source."""
         return f"100ms://{self.name}"
 
     def jobs(self) -> Iterator[Record]:
-        """Jobs of all three kinds."""
+        """All recordings, live streams and external streams."""
         yield from self.recordings
         yield from self.live_streams
         yield from self.external_streams

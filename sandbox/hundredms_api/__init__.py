@@ -1,4 +1,4 @@
-"""A stand-in for the vendor's REST API: a real HTTP server that tells invented workspaces, and fails when asked to."""
+"""The simulated 100ms REST API: a real HTTP server that serves invented workspaces, with faults that tests inject."""
 
 from sandbox.hundredms_api.faults import Faults
 from sandbox.hundredms_api.server import Vendor, vendor_server

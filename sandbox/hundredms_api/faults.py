@@ -1,4 +1,4 @@
-"""What may go wrong at the vendor, as numbers and switches that a test sets while the server runs."""
+"""Faults of the API, as numbers and switches that a test can set while the server runs."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import Literal
 
 @dataclass(slots=True)
 class Faults:
-    """By default nothing goes wrong; numbers of requests count down to 0 as they strike.
+    """By default there are no faults. Numbers of requests count down to 0.
 
-    If several are set, one request suffers one fault, in the order in which they stand here.
+    One request gets at most one fault; if several are set, the first in this order.
     """
 
     at: str = "/v2/"
-    """Only requests whose path and query hold this suffer: by default those to the API; `/held/` means the bytes."""
+    """Faults apply only to requests whose path and query contain this: `/v2/` is the API, `/storage/` the files."""
     slow_s: float = 0
-    """Every answer comes this many seconds late."""
+    """Delay of every response in seconds."""
     server_errors: int = 0
-    """So many requests get 503."""
+    """Number of requests that get status 503."""
     rate_limit: int = 0
-    """So many requests get 429."""
+    """Number of requests that get status 429."""
     rate_limit_form: Literal["header", "text", "bare"] = "header"
-    """Where it says how long to wait: `Retry-After`, the text of the message, or nowhere."""
+    """Where the response has the time to wait: in `Retry-After`, in the message, or nowhere."""
     retry_after_s: int = 1
     garbage: int = 0
-    """So many requests get 200 and a page of HTML."""
+    """Number of requests that get status 200 and an HTML page."""
     cut: int = 0
-    """So many answers end in the middle of the body."""
+    """Number of responses that end in the middle of the body."""
 
     refuse_tokens_before: float | None = None
-    """Tokens made before this moment (Unix seconds) are refused: a moment in the future refuses every token."""
+    """Tokens from before this time (Unix seconds) are rejected: a time in the future rejects every token."""
     refuse_with: Literal[401, 403] = 401
 
     offsets: bool = False
-    """Lists take `start` for an offset from the top: what arrives between two pages shifts items to the next one."""
+    """Lists use `start` as an offset from the top: new records between two pages shift items to the next page."""
     on_page: Callable[[str], None] | None = None
-    """Called with path and query once a page of a list is put together, before anybody can ask for the next."""
+    """Called with path and query when a page of a list is complete, before it is sent."""
     extra_fields: bool = False
-    """All records have keys that nobody knows, and the oldest of each list a status that nobody knows."""
+    """All records have unknown keys, and the oldest record of each list has an unknown status."""
     missing_fields: bool = False
-    """Every other record, from the oldest, lacks what is optional; the others have numbers as strings, and peers as an
+    """Every other record, from the oldest, has no optional keys; the others have numbers as strings and peers as an
     array."""
 
     expired_urls: int = 0
-    """So many signed URLs have expired when they are given."""
+    """Number of signed URLs that have already expired when they are returned."""

@@ -1,4 +1,4 @@
-"""The vendor itself: its API below `/v2`, and the bytes that it holds below `/held`."""
+"""The HTTP server of the simulated vendor: its API below `/v2`, and its stored files below `/storage`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from threading import Event, Lock, Thread
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox.dataset.workspace import Record, Workspace
-from sandbox.hundredms_api.access import HELD, Signatures, Tokens
-from sandbox.hundredms_api.answers import Refused, find, page, single
+from sandbox.hundredms_api.authentication import STORAGE, Signatures, Tokens
 from sandbox.hundredms_api.faults import Faults
-from sandbox.hundredms_api.wire import HOST, Answer, Server, error_of_s3, json_answer
+from sandbox.hundredms_api.http import HOST, Response, Server, json_response, s3_error
+from sandbox.hundredms_api.responses import ApiError, find_record, list_page, single_record
 
 API = "/v2/"
 MAX_PRESIGN_S = 3 * 24 * 3600
@@ -20,7 +20,7 @@ MAX_PRESIGN_S = 3 * 24 * 3600
 
 @dataclass(slots=True)
 class Vendor:
-    """The server while it runs; workspaces and faults may be changed at any time."""
+    """A running server; workspaces and faults may change at any time."""
 
     endpoint: str
     """`http://127.0.0.1:port/v2`"""
@@ -29,107 +29,107 @@ class Vendor:
     requests: list[str] = field(default_factory=list)
     """`GET /v2/path?query` of every request to the API, in order."""
     downloads: list[str] = field(default_factory=list)
-    """`/held/path`, without its signature, of every request for bytes, in order."""
+    """`/storage/path`, without the signature, of every request for a file, in order."""
     _tokens: Tokens = field(default_factory=Tokens)
     _signatures: Signatures = field(default_factory=Signatures)
-    _striking: Lock = field(default_factory=Lock)
+    _fault_lock: Lock = field(default_factory=Lock)
     _stopped: Event = field(default_factory=Event)
 
     def complete(self, asset_id: str) -> None:
-        """Let an asset that was `processing` be what its workspace says of it; raises KeyError if it was not."""
+        """Complete an asset that is `processing`. Raises KeyError if it is not."""
         for workspace in self.workspaces:
             if asset_id in workspace.processing:
                 workspace.processing.remove(asset_id)
                 return
         raise KeyError(asset_id)
 
-    def answer(self, target: str, authorization: str | None) -> Answer:
-        """Answer `GET target`."""
+    def respond(self, target: str, authorization: str | None) -> Response:
+        """Respond to `GET target`."""
         api = urlsplit(target).path.startswith(API)
         if api:
             self.requests.append(f"GET {target}")
         else:
             self.downloads.append(target.partition("?")[0])
-        slow_s, fault = self._strike(target)
-        self._stopped.wait(slow_s)
+        delay_s, fault = self._next_fault(target)
+        self._stopped.wait(delay_s)
         if fault == "server_errors":
-            return json_answer(503, {"code": 503, "message": "service unavailable", "details": []})
+            return json_response(503, {"code": 503, "message": "service unavailable", "details": []})
         if fault == "rate_limit":
             return _rate_limited(self.faults)
         if fault == "garbage":
-            return Answer(200, "text/html", b"<!doctype html><title>One moment</title><p>We will be right back.</p>\n")
+            return Response(200, "text/html", b"<!doctype html><title>One moment</title><p>Back in a minute.</p>\n")
         try:
-            answer = self._api(target, authorization or "") if api else self._bytes(target, authorization)
-        except Refused as refused:
-            answer = json_answer(refused.code, refused.body)
-        return answer._replace(cut=fault == "cut")
+            response = self._api(target, authorization or "") if api else self._file(target, authorization)
+        except ApiError as error:
+            response = json_response(error.code, error.body)
+        return response._replace(cut=fault == "cut")
 
-    def _strike(self, target: str) -> tuple[float, str]:
-        """Seconds to wait, and the fault that strikes."""
-        with self._striking:
+    def _next_fault(self, target: str) -> tuple[float, str]:
+        """Delay in seconds and the fault of this request; empty for none."""
+        with self._fault_lock:
             if self.faults.at in target:
                 for name in ("server_errors", "rate_limit", "garbage", "cut"):
-                    if self._next(name):
+                    if self._count_down(name):
                         return self.faults.slow_s, name
                 return self.faults.slow_s, ""
             return 0, ""
 
-    def _next(self, name: str) -> bool:
+    def _count_down(self, name: str) -> bool:
         left: int = getattr(self.faults, name)
         setattr(self.faults, name, max(0, left - 1))
         return left > 0
 
-    def _api(self, target: str, authorization: str) -> Answer:
+    def _api(self, target: str, authorization: str) -> Response:
         workspace = self._tokens.workspace(authorization, self.workspaces, self.faults)
         url = urlsplit(target)
         query = dict(parse_qsl(url.query))
         match [unquote(part) for part in url.path.removeprefix(API).split("/")]:
             case [name]:
-                answer = json_answer(200, page(workspace, name, query, self.faults))
+                response = json_response(200, list_page(workspace, name, query, self.faults))
                 if self.faults.on_page:
                     self.faults.on_page(target)
-                return answer
+                return response
             case [name, record_id]:
-                return json_answer(200, single(workspace, name, record_id, self.faults))
+                return json_response(200, single_record(workspace, name, record_id, self.faults))
             case ["recording-assets", asset_id, "presigned-url"]:
-                return json_answer(200, self._presigned(workspace, asset_id, query.get("presign_duration", "3600")))
+                return json_response(200, self._presigned(workspace, asset_id, query.get("presign_duration", "3600")))
             case _:
-                raise Refused(404, "not found", url.path)
+                raise ApiError(404, "not found", url.path)
 
     def _presigned(self, workspace: Workspace, asset_id: str, seconds: str) -> Record:
-        asset = find(workspace, "recording-assets", asset_id)
+        asset = find_record(workspace, "recording-assets", asset_id)
         if not (seconds.isascii() and seconds.isdigit() and 1 <= int(seconds) <= MAX_PRESIGN_S):
-            raise Refused(400, "presign_duration is out of range", seconds)
+            raise ApiError(400, "presign_duration is out of range", seconds)
         if asset_id not in workspace.contents or asset["status"] == "processing":
-            raise Refused(404, "asset file not found", asset_id)
-        with self._striking:
-            expired = self._next("expired_urls")
-        path = HELD + asset["path"].partition("://")[2]
+            raise ApiError(404, "asset file not found", asset_id)
+        with self._fault_lock:
+            expired = self._count_down("expired_urls")
+        path = STORAGE + asset["path"].partition("://")[2]
         signed = self._signatures.sign(path, int(seconds), expired=expired)
         url = self.endpoint.removesuffix(API.rstrip("/")) + signed
         return {"id": asset_id, "path": asset["path"], "url": url, "expiry": int(seconds)}
 
-    def _bytes(self, target: str, authorization: str | None) -> Answer:
+    def _file(self, target: str, authorization: str | None) -> Response:
         url = urlsplit(target)
         path = unquote(url.path)
         if authorization is not None:
-            return error_of_s3(400, "InvalidArgument", "Only one auth mechanism allowed")
-        fault = self._signatures.fault(path, dict(parse_qsl(url.query)))
-        if fault:
-            return error_of_s3(403, "AccessDenied", fault)
+            return s3_error(400, "InvalidArgument", "Only one auth mechanism allowed")
+        error = self._signatures.error(path, dict(parse_qsl(url.query)))
+        if error:
+            return s3_error(403, "AccessDenied", error)
         for workspace in self.workspaces:
             for asset in [*workspace.assets]:
-                if HELD + asset["path"].partition("://")[2] == path and asset["id"] in workspace.contents:
-                    return Answer(200, "application/octet-stream", workspace.contents[asset["id"]])
-        return error_of_s3(404, "NoSuchKey", "The specified key does not exist.")
+                if STORAGE + asset["path"].partition("://")[2] == path and asset["id"] in workspace.contents:
+                    return Response(200, "application/octet-stream", workspace.contents[asset["id"]])
+        return s3_error(404, "NoSuchKey", "The specified key does not exist.")
 
 
 @contextmanager
 def vendor_server(workspaces: Sequence[Workspace]) -> Iterator[Vendor]:
-    """Tell these workspaces until the block ends; raises then what went wrong in the server itself or in `on_page`."""
+    """Serve these workspaces until the block ends; then raise the first error of the server or of `on_page`."""
     with Server() as server:
         vendor = Vendor(f"http://{HOST}:{server.server_port}{API.rstrip('/')}", workspaces)
-        server.answer = vendor.answer
+        server.respond = vendor.respond
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="vendor")
         thread.start()
         try:
@@ -138,12 +138,12 @@ def vendor_server(workspaces: Sequence[Workspace]) -> Iterator[Vendor]:
             vendor._stopped.set()
             server.shutdown()
             thread.join()
-            server.hang_up()
+            server.close_connections()
     for error in server.errors:
         raise error
 
 
-def _rate_limited(faults: Faults) -> Answer:
-    said = f", retry after {faults.retry_after_s} seconds" if faults.rate_limit_form == "text" else ""
+def _rate_limited(faults: Faults) -> Response:
+    wait = f", retry after {faults.retry_after_s} seconds" if faults.rate_limit_form == "text" else ""
     headers = [("Retry-After", str(faults.retry_after_s))] if faults.rate_limit_form == "header" else []
-    return json_answer(429, {"code": 429, "message": f"rate limit exceeded{said}", "details": []}, *headers)
+    return json_response(429, {"code": 429, "message": f"rate limit exceeded{wait}", "details": []}, *headers)

@@ -1,6 +1,6 @@
-"""Webhooks as the vendor sends them: events that are posted, tried again a few times, and then lost.
+"""Webhook delivery: events are posted, retried a few times, and then given up.
 
-Only the answer 200 counts as received (vendor documentation). Events come at least once and in any order.
+Only status 200 counts as received (vendor documentation). Delivery is at least once and in any order.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ TIMEOUT_S = 30
 
 
 def new_client() -> httpx.Client:
-    """Open what posts; several threads may share it."""
-    # Servers of the demo are on this machine: no proxy leads there, and none has a certificate that is worth a look.
+    """A client for `post`; several threads may share it."""
+    # The receivers are local servers: they need no proxy, and their certificates are not signed.
     return httpx.Client(timeout=TIMEOUT_S, verify=False, trust_env=False)
 
 
@@ -41,10 +41,10 @@ def post(
     scale: float = 1,
     client: httpx.Client | None = None,
 ) -> bool:
-    """Post an event until it is received or given up; give whether it was received.
+    """Post an event until it is received or given up, and return whether it was received.
 
-    The secret stands in the header of that name. With a signing secret the body is signed. `scale` is a factor for the
-    pauses between attempts.
+    `header` is the name of the header with the secret. The body is signed if there is a signing secret. `scale` is a
+    factor for the pauses between attempts.
     """
     if client is None:
         with new_client() as client:
@@ -60,12 +60,12 @@ def post(
             if client.post(url, content=body, headers=headers).status_code == httpx.codes.OK:
                 return True
         except httpx.RequestError:
-            pass  # nobody is there, or hung up: the same as a bad answer
+            pass  # no connection or no response: counts as any other failure
     return False
 
 
 class Posted(NamedTuple):
-    """What became of events, by their ids; one that was posted twice stands there twice."""
+    """Ids of events by result; an event that was posted twice is there twice."""
 
     received: list[str]
     given_up: list[str]
@@ -75,7 +75,7 @@ class Posted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Poster:
-    """Posts events to one endpoint from several threads; by default each of them once, and they begin in order."""
+    """Posts events to one endpoint from several threads; by default each event once, started in order."""
 
     url: str
     header: str
@@ -87,29 +87,29 @@ class Poster:
     drop: float = 0
     """Share of the events that are never posted."""
     double: float = 0
-    """Share of the others that are posted twice."""
+    """Share of the other events that are posted twice."""
     shuffle: bool = False
     delay_s: float = 0
-    """Each waits up to this long before it is first posted, and holds up its thread."""
+    """Longest random delay before the first attempt of an event; its thread waits too."""
     seed: int = 100
-    """What is drawn for a seed is always the same."""
+    """Seed of all random choices."""
 
     def post(self, events: Sequence[Record]) -> Posted:
-        """Post these, and wait until all are received or given up."""
+        """Post these events, and wait until all are received or given up."""
         rng = Random(self.seed)
-        lost = {*rng.sample(range(len(events)), round(self.drop * len(events)))}
-        sent = [event for place, event in enumerate(events) if place not in lost]
+        dropped = {*rng.sample(range(len(events)), round(self.drop * len(events)))}
+        sent = [event for index, event in enumerate(events) if index not in dropped]
         twice = {*rng.sample(range(len(sent)), round(self.double * len(sent)))}
-        sent = [event for place, event in enumerate(sent) for _ in range(2 if place in twice else 1)]
+        sent = [event for index, event in enumerate(sent) for _ in range(2 if index in twice else 1)]
         if self.shuffle:
             rng.shuffle(sent)
         delays = [rng.uniform(0, self.delay_s) for _ in sent]
         with new_client() as client, ThreadPoolExecutor(self.threads, "webhooks") as pool:
             received = [*pool.map(lambda event, delay: self._post(client, event, delay), sent, delays)]
         return Posted(
-            received=[event["id"] for event, taken in zip(sent, received, strict=True) if taken],
-            given_up=[event["id"] for event, taken in zip(sent, received, strict=True) if not taken],
-            dropped=[event["id"] for place, event in enumerate(events) if place in lost],
+            received=[event["id"] for event, is_received in zip(sent, received, strict=True) if is_received],
+            given_up=[event["id"] for event, is_received in zip(sent, received, strict=True) if not is_received],
+            dropped=[event["id"] for index, event in enumerate(events) if index in dropped],
         )
 
     def _post(self, client: httpx.Client, event: Record, delay_s: float) -> bool:

@@ -1,9 +1,9 @@
-"""A whole installation on loopback: buckets, queues, the vendor, and the settings and connections that name them."""
+"""A complete installation on loopback: buckets, queues, the simulated vendor, settings and Airflow connections."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,11 @@ from roomledger.ledger.database import Database
 from roomledger.runtime import open_database
 from roomledger.settings import read
 from roomledger.warehouse import setup
-from sandbox.dataset import World
+from sandbox.dataset import Bucket, Dataset, Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
-from sandbox.servers import GcsServer, S3Server, gcs_server, s3_server
+from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
+from sandbox.servers.s3 import S3Server, s3_server
 
 SECRET_HEADER = "X-Demo-Secret"
 SECRET = "invented-secret-of-the-demo"
@@ -26,81 +27,77 @@ _PROJECT = "demo"
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What runs, and what Airflow needs to know of it."""
+    """The running servers, and the settings for Airflow."""
 
-    world: World
+    dataset: Dataset
     s3: S3Server
     gcs: GcsServer
     vendor: Vendor
     pubsub: PubSubServer | None
-    """None where nothing rings."""
+    """None without notifications."""
     config: Path
     environment: dict[str, str]
     database: Database
 
 
 @contextmanager
-def installed(
-    world: World, folder: Path, *, rings: bool = False, warehouse_url: str = "duckdb:///warehouse.duckdb"
+def run_installation(
+    dataset: Dataset, folder: Path, *, notifications: bool = False, warehouse_url: str = "duckdb:///warehouse.duckdb"
 ) -> Iterator[Installation]:
-    """Start the servers, write the settings and make the tables; `rings` adds queues and webhooks.
+    """Start the servers, write the settings and create the tables; `notifications` adds queues and webhooks.
 
-    The buckets are empty, and do not exist yet.
+    It does not create the buckets.
     """
     with ExitStack() as stack:
         s3 = stack.enter_context(s3_server(folder / "s3"))
-        pubsub = stack.enter_context(pubsub_server()) if rings else None
-        topic = f"projects/{_PROJECT}/topics/{TOPIC}"
+        pubsub = stack.enter_context(pubsub_server()) if notifications else None
+        topic: tuple[str, ...] = ()
         if pubsub:
             pubsub.subscribe(f"pubsub://{_PROJECT}/{SUBSCRIPTION}", TOPIC)
-        gcs = stack.enter_context(
-            gcs_server(folder / "gcs", topic, pubsub.host) if pubsub else gcs_server(folder / "gcs")
-        )
-        vendor = stack.enter_context(vendor_server(world.workspaces))
+            topic = (f"projects/{_PROJECT}/topics/{TOPIC}", pubsub.host)
+        gcs = stack.enter_context(gcs_server(folder / "gcs", *topic))
+        vendor = stack.enter_context(vendor_server(dataset.workspaces))
         config = folder / "roomledger.toml"
-        config.write_text("\n".join(_settings(world, s3, gcs, vendor, pubsub, folder, warehouse_url)) + "\n")
-        environment = {"ROOMLEDGER_CONFIG": str(config)} | _connections(world, s3)
-        if rings:
+        endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint, "100ms": vendor.endpoint}
+        queues = _queues(s3, pubsub, folder) if pubsub else ()
+        config.write_text("\n".join(_settings(dataset, endpoints, warehouse_url, queues)) + "\n")
+        environment = {"ROOMLEDGER_CONFIG": str(config)} | _connections(dataset, s3)
+        if notifications:
             environment |= {
                 f"ROOMLEDGER_WEBHOOK_SECRETS_{workspace.source.upper().replace('-', '_')}": SECRET
-                for workspace in world.workspaces
+                for workspace in dataset.workspaces
             }
         database = open_database(read(config, {}))
         setup.upgrade(database)
-        yield Installation(world, s3, gcs, vendor, pubsub, config, environment, database)
+        yield Installation(dataset, s3, gcs, vendor, pubsub, config, environment, database)
 
 
 def _settings(
-    world: World,
-    s3: S3Server,
-    gcs: GcsServer,
-    vendor: Vendor,
-    pubsub: PubSubServer | None,
-    folder: Path,
-    warehouse_url: str,
+    dataset: Dataset, endpoints: Mapping[str, str], warehouse_url: str, queues: Sequence[str] = ()
 ) -> Iterator[str]:
-    endpoints = {"s3": s3.endpoint, "gs": gcs.endpoint}
     yield from ("[warehouse]", f'url = "{warehouse_url}"')
-    for bucket in world.buckets:
-        yield from ("", "[[source]]", f'name = "{bucket.source}"', f'customer = "{bucket.customer}"')
-        yield from (f'url = "{bucket.url}"', f'connection = "{bucket.scheme}_demo"')
-        yield f'endpoint = "{endpoints[bucket.scheme]}"'
-    for workspace in world.workspaces:
-        yield from ("", "[[source]]", f'name = "{workspace.source}"', f'customer = "{workspace.customer}"')
-        yield from (f'url = "{workspace.url}"', f'connection = "{workspace.name}_demo"')
-        yield f'endpoint = "{vendor.endpoint}"'
-        if pubsub:
+    sources: Sequence[Bucket | Workspace] = (*dataset.buckets, *dataset.workspaces)
+    for one in sources:
+        scheme = one.url.partition("://")[0]
+        connection = one.name if scheme == "100ms" else scheme
+        yield from ("", "[[source]]", f'name = "{one.source}"', f'customer = "{one.customer}"', f'url = "{one.url}"')
+        yield from (f'connection = "{connection}_demo"', f'endpoint = "{endpoints[scheme]}"')
+        if queues and scheme == "100ms":
             yield f'webhook_header = "{SECRET_HEADER}"'
-    if pubsub:
-        yield from ("", "[[queue]]", 'name = "s3-events"', f'url = "sqs://{QUEUE}"', 'connection = "s3_demo"')
-        yield from (f'endpoint = "{s3.endpoint}"', f'region = "{s3.region}"')
-        yield from ("", "[[queue]]", 'name = "gcs-events"', f'url = "pubsub://{_PROJECT}/{SUBSCRIPTION}"')
-        yield f'endpoint = "{pubsub.endpoint}"'
-        yield from ("", "[webhooks]", f'inbox = "file://{folder / "inbox"}"')
+    yield from queues
 
 
-def _connections(world: World, s3: S3Server) -> dict[str, str]:
-    """Airflow reads connections from variables; those of the demo are no secrets."""
+def _queues(s3: S3Server, pubsub: PubSubServer, folder: Path) -> Sequence[str]:
+    return (
+        *("", "[[queue]]", 'name = "s3-events"', f'url = "sqs://{QUEUE}"', 'connection = "s3_demo"'),
+        *(f'endpoint = "{s3.endpoint}"', f'region = "{s3.region}"'),
+        *("", "[[queue]]", 'name = "gcs-events"', f'url = "pubsub://{_PROJECT}/{SUBSCRIPTION}"'),
+        *(f'endpoint = "{pubsub.endpoint}"', "", "[webhooks]", f'inbox = "file://{folder / "inbox"}"'),
+    )
+
+
+def _connections(dataset: Dataset, s3: S3Server) -> dict[str, str]:
+    """Airflow connections as environment variables; the credentials are not secret."""
     connections: dict[str, dict[str, Any]] = {
         "s3_demo": {
             "conn_type": "aws",
@@ -110,7 +107,7 @@ def _connections(world: World, s3: S3Server) -> dict[str, str]:
         },
         "gs_demo": {"conn_type": "google_cloud_platform", "extra": {"is_anonymous": True, "project": _PROJECT}},
     }
-    for workspace in world.workspaces:
+    for workspace in dataset.workspaces:
         keys = {"conn_type": "generic", "login": workspace.access_key, "password": workspace.secret}
         connections[f"{workspace.name}_demo"] = keys
     return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()}

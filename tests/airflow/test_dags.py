@@ -18,11 +18,12 @@ from roomledger.hundredms.redact import redact_body
 from roomledger.ledger.database import Database
 from roomledger.ledger.tables.columns import metadata
 from roomledger.runtime import open_inbox
-from sandbox.dataset import CANARIES, World, generate
-from sandbox.dataset.events import events
+from sandbox.dataset import CANARIES, Dataset, generate
+from sandbox.dataset.webhook_events import webhook_events
 from sandbox.hundredms_api import Vendor, vendor_server
-from sandbox.servers import GcsServer, S3Server
-from sandbox.servers.upload import fill
+from sandbox.servers.gcs import GcsServer
+from sandbox.servers.s3 import S3Server
+from sandbox.servers.upload import upload_all
 from tests.worlds import ask
 
 ROOT = Path(__file__).parents[2]
@@ -55,15 +56,15 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def filled(s3: S3Server, gcs: GcsServer) -> World:
+def filled(s3: S3Server, gcs: GcsServer) -> Dataset:
     """A small world, in the buckets of both clouds."""
     world = generate(sessions=6)
-    fill(world, s3, gcs)
+    upload_all(world, s3, gcs)
     return world
 
 
 @pytest.fixture(scope="module")
-def vendor(filled: World) -> Iterator[Vendor]:
+def vendor(filled: Dataset) -> Iterator[Vendor]:
     """The vendor of that world."""
     with vendor_server(filled.workspaces) as server:
         yield server
@@ -186,7 +187,7 @@ def test_the_dags_bring_both_clouds_and_webhooks_into_both_engines(
     airflow_home: dict[str, str],
     ready_duckdb: Callable[[Path], Database],
     ready_postgres: Callable[[], Database],
-    filled: World,
+    filled: Dataset,
     s3: S3Server,
     gcs: GcsServer,
     vendor: Vendor,
@@ -209,7 +210,7 @@ def test_the_dags_bring_both_clouds_and_webhooks_into_both_engines(
         config.write_text(f'[warehouse]\nurl = "{database.url}"\n{sources}[webhooks]\ninbox = "{inbox}"\n')
         for workspace in filled.workspaces:
             for session in workspace.sessions:
-                for event in events(workspace, session["id"]):
+                for event in webhook_events(workspace, session["id"]):
                     body = redact_body(json.dumps(event).encode())
                     open_inbox(inbox).put(workspace.source, body, datetime.now(UTC))
     aws = {"region_name": s3.region, "service_config": {"s3": {"endpoint_url": endpoints["s3"]}}}

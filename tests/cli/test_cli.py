@@ -22,7 +22,7 @@ from roomledger.ledger.database import Database
 from roomledger.runtime import open_database, open_inbox
 from roomledger.warehouse import setup
 from sandbox.hundredms_api import vendor_server
-from sandbox.servers import S3Server
+from sandbox.servers.s3 import S3Server
 from tests import rows, story
 from tests.worlds import chat, chat_key, put
 

@@ -22,7 +22,7 @@ import psycopg
 import pytest
 import yaml
 
-from sandbox.servers import postgres_server
+from sandbox.servers.postgres import postgres_server
 
 ROOT = Path(__file__).parents[2]
 SERVICES = yaml.safe_load((ROOT / "docker-compose.yaml").read_text("utf-8"))["services"]

@@ -23,7 +23,7 @@ from roomledger.hundredms.retries import asked_pause
 from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
 from sandbox.dataset.workspace import SIGNATURE_CANARY, Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
-from sandbox.hundredms_api.wire import HOST, Answer, Server, json_answer
+from sandbox.hundredms_api.http import HOST, Response, Server, json_response
 
 KEYS = Keys("key-of-acme", "an-invented-secret-of-more-than-32-bytes")
 BEGIN = 1_800_000_000.0
@@ -79,10 +79,10 @@ def opened(base_url: str, passing: Time, **other: Any) -> Client:
 
 
 @contextmanager
-def answering(answer: Callable[[str, str | None], Answer]) -> Iterator[str]:
+def answering(answer: Callable[[str, str | None], Response]) -> Iterator[str]:
     """A server whose answers a test writes itself; gives its base URL."""
     with Server() as server:
-        server.answer = answer
+        server.respond = answer
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -90,7 +90,7 @@ def answering(answer: Callable[[str, str | None], Answer]) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-            server.hang_up()
+            server.close_connections()
     assert server.errors == []
 
 
@@ -200,9 +200,9 @@ def test_every_way_in_which_a_list_ends(name: str, passing: Time) -> None:
     left = iter(answers)
     asked: list[str] = []
 
-    def answer(target: str, _: str | None) -> Answer:
+    def answer(target: str, _: str | None) -> Response:
         asked.append(target)
-        return json_answer(200, next(left))
+        return json_response(200, next(left))
 
     with answering(answer) as base_url, opened(base_url, passing) as api:
         pages = list(api.pages("/things", limit=10))
@@ -222,7 +222,7 @@ NO_LISTS = [
 @pytest.mark.parametrize(("body", "words"), NO_LISTS)
 def test_what_is_no_list_is_not_taken_for_an_empty_one(body: Any, words: str, passing: Time) -> None:
     with (
-        answering(lambda *_: json_answer(200, body)) as base_url,
+        answering(lambda *_: json_response(200, body)) as base_url,
         opened(base_url, passing) as api,
         pytest.raises(StoreError, match=words),
     ):
@@ -244,14 +244,14 @@ class Crowd:
         self.lock = threading.Lock()
         self.now, self.most = 0, 0
 
-    def answer(self, target: str, _: str | None) -> Answer:
+    def answer(self, target: str, _: str | None) -> Response:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(0.02 if target.endswith("0") else 0.005)
         with self.lock:
             self.now -= 1
-        return json_answer(404 if target.endswith("7") else 200, {"id": target})
+        return json_response(404 if target.endswith("7") else 200, {"id": target})
 
 
 def test_many_are_asked_for_at_once_and_given_in_order(passing: Time) -> None:
@@ -316,8 +316,8 @@ def test_what_to_check_is_said_when_every_token_is_refused(
 
 
 def test_the_words_of_a_refusal_hold_no_token(passing: Time) -> None:
-    def answer(_: str, authorization: str | None) -> Answer:
-        return json_answer(401, {"message": f"bad token {authorization}", "details": [authorization]})
+    def answer(_: str, authorization: str | None) -> Response:
+        return json_response(401, {"message": f"bad token {authorization}", "details": [authorization]})
 
     with answering(answer) as base_url, opened(base_url, passing) as api:
         with pytest.raises(AccessDenied, match=r"bad token Bearer \[redacted\]") as denied:
@@ -411,7 +411,7 @@ def test_other_refusals_are_told_in_the_vendors_words_and_not_tried_again(api: C
 
 def test_a_refusal_without_the_vendors_words_is_told(passing: Time) -> None:
     with (
-        answering(lambda *_: Answer(405, "text/html", b"<p>No.</p>")) as base_url,
+        answering(lambda *_: Response(405, "text/html", b"<p>No.</p>")) as base_url,
         opened(base_url, passing) as api,
         pytest.raises(StoreError, match=r"/rooms: 405; Method Not Allowed$"),
     ):
@@ -421,12 +421,12 @@ def test_a_refusal_without_the_vendors_words_is_told(passing: Time) -> None:
 def test_a_redirect_does_not_get_the_token(passing: Time) -> None:
     asked: list[tuple[str, str | None]] = []
 
-    def elsewhere(target: str, authorization: str | None) -> Answer:
+    def elsewhere(target: str, authorization: str | None) -> Response:
         asked.append((target, authorization))
-        return json_answer(200, {})
+        return json_response(200, {})
 
     with answering(elsewhere) as other:
-        moved = Answer(302, "text/plain", b"", (("Location", f"{other}/stolen?sig=c2lnbmVk"),))
+        moved = Response(302, "text/plain", b"", (("Location", f"{other}/stolen?sig=c2lnbmVk"),))
         with (
             answering(lambda *_: moved) as base_url,
             opened(base_url, passing) as api,
@@ -548,7 +548,7 @@ def test_how_long_an_answer_asks_to_wait(
 
 
 def test_a_pause_that_an_error_asks_for_is_kept(passing: Time) -> None:
-    answers = iter([json_answer(503, {}, ("Retry-After", "33")), json_answer(200, {"id": "1"})])
+    answers = iter([json_response(503, {}, ("Retry-After", "33")), json_response(200, {"id": "1"})])
     with answering(lambda *_: next(answers)) as base_url, opened(base_url, passing) as api:
         assert api.get("/rooms/1") == {"id": "1"}
     assert [int(seconds) for seconds in passing.slept] == [33]
@@ -561,7 +561,7 @@ def test_content_comes_without_the_token_being_shown_to_the_storage(api: Client,
     # The stand-in's storage refuses requests with a header of their own.
     assert list(api.content("asset001")) == [b"SenderName,Message\nPriya,hello\n"]
     assert list(api.content("asset002")) == [b""]
-    assert vendor.downloads == ["/held/vendor-eu/1.csv", "/held/vendor-eu/2.csv"]
+    assert vendor.downloads == ["/storage/vendor-eu/1.csv", "/storage/vendor-eu/2.csv"]
     assert api.requests == 4
 
 
@@ -598,7 +598,7 @@ def test_an_asset_that_the_vendor_holds_no_more_is_gone(asset_id: str, api: Clie
 
 @pytest.mark.parametrize("fault", ["server_errors", "cut"])
 def test_faults_of_the_storage_are_waited_for(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
-    vendor.faults.at = "/held/"
+    vendor.faults.at = "/storage/"
     setattr(vendor.faults, fault, 4)
     assert b"".join(api.content("asset001")) == b"SenderName,Message\nPriya,hello\n"
     assert_backing_off(passing.slept, 4)
@@ -607,7 +607,7 @@ def test_faults_of_the_storage_are_waited_for(fault: str, api: Client, vendor: V
 
 @pytest.mark.parametrize("fault", ["server_errors", "cut", "rate_limit"])
 def test_faults_of_the_storage_that_last_are_told(fault: str, api: Client, vendor: Vendor) -> None:
-    vendor.faults.at = "/held/"
+    vendor.faults.at = "/storage/"
     setattr(vendor.faults, fault, 99)
     with pytest.raises(StoreError, match=r"does not give the content of asset asset001 .*: try again later") as told:
         list(api.content("asset001"))
@@ -617,7 +617,7 @@ def test_faults_of_the_storage_that_last_are_told(fault: str, api: Client, vendo
 
 def test_large_content_that_breaks_off_is_told(api: Client, vendor: Vendor) -> None:
     vendor.workspaces[0].contents["asset003"] = bytes(PIECE_BYTES * 3)
-    vendor.faults.at, vendor.faults.cut = "/held/", 1
+    vendor.faults.at, vendor.faults.cut = "/storage/", 1
     with pytest.raises(StoreError, match=r"asset asset003 broke off after 8388608 bytes: try again") as told:
         list(api.content("asset003"))
     assert told.value.__context__ is None
@@ -641,25 +641,25 @@ def connections() -> int:
 
 
 @contextmanager
-def storage(*answers: Answer, url: Any = "/held?X-Amz-Signature=") -> Iterator[str]:
+def storage(*answers: Response, url: Any = "/held?X-Amz-Signature=") -> Iterator[str]:
     """An API that names a URL for every asset, and a storage with these answers."""
     left = iter(answers)
 
-    def answer(target: str, _: str | None) -> Answer:
+    def answer(target: str, _: str | None) -> Response:
         if target.startswith("/held"):
             return next(left)
         told = f"{base_url}{url}{SIGNATURE_CANARY}" if isinstance(url, str) and url.startswith("/") else url
-        return json_answer(200, {"id": "a", "url": told})
+        return json_response(200, {"id": "a", "url": told})
 
     with answering(answer) as base_url:
         yield base_url
     assert next(left, None) is None
 
 
-EXPIRED = Answer(400, "application/xml", b"<Error><Code>ExpiredToken</Code><S>canary-of-a-signed-url</S></Error>")
-GONE = Answer(404, "text/plain", b"canary-of-a-signed-url")
-FINE = Answer(200, "text/csv", b"fine")
-AS_STORED = Answer(200, "text/csv", b"\x1f\x8b as it is stored", (("Content-Encoding", "gzip"),))
+EXPIRED = Response(400, "application/xml", b"<Error><Code>ExpiredToken</Code><S>canary-of-a-signed-url</S></Error>")
+GONE = Response(404, "text/plain", b"canary-of-a-signed-url")
+FINE = Response(200, "text/csv", b"fine")
+AS_STORED = Response(200, "text/csv", b"\x1f\x8b as it is stored", (("Content-Encoding", "gzip"),))
 
 
 def test_bytes_come_as_they_are_stored(passing: Time) -> None:
@@ -671,9 +671,9 @@ def test_a_signed_url_is_asked_for_as_it_is(passing: Time) -> None:
     signed = "/held/a%2Fb%20c+d~(e)!*/%C3%A9.csv?X-Amz-Signature=a%2Bb/c==&name=%22x%27+y%22&empty=&"
     asked: list[str] = []
 
-    def answer(target: str, _: str | None) -> Answer:
+    def answer(target: str, _: str | None) -> Response:
         asked.append(target)
-        return FINE if target.startswith("/held") else json_answer(200, {"url": base_url + signed})
+        return FINE if target.startswith("/held") else json_response(200, {"url": base_url + signed})
 
     with answering(answer) as base_url, opened(base_url, passing) as api:
         assert list(api.content("a")) == [b"fine"]
@@ -690,14 +690,18 @@ def test_a_refusal_of_the_storage_asks_for_a_new_url(status: int, passing: Time)
 STORAGE_ERRORS = [
     ([EXPIRED, EXPIRED], AccessDenied, "400 ExpiredToken"),
     ([GONE], ObjectGone, "404 Not Found"),
-    ([Answer(307, "text/plain", b"", (("Location", f"/k?Unknown={SIGNATURE_CANARY}"),))], StoreError, "307 Temporary"),
-    ([Answer(416, "text/plain", b"canary-of-a-signed-url" * 99_999)], StoreError, "416 Requested"),
+    (
+        [Response(307, "text/plain", b"", (("Location", f"/k?Unknown={SIGNATURE_CANARY}"),))],
+        StoreError,
+        "307 Temporary",
+    ),
+    ([Response(416, "text/plain", b"canary-of-a-signed-url" * 99_999)], StoreError, "416 Requested"),
 ]
 
 
 @pytest.mark.parametrize(("answers", "error", "words"), STORAGE_ERRORS)
 def test_other_answers_of_the_storage_are_told(
-    answers: list[Answer], error: type[Exception], words: str, passing: Time
+    answers: list[Response], error: type[Exception], words: str, passing: Time
 ) -> None:
     with (
         storage(*answers) as base_url,
@@ -750,13 +754,13 @@ def test_no_log_at_any_level_tells_a_secret(
     api: Client, vendor: Vendor, passing: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     loggers = ["", "httpx", "httpcore", "httpcore.http11", "httpcore.connection"]
-    signed = Answer(307, "text/plain", b"", (("Location", f"/elsewhere?Unknown={SIGNATURE_CANARY}'"),))
+    signed = Response(307, "text/plain", b"", (("Location", f"/elsewhere?Unknown={SIGNATURE_CANARY}'"),))
     with ExitStack() as levels:
         for name in loggers:
             levels.enter_context(caplog.at_level(logging.DEBUG, logger=name))
         vendor.faults.expired_urls = vendor.faults.server_errors = 1
         assert list(api.content("asset001"))
-        vendor.faults.at, vendor.faults.cut = "/held/", 99
+        vendor.faults.at, vendor.faults.cut = "/storage/", 99
         with pytest.raises(StoreError):
             list(api.content("asset001"))
         with storage(signed) as base_url, opened(base_url, passing) as other, pytest.raises(StoreError):
@@ -770,7 +774,8 @@ def test_no_log_at_any_level_tells_a_secret(
     for secret in SECRETS:
         assert not [line for line in told if secret in line]
     assert any(
-        line.startswith("httpx HTTP Request: GET http://127.0.0.1") and "/held/vendor-eu/1.csv" in line for line in told
+        line.startswith("httpx HTTP Request: GET http://127.0.0.1") and "/storage/vendor-eu/1.csv" in line
+        for line in told
     )
     assert any("/elsewhere?[redacted]" in line for line in told)
     assert any(line.startswith("httpcore.http11 ") for line in told)

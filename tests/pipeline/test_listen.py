@@ -46,8 +46,9 @@ from roomledger.runtime import open_bucket_queue, open_inbox, open_store
 from roomledger.settings import BucketSource, QueueSettings, Source, WorkspaceSource
 from roomledger.stores import Access, Store
 from sandbox.dataset import generate
-from sandbox.servers import GcsServer, S3Server, gcs_server
+from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
+from sandbox.servers.s3 import S3Server
 from tests.queues.conftest import aws, numbers, pubsub_place, session, sqs_place
 from tests.worlds import Tables, ask, change, chat, chat_key, contents, lay_out, put, source_of, store_of
 

@@ -23,7 +23,7 @@ from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
 from roomledger.stores import Store, StoreError
-from sandbox.dataset import World, expect, generate
+from sandbox.dataset import Dataset, expect, generate
 from tests.worlds import ask, change, chat, chat_key, contents, empty, lay_out, put, source_of, store_of
 
 
@@ -51,12 +51,12 @@ def dispositions(database: Database) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> Dataset:
     return generate(sessions=6)
 
 
 @pytest.fixture(scope="module")
-def world_sources(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, ...]:
+def world_sources(world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, ...]:
     folder = tmp_path_factory.mktemp("world")
     lay_out(world.objects, folder)
     return tuple(
@@ -79,7 +79,7 @@ def plainly_loaded(
 
 
 def test_the_world_is_loaded_as_its_generator_knows(
-    world: World, plainly_loaded: dict[str, list[tuple[object, ...]]]
+    world: Dataset, plainly_loaded: dict[str, list[tuple[object, ...]]]
 ) -> None:
     expected = expect(world.objects)  # the vendor is not asked
     assert {table: len(plainly_loaded[table]) for table in expected.rows} == expected.rows

@@ -16,7 +16,7 @@ from roomledger.queues.inbox_folder import FolderInbox
 from roomledger.runtime import StandardConnections, open_queue
 from roomledger.settings import BucketSource, QueueSettings, Settings, WorkspaceSource
 from roomledger.stores import Access
-from sandbox.servers import S3Server
+from sandbox.servers.s3 import S3Server
 from tests.queues.conftest import session
 
 TALK = WorkspaceSource(name="talk", customer="Acme", url="100ms://acme", webhook_header="X-Secret")

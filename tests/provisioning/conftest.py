@@ -16,8 +16,8 @@ import pytest
 
 from roomledger import settings
 from roomledger.settings import Settings
-from sandbox import servers
 from tests.provisioning.gcp_server import GoogleCloud, google_cloud
+from sandbox.servers.process_group import HOST, START_SECONDS, free_ports, running
 
 ROOT_KEY = "root-key"
 
@@ -80,13 +80,13 @@ class Account:
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     folder = tmp_path_factory.mktemp("aws")
-    (port,) = servers.free_ports(1)
-    endpoint = f"http://{servers.HOST}:{port}"
+    (port,) = free_ports(1)
+    endpoint = f"http://{HOST}:{port}"
     environment = {
         "AUTH": "true",
         "AWS_ACCESS_KEY_ID": ROOT_KEY,
         "AWS_SECRET_ACCESS_KEY": "root-secret",
-        "BIND_HOST": servers.HOST,
+        "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "SERVICES": "s3,sqs,sns,sts,iam,events",
         "LOG_LEVEL": "WARNING",
@@ -95,13 +95,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
         "SFTP_ENABLED": "0",
         "MINISTACK_REGION": "us-east-1",
     }
-    with servers.running([sys.executable, "-m", "ministack"], folder, environment):
+    with running([sys.executable, "-m", "ministack"], folder, environment):
         _wait(f"{endpoint}/_ministack/health")
         yield Account(endpoint)
 
 
 def _wait(url: str) -> None:
-    deadline = time.monotonic() + servers.START_SECONDS
+    deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             with urllib.request.urlopen(url, timeout=5):

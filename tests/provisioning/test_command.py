@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from roomledger import settings
 from roomledger.cli.notifications import app
-from sandbox.servers import free_ports
+from sandbox.servers.process_group import free_ports
 from tests.provisioning.conftest import Account
 from tests.provisioning.gcp_server import AGENT, GoogleCloud
 

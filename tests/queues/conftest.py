@@ -15,8 +15,8 @@ from roomledger import queues
 from roomledger.runtime import open_bucket_queue
 from roomledger.settings import QueueSettings
 from roomledger.stores import Access
-from sandbox.servers import S3Server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
+from sandbox.servers.s3 import S3Server
 
 KINDS = ("sqs", "pubsub")
 numbers = count(1)

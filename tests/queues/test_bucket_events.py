@@ -14,8 +14,9 @@ from roomledger import stores
 from roomledger.model import Observation
 from roomledger.queues import Notification, gcs_events, s3_events
 from roomledger.runtime import open_store
-from sandbox.servers import GcsServer, S3Server, gcs_server
+from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer
+from sandbox.servers.s3 import S3Server
 from tests.queues.conftest import Place, aws, numbers, pubsub_place, session, sqs_place
 
 KEYS = ("live/chat/room/Rec-1.csv", "live/a+b c%20d%/Zoë 日本\U0001f600", "live/q?x=1&y#z", "live/x//y")

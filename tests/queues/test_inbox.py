@@ -23,7 +23,8 @@ from roomledger.queues import Message, QueueError
 from roomledger.queues.inbox import Inbox
 from roomledger.queues.inbox_folder import FolderInbox, is_event, new_name, read_all
 from roomledger.runtime import open_inbox
-from sandbox.servers import GcsServer, S3Server
+from sandbox.servers.gcs import GcsServer
+from sandbox.servers.s3 import S3Server
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 KINDS = ("folder", "ministack", "seaweedfs", "gcs")

@@ -19,7 +19,7 @@ from roomledger import queues
 from roomledger.runtime import StandardConnections, open_bucket_queue
 from roomledger.settings import QueueSettings
 from roomledger.stores import Access, transfer
-from sandbox.servers import S3Server
+from sandbox.servers.s3 import S3Server
 from tests.queues.conftest import aws, session, sqs_place
 
 NO_SERVER = "http://127.0.0.1:1"

@@ -1,4 +1,4 @@
-"""A part of Airflow dies with all that it has started, or alone, and can be started again."""
+"""A part of Airflow can be killed with or without its children, and restarted."""
 
 from __future__ import annotations
 
@@ -20,69 +20,69 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], 
 print(os.getpid(), child.pid, flush=True)
 time.sleep(60)
 """
-"""Starts a process with a group of its own, as Airflow does for tasks."""
+"""Starts a child with its own process group, as Airflow does for tasks."""
 
 
 @pytest.fixture
 def part(tmp_path: Path) -> Iterator[Part]:
-    made = Part([sys.executable, "-c", PROGRAM], tmp_path / "part", {})
-    yield made
-    made.stop()
+    part_ = Part([sys.executable, "-c", PROGRAM], tmp_path / "part", {})
+    yield part_
+    part_.stop()
 
 
-def await_it(is_so: Callable[[], bool]) -> bool:
+def wait_until(condition: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 20
-    while not (found := is_so()) and time.monotonic() < deadline:
+    while not (found := condition()) and time.monotonic() < deadline:
         time.sleep(0.01)
     return found
 
 
 def started(part: Part, times: int = 1) -> tuple[int, int]:
-    """Start it for this time; give its process and the one that it starts."""
+    """Start the part; return the ids of its process and of the child."""
     part.start()
     log = part.folder / "server.log"
-    assert await_it(lambda: len(log.read_text().split()) == 2 * times)
+    assert wait_until(lambda: len(log.read_text().split()) == 2 * times)
     pid, child = map(int, log.read_text().split()[-2:])
     assert pid == part.pid
     return pid, child
 
 
-def lives(pid: int) -> bool:
-    """Whether it runs: what has ended may still be in the list until its parent looks."""
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     return False
 
 
-def test_it_dies_with_all_that_it_has_started_and_starts_again(part: Part) -> None:
+def test_a_part_is_killed_with_its_children_and_restarts(part: Part) -> None:
     first, child = started(part)
     part.kill()
     assert part.pid is None
-    assert await_it(lambda: not lives(first) and not lives(child))
+    assert wait_until(lambda: not is_alive(first) and not is_alive(child))
     again, other = started(part, 2)
     assert {first, child}.isdisjoint({again, other})
-    assert lives(again)
-    assert lives(other)
+    assert is_alive(again)
+    assert is_alive(other)
 
 
-def test_it_may_die_alone_and_what_it_has_left_behind_ends_when_it_starts_again(part: Part) -> None:
+def test_a_part_can_be_killed_alone_and_its_children_end_at_the_restart(part: Part) -> None:
     first, child = started(part)
     part.kill(alone=True)
     assert part.pid is None
-    assert not lives(first)
-    assert lives(child)
+    assert not is_alive(first)
+    assert is_alive(child)
     started(part, 2)
-    assert await_it(lambda: not lives(child))
+    assert wait_until(lambda: not is_alive(child))
 
 
-def test_one_that_has_ended_by_itself_does_not_run(part: Part) -> None:
+def test_a_part_that_has_exited_does_not_run(part: Part) -> None:
     pid, _ = started(part)
     os.kill(pid, signal.SIGKILL)
-    assert await_it(lambda: part.pid is None)
+    assert wait_until(lambda: part.pid is None)
     part.kill()
 
 
-def test_none_of_it_outlives_its_end(part: Part) -> None:
+def test_no_process_outlives_the_stop(part: Part) -> None:
     pid, child = started(part)
     part.stop()
-    assert await_it(lambda: not lives(pid) and not lives(child))
+    assert wait_until(lambda: not is_alive(pid) and not is_alive(child))

@@ -1,4 +1,4 @@
-"""The demo is honest: any count that differs from the generator's is told."""
+"""The demo reports every count that differs from the expected count."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FOUND = Found(
     refusals=dict(EXPECTED.refusals),
     ignored=dict(EXPECTED.ignored),
     evidence=dict(EXPECTED.evidence),
-    unplaced=dict(EXPECTED.unplaced),
+    unresolved=dict(EXPECTED.unresolved),
     duplicates=EXPECTED.duplicates,
 )
 
 
-def test_equal_counts_are_equal() -> None:
+def test_equal_counts_are_not_reported() -> None:
     assert differences(EXPECTED, FOUND) == []
 
 
@@ -34,11 +34,11 @@ def test_equal_counts_are_equal() -> None:
         {"objects": {}},
         {"ignored": FOUND.ignored | {"lost": 1}},
         {"evidence": FOUND.evidence | {"none": 0}},
-        {"unplaced": {}},
+        {"unresolved": {}},
         {"duplicates": FOUND.duplicates - 1},
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_any_other_count_is_told(change: dict[str, Any]) -> None:
-    [told] = differences(EXPECTED, replace(FOUND, **change))
-    assert told.startswith(next(iter(change)))
+def test_any_other_count_is_reported(change: dict[str, Any]) -> None:
+    [message] = differences(EXPECTED, replace(FOUND, **change))
+    assert message.startswith(next(iter(change)))

@@ -1,4 +1,4 @@
-"""The stand-in for the vendor's API: it answers as documented, and every fault strikes as it is said to."""
+"""The simulated vendor API: its responses are as documented, and every fault works as described."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = "2026-03-02T"
 
 
 def asset(number: int, **other: Any) -> dict[str, Any]:
-    """An asset that was made in that minute of an hour."""
+    """An asset that was created in this minute of an hour."""
     return {
         "id": f"asset{number:03}",
         "job_id": "job1",
@@ -97,7 +97,7 @@ def token(of: Workspace | None = None, secret: str | None = None, **claims: Any)
 
 
 class Client:
-    """Asks with a token."""
+    """Sends requests with a token."""
 
     def __init__(self, vendor: Vendor, http: requests.Session) -> None:
         self.vendor, self.http, self.token = vendor, http, token()
@@ -111,9 +111,9 @@ class Client:
         )
 
     def ids(self, path: str, **query: Any) -> list[str]:
-        answer = self.get(path, **query)
-        assert answer.status_code == 200, answer.text
-        return [each["id"] for each in answer.json()["data"] or ()]
+        response = self.get(path, **query)
+        assert response.status_code == 200, response.text
+        return [each["id"] for each in response.json()["data"] or ()]
 
     def walk(self, path: str, **query: Any) -> list[str]:
         found, start = [], {}
@@ -139,7 +139,7 @@ def test_lists_come_in_pages_newest_first(client: Client) -> None:
     assert client.vendor.requests[:2] == ["GET /v2/recording-assets", "GET /v2/recording-assets?start=asset000"]
 
 
-def test_newest_is_told_by_the_time_and_then_by_the_id(client: Client, ours: Workspace) -> None:
+def test_lists_are_ordered_by_time_and_then_by_id(client: Client, ours: Workspace) -> None:
     ours.assets = [
         asset(3, created_at=f"{DAY}10:00:00.25Z"),
         asset(5, created_at=f"{DAY}10:00:00Z"),
@@ -149,14 +149,14 @@ def test_newest_is_told_by_the_time_and_then_by_the_id(client: Client, ours: Wor
     assert client.ids("recording-assets") == ["asset003", "asset001", "asset005", "asset004"]
 
 
-@pytest.mark.parametrize(("asked", "given"), [(1, 10), (10, 10), (15, 15), (100, 100), (5000, 100)])
-def test_the_size_of_a_page_has_bounds(client: Client, ours: Workspace, asked: int, given: int) -> None:
+@pytest.mark.parametrize(("requested", "limit"), [(1, 10), (10, 10), (15, 15), (100, 100), (5000, 100)])
+def test_the_page_size_has_bounds(client: Client, ours: Workspace, requested: int, limit: int) -> None:
     ours.assets += [asset(number) for number in range(25, 130)]
-    page = client.get("recording-assets", limit=asked).json()
-    assert (page["limit"], len(page["data"])) == (given, given)
+    page = client.get("recording-assets", limit=requested).json()
+    assert (page["limit"], len(page["data"])) == (limit, limit)
 
 
-def test_the_cursor_stays_where_it_is_when_something_new_comes(client: Client, ours: Workspace) -> None:
+def test_new_records_do_not_move_the_cursor(client: Client, ours: Workspace) -> None:
     first = client.get("recording-assets").json()
     ours.assets += [asset(number) for number in range(25, 30)]
     assert client.ids("recording-assets", start=first["last"])[0] == "asset014"
@@ -167,7 +167,7 @@ def test_the_cursor_stays_where_it_is_when_something_new_comes(client: Client, o
     [
         ("recording-assets", {"room_id": "room1", "limit": 100}, 12),
         ("recording-assets", {"room_id": "room1", "type": "track", "limit": 100}, 1),
-        ("recording-assets", {"session_id": "nobody's"}, 0),
+        ("recording-assets", {"session_id": "unknown"}, 0),
         ("recording-assets", {"status": "failed"}, 1),
         ("recordings", {}, 2),
         ("recordings", {"status": "failed"}, 1),
@@ -183,7 +183,7 @@ def test_lists_are_filtered(client: Client, ours: Workspace, path: str, query: d
     assert len(client.ids(path, **query)) == found
 
 
-def test_sessions_are_active_or_not_and_lie_between_moments(client: Client, ours: Workspace) -> None:
+def test_sessions_are_filtered_by_state_and_time(client: Client, ours: Workspace) -> None:
     assert client.ids("sessions") == ["session3"] == client.ids("sessions", active="true")
     assert client.ids("sessions", active="false") == ["session2", "session1"]
     assert client.ids("sessions", active="false", room_id="room1") == ["session1"]
@@ -205,9 +205,9 @@ def test_sessions_are_active_or_not_and_lie_between_moments(client: Client, ours
         {"start": "unknown"},
     ],
 )
-def test_senseless_questions_are_refused(client: Client, query: dict[str, str]) -> None:
-    answer = client.get("sessions", **query)
-    assert (answer.status_code, answer.json()["code"]) == (400, 400)
+def test_invalid_parameters_are_rejected(client: Client, query: dict[str, str]) -> None:
+    response = client.get("sessions", **query)
+    assert (response.status_code, response.json()["code"]) == (400, 400)
 
 
 def test_single_records(client: Client, ours: Workspace) -> None:
@@ -215,25 +215,25 @@ def test_single_records(client: Client, ours: Workspace) -> None:
     assert client.get("sessions/session3").json() == ours.sessions[2]
     assert client.get("recording-assets/asset007").json() == ours.assets[7]
     for path in ("rooms/nobody", "sessions/session9", "recording-assets/asset099", "nothing", "rooms/room1/peers", ""):
-        answer = client.get(path)
-        assert (answer.status_code, answer.json()["code"]) == (404, 404), path
+        response = client.get(path)
+        assert (response.status_code, response.json()["code"]) == (404, 404), path
 
 
 @pytest.mark.parametrize(
     ("path", "job"), [("recordings", "job1"), ("live-streams", "live1"), ("external-streams", "external1")]
 )
-def test_a_single_job_has_its_assets_and_a_listed_one_has_none(
+def test_a_single_job_includes_its_assets_and_a_listed_job_does_not(
     client: Client, ours: Workspace, path: str, job: str
 ) -> None:
     for each in ours.assets:
         each["job_id"] = job if each["id"] in ("asset003", "asset005") else "another"
-    told = client.get(f"{path}/{job}").json()["recording_assets"]
-    assert [each["id"] for each in told] == ["asset005", "asset003"]
-    assert told[0].keys() == ours.assets[0].keys() - {"job_id", "room_id", "session_id"}
+    records = client.get(f"{path}/{job}").json()["recording_assets"]
+    assert [each["id"] for each in records] == ["asset005", "asset003"]
+    assert records[0].keys() == ours.assets[0].keys() - {"job_id", "room_id", "session_id"}
     assert all("recording_assets" not in each for each in client.get(path).json()["data"])
 
 
-def test_a_token_opens_its_own_workspace_only(client: Client) -> None:
+def test_a_token_gives_access_to_its_own_workspace_only(client: Client) -> None:
     assert client.get("recording-assets/asset007").json()["size"] == 5
     client.token = token(workspace("other"))
     assert client.get("recording-assets/asset007").json()["size"] == 99
@@ -242,9 +242,9 @@ def test_a_token_opens_its_own_workspace_only(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
-        {"access_key": "nobody's"},
+        {"access_key": "unknown"},
         {"secret": SECRET},
         {"type": "app"},
         {"version": 1},
@@ -256,38 +256,38 @@ def test_a_token_opens_its_own_workspace_only(client: Client) -> None:
     ],
     ids=str,
 )
-def test_a_wrong_token_opens_nothing(client: Client, wrong: dict[str, Any]) -> None:
-    moments = {name: int(time.time()) + seconds for name, seconds in wrong.items() if name in ("exp", "nbf")}
-    client.token = token(**(wrong | moments))
-    answer = client.get("rooms")
-    assert answer.status_code == 401
-    assert (answer.json()["code"], answer.json()["message"]) == (401, "Token validation error")
+def test_an_invalid_token_is_rejected(client: Client, invalid: dict[str, Any]) -> None:
+    moments = {name: int(time.time()) + seconds for name, seconds in invalid.items() if name in ("exp", "nbf")}
+    client.token = token(**(invalid | moments))
+    response = client.get("rooms")
+    assert response.status_code == 401
+    assert (response.json()["code"], response.json()["message"]) == (401, "Token validation error")
 
 
-def test_no_token_opens_nothing(client: Client, http: requests.Session) -> None:
+def test_a_request_without_a_token_is_rejected(client: Client, http: requests.Session) -> None:
     for header in ({}, {"Authorization": token()}, {"Authorization": "Bearer rubbish"}):
         assert http.get(f"{client.vendor.endpoint}/rooms", headers=header, timeout=10).status_code == 401
     assert client.vendor.requests == ["GET /v2/rooms"] * 3
 
 
-def test_a_clock_may_be_a_little_wrong(client: Client) -> None:
+def test_a_small_clock_skew_is_accepted(client: Client) -> None:
     ahead = int(time.time()) + 5
     client.token = token(iat=ahead, nbf=ahead)
     assert client.get("rooms").status_code == 200
 
 
-HELD = "s3://held/acme/notes für später (1)+a%20b?.csv"
+STORED = "s3://stored/acme/notes für später (1)+a%20b?.csv"
 
 
-def hold(ours: Workspace) -> None:
-    ours.assets[3]["path"] = HELD
+def store(ours: Workspace) -> None:
+    ours.assets[3]["path"] = STORED
     ours.contents["asset003"] = b"bytes"
 
 
-def test_a_signed_url_gives_the_bytes(client: Client, ours: Workspace, http: requests.Session) -> None:
-    hold(ours)
+def test_a_signed_url_returns_the_file(client: Client, ours: Workspace, http: requests.Session) -> None:
+    store(ours)
     signed = client.get("recording-assets/asset003/presigned-url", presign_duration=60).json()
-    assert (signed["id"], signed["path"], signed["expiry"]) == ("asset003", HELD, 60)
+    assert (signed["id"], signed["path"], signed["expiry"]) == ("asset003", STORED, 60)
     assert SIGNATURE_CANARY in signed["url"]
     assert "/v2/" not in signed["url"]
     assert http.get(signed["url"], timeout=10).content == b"bytes"
@@ -307,26 +307,26 @@ def test_a_signed_url_gives_the_bytes(client: Client, ours: Workspace, http: req
 
 
 def test_a_signed_url_expires(client: Client, ours: Workspace, http: requests.Session) -> None:
-    hold(ours)
+    store(ours)
     url = client.get("recording-assets/asset003/presigned-url", presign_duration=1).json()["url"]
     deadline = time.monotonic() + 3
-    while (answer := http.get(url, timeout=10)).status_code == 200 and time.monotonic() < deadline:
+    while (response := http.get(url, timeout=10)).status_code == 200 and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert answer.status_code == 403
-    assert "expired" in answer.text
+    assert response.status_code == 403
+    assert "expired" in response.text
 
 
-def test_what_the_vendor_does_not_hold_has_no_url(client: Client, ours: Workspace) -> None:
-    hold(ours)
+def test_an_asset_that_the_vendor_does_not_store_has_no_signed_url(client: Client, ours: Workspace) -> None:
+    store(ours)
     assert client.get("recording-assets/asset004/presigned-url").status_code == 404
     assert client.get("recording-assets/nobody/presigned-url").status_code == 404
     for seconds in ("0", "-1", "soon", "999999999"):
-        answer = client.get("recording-assets/asset003/presigned-url", presign_duration=seconds)
-        assert answer.status_code == 400
+        response = client.get("recording-assets/asset003/presigned-url", presign_duration=seconds)
+        assert response.status_code == 400
 
 
 def test_an_asset_is_processing_until_it_is_complete(client: Client, ours: Workspace) -> None:
-    hold(ours)
+    store(ours)
     ours.processing.add("asset003")
     unfinished = client.get("recording-assets/asset003").json()
     assert (unfinished["status"], unfinished["path"], unfinished["size"]) == ("processing", "", 0)
@@ -341,18 +341,18 @@ def test_an_asset_is_processing_until_it_is_complete(client: Client, ours: Works
 
 
 @pytest.mark.parametrize("form", ["header", "text", "bare"])
-def test_the_rate_limit_says_how_long_to_wait(client: Client, form: Any) -> None:
+def test_the_rate_limit_has_the_time_to_wait(client: Client, form: Any) -> None:
     faults = client.vendor.faults
     faults.rate_limit, faults.rate_limit_form, faults.retry_after_s = 2, form, 7
-    answers = [client.get("rooms") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [429, 429, 200]
+    responses = [client.get("rooms") for _ in range(3)]
+    assert [response.status_code for response in responses] == [429, 429, 200]
     message = "rate limit exceeded" + ", retry after 7 seconds" * (form == "text")
-    assert answers[0].json() == {"code": 429, "message": message, "details": []}
-    assert answers[0].headers.get("Retry-After") == ("7" if form == "header" else None)
+    assert responses[0].json() == {"code": 429, "message": message, "details": []}
+    assert responses[0].headers.get("Retry-After") == ("7" if form == "header" else None)
 
 
 @pytest.mark.parametrize("code", [401, 403])
-def test_old_tokens_are_refused_and_new_ones_are_not(client: Client, code: Any) -> None:
+def test_old_tokens_can_be_revoked(client: Client, code: Any) -> None:
     assert client.get("rooms").status_code == 200
     client.vendor.faults.refuse_tokens_before, client.vendor.faults.refuse_with = time.time(), code
     assert [client.get("rooms").status_code for _ in range(2)] == [code, code]
@@ -370,60 +370,60 @@ def test_server_errors(client: Client) -> None:
     assert [client.get("rooms").status_code for _ in range(2)] == [503, 200]
 
 
-def test_slow_answers(client: Client) -> None:
+def test_slow_responses(client: Client) -> None:
     client.vendor.faults.slow_s = 0.2
     began = time.monotonic()
     client.get("rooms")
     assert time.monotonic() - began >= 0.2
 
 
-def test_nobody_waits_for_a_slow_answer_when_the_server_stops(ours: Workspace, http: requests.Session) -> None:
+def test_the_server_stops_without_waiting_for_slow_responses(ours: Workspace, http: requests.Session) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor() as pool:
         with vendor_server([ours]) as vendor:
             vendor.faults.slow_s = 60
-            asked = pool.submit(Client(vendor, http).get, "rooms")
+            response = pool.submit(Client(vendor, http).get, "rooms")
             while not vendor.requests:
                 time.sleep(0.01)
-        assert asked.exception() or asked.result()
+        assert response.exception() or response.result()
     assert time.monotonic() - began < 10
 
 
-def test_answers_that_are_cut(client: Client) -> None:
+def test_truncated_responses(client: Client) -> None:
     client.vendor.faults.cut = 1
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         client.get("rooms")
     assert client.get("rooms").status_code == 200
 
 
-def test_answers_that_are_no_json(client: Client) -> None:
+def test_responses_that_are_not_json(client: Client) -> None:
     client.vendor.faults.garbage = 1
-    answer = client.get("rooms")
-    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html")
+    response = client.get("rooms")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/html")
     assert client.get("rooms").json()["data"]
 
 
-def test_one_request_suffers_one_fault(client: Client) -> None:
+def test_one_request_gets_one_fault(client: Client) -> None:
     faults = client.vendor.faults
     faults.garbage = faults.rate_limit = faults.server_errors = 1
     assert [client.get("rooms").status_code for _ in range(3)] == [503, 429, 200]
     assert (faults.garbage, faults.rate_limit, faults.server_errors) == (0, 0, 0)
 
 
-def test_faults_can_be_aimed(client: Client, ours: Workspace, http: requests.Session) -> None:
-    hold(ours)
+def test_faults_can_be_limited_to_paths(client: Client, ours: Workspace, http: requests.Session) -> None:
+    store(ours)
     faults = client.vendor.faults
     faults.at, faults.server_errors = "/v2/sessions", 1
     assert [client.get(path).status_code for path in ("rooms", "sessions", "rooms")] == [200, 503, 200]
     url = client.get("recording-assets/asset003/presigned-url").json()["url"]
-    faults.at, faults.cut = "/held/", 1
+    faults.at, faults.cut = "/storage/", 1
     assert client.get("rooms").status_code == 200
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         http.get(url, timeout=10)
     assert http.get(url, timeout=10).content == b"bytes"
 
 
-def test_offsets_tell_again_what_was_told(client: Client, ours: Workspace) -> None:
+def test_with_offsets_new_records_shift_the_pages(client: Client, ours: Workspace) -> None:
     client.vendor.faults.offsets = True
     assert client.walk("recording-assets") == [f"asset{number:03}" for number in range(24, -1, -1)]
     first = client.get("recording-assets").json()
@@ -433,7 +433,7 @@ def test_offsets_tell_again_what_was_told(client: Client, ours: Workspace) -> No
     assert client.get("recording-assets", start="27").json() == {"limit": 10, "data": None, "last": ""}
 
 
-def test_something_can_come_between_two_pages(client: Client, ours: Workspace) -> None:
+def test_records_can_be_added_between_two_pages(client: Client, ours: Workspace) -> None:
     pages = []
 
     def add(page: str) -> None:
@@ -448,23 +448,23 @@ def test_something_can_come_between_two_pages(client: Client, ours: Workspace) -
     ]  # fmt: skip
 
 
-def test_what_goes_wrong_in_the_server_is_raised(ours: Workspace, http: requests.Session) -> None:
-    def wrong(_: str) -> None:
-        raise LookupError("a mistake of the test")
+def test_errors_in_the_server_are_raised(ours: Workspace, http: requests.Session) -> None:
+    def fail(_: str) -> None:
+        raise LookupError("an error of the test")
 
     server = ExitStack()
     vendor = server.enter_context(vendor_server([ours]))
-    vendor.faults.on_page = wrong
+    vendor.faults.on_page = fail
     assert Client(vendor, http).get("rooms").status_code == 500
-    with pytest.raises(LookupError, match="a mistake"):
+    with pytest.raises(LookupError, match="an error"):
         server.close()
 
 
-def test_unknown_fields_and_states(client: Client, ours: Workspace) -> None:
+def test_unknown_fields_and_statuses(client: Client, ours: Workspace) -> None:
     client.vendor.faults.extra_fields = True
-    told = client.get("recording-assets", limit=100).json()["data"]
-    assert all(each.keys() > ours.assets[0].keys() for each in told)
-    assert [each["status"] for each in told] == ["completed"] * 24 + ["archiving"]
+    records = client.get("recording-assets", limit=100).json()["data"]
+    assert all(each.keys() > ours.assets[0].keys() for each in records)
+    assert [each["status"] for each in records] == ["completed"] * 24 + ["archiving"]
     job = client.get("recordings/job1").json()
     assert (job["status"], job["recording_assets"][-1]["status"]) == ("archiving", "archiving")
     assert ours == acme()
@@ -486,20 +486,20 @@ def test_missing_fields_and_numbers_as_strings(client: Client, ours: Workspace) 
     assert second["active"] is False
 
 
-def test_urls_that_have_expired_when_they_are_given(client: Client, ours: Workspace, http: requests.Session) -> None:
-    hold(ours)
+def test_signed_urls_that_have_already_expired(client: Client, ours: Workspace, http: requests.Session) -> None:
+    store(ours)
     client.vendor.faults.expired_urls = 1
     signed = [client.get("recording-assets/asset003/presigned-url").json()["url"] for _ in range(2)]
     assert [http.get(url, timeout=10).status_code for url in signed] == [403, 200]
 
 
-def test_many_ask_at_once_over_connections_that_stay_open(vendor: Vendor) -> None:
-    def ask(_: int) -> list[str]:
+def test_parallel_clients_with_persistent_connections(vendor: Vendor) -> None:
+    def walk_all(_: int) -> list[str]:
         with requests.Session() as http:
             mine = Client(vendor, http)
             return mine.walk("recording-assets") + mine.walk("rooms")
 
     with ThreadPoolExecutor(8) as pool:
-        answers = [*pool.map(ask, range(16))]
-    assert all(answer == answers[0] for answer in answers)
+        responses = [*pool.map(walk_all, range(16))]
+    assert all(response == responses[0] for response in responses)
     assert len(vendor.requests) == 16 * (4 + 2)

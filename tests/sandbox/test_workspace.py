@@ -1,4 +1,4 @@
-"""The workspaces of the invented world: what the vendor says agrees with what was recorded, but where it must not."""
+"""Workspaces of the dataset: the API records match the recorded sessions, with the intended exceptions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 import jwt
-import pytest
 import requests
 
-from sandbox.dataset import CANARIES, MINIMUM_SESSIONS, Workspace, World, WorldObject, generate
+from sandbox.dataset import CANARIES, MINIMUM_SESSIONS, Dataset, DatasetObject, Workspace, generate
 from sandbox.dataset.workspace import PLAYBACK_CANARY, SIGNATURE_CANARY, STREAM_KEY_CANARY, TOKEN_CANARY
 from sandbox.hundredms_api import vendor_server
 
@@ -42,11 +41,6 @@ JOB = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[MINIMUM_SESSIONS, 220], ids=["small", "default"])
-def world(request: pytest.FixtureRequest) -> World:
-    return generate(seed=100, sessions=request.param)
-
-
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -56,26 +50,26 @@ def lists(workspace: Workspace) -> Iterator[list[dict[str, Any]]]:
     yield from (workspace.recordings, workspace.live_streams, workspace.external_streams)
 
 
-def objects_of(world: World, workspace: Workspace) -> dict[str, WorldObject]:
-    return {thing.uri: thing for thing in world.objects if thing.customer == workspace.customer}
+def objects_of(dataset: Dataset, workspace: Workspace) -> dict[str, DatasetObject]:
+    return {obj.uri: obj for obj in dataset.objects if obj.customer == workspace.customer}
 
 
-def test_there_is_one_workspace_for_each_customer(world: World) -> None:
-    assert [one.customer for one in world.workspaces] == [bucket.customer for bucket in world.buckets]
-    assert [one.url for one in world.workspaces] == ["100ms://aurora", "100ms://borealis"]
-    assert len({one.access_key for one in world.workspaces}) == len({one.secret for one in world.workspaces}) == 2
-    sources = {one.source for one in world.workspaces} | {bucket.source for bucket in world.buckets}
+def test_there_is_one_workspace_for_each_customer(dataset: Dataset) -> None:
+    assert [one.customer for one in dataset.workspaces] == [bucket.customer for bucket in dataset.buckets]
+    assert [one.url for one in dataset.workspaces] == ["100ms://aurora", "100ms://borealis"]
+    assert len({one.access_key for one in dataset.workspaces}) == len({one.secret for one in dataset.workspaces}) == 2
+    sources = {one.source for one in dataset.workspaces} | {bucket.source for bucket in dataset.buckets}
     assert len(sources) == 4
-    for one in world.workspaces:
+    for one in dataset.workspaces:
         assert len(one.secret) >= 32
         assert one.secret not in repr(one)
 
 
-def test_ids_are_unique_and_lists_are_oldest_first(world: World) -> None:
-    ids = [record["id"] for one in world.workspaces for records in lists(one) for record in records]
-    ids += [peer for one in world.workspaces for session in one.sessions for peer in session["peers"]]
+def test_ids_are_unique_and_lists_are_oldest_first(dataset: Dataset) -> None:
+    ids = [record["id"] for one in dataset.workspaces for records in lists(one) for record in records]
+    ids += [peer for one in dataset.workspaces for session in one.sessions for peer in session["peers"]]
     assert len(set(ids)) == len(ids)
-    for one in world.workspaces:
+    for one in dataset.workspaces:
         for records in lists(one):
             assert all(
                 (moment(a["created_at"]), a["id"]) < (moment(b["created_at"]), b["id"]) for a, b in pairwise(records)
@@ -83,30 +77,30 @@ def test_ids_are_unique_and_lists_are_oldest_first(world: World) -> None:
             assert records
 
 
-def test_sessions_and_peers_are_those_of_the_world(world: World) -> None:
-    told = {session["id"]: session for one in world.workspaces for session in one.sessions}
-    assert told.keys() == {session.id for session in world.sessions}
-    for session in world.sessions:
-        record = told[session.id]
+def test_sessions_and_peers_match_the_dataset(dataset: Dataset) -> None:
+    records = {session["id"]: session for one in dataset.workspaces for session in one.sessions}
+    assert records.keys() == {session.id for session in dataset.sessions}
+    for session in dataset.sessions:
+        record = records[session.id]
         assert record["active"] is False
         assert (record["room_id"], moment(record["created_at"])) == (session.room_id, session.started_at)
         assert record["peers"].keys() == {peer.id for peer in session.peers}
         for peer in session.peers:
-            said = record["peers"][peer.id]
-            assert (said["id"], said["session_id"], said["name"], said["role"], said["user_id"]) == (
+            stay = record["peers"][peer.id]
+            assert (stay["id"], stay["session_id"], stay["name"], stay["role"], stay["user_id"]) == (
                 peer.id, session.id, peer.name, peer.role, peer.user_id
             )  # fmt: skip
-            assert (moment(said["joined_at"]), moment(said["left_at"])) == (peer.joined_at, peer.left_at)
+            assert (moment(stay["joined_at"]), moment(stay["left_at"])) == (peer.joined_at, peer.left_at)
         last = max(moment(peer["left_at"]) for peer in record["peers"].values())
         assert last == session.ended_at
         assert timedelta() < moment(record["updated_at"]) - last < timedelta(seconds=1)
 
 
-def test_rooms_say_where_their_recordings_go(world: World) -> None:
-    for workspace, bucket in zip(world.workspaces, world.buckets, strict=True):
+def test_rooms_have_the_storage_of_their_recordings(dataset: Dataset) -> None:
+    for workspace, bucket in zip(dataset.workspaces, dataset.buckets, strict=True):
         rooms = {room["id"]: room for room in workspace.rooms}
-        met = {s.room_id: s.room_name for s in world.sessions if s.customer == workspace.customer}
-        assert {room_id: room["name"] for room_id, room in rooms.items()} == met
+        names = {s.room_id: s.room_name for s in dataset.sessions if s.customer == workspace.customer}
+        assert {room_id: room["name"] for room_id, room in rooms.items()} == names
         stored = {room_id: room["recording_info"].get("upload_info") for room_id, room in rooms.items()}
         without = [room_id for room_id, info in stored.items() if info is None]
         assert all(
@@ -114,25 +108,25 @@ def test_rooms_say_where_their_recordings_go(world: World) -> None:
             for room_id, info in stored.items()
             if room_id not in without
         )
-        held = {thing.room_id for thing in world.objects if thing.source == workspace.source}
-        assert {*without} == held
-        assert len(held) == 1
+        of_vendor = {obj.room_id for obj in dataset.objects if obj.source == workspace.source}
+        assert {*without} == of_vendor
+        assert len(of_vendor) == 1
 
 
-def test_jobs_are_those_of_the_world(world: World) -> None:
-    for workspace in world.workspaces:
+def test_jobs_match_the_dataset(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         kinds = {
             "recording": workspace.recordings,
             "live-stream": workspace.live_streams,
             "external-stream": workspace.external_streams,
         }
-        told = {job["id"]: (kind, job) for kind, jobs in kinds.items() for job in jobs}
-        assert {record["id"] for record in workspace.jobs()} == told.keys()
-        held = [session for session in world.sessions if session.customer == workspace.customer]
-        assert told.keys() == {job.id for session in held for job in session.jobs}
-        for session in held:
+        records = {job["id"]: (kind, job) for kind, jobs in kinds.items() for job in jobs}
+        assert {record["id"] for record in workspace.jobs()} == records.keys()
+        sessions = [session for session in dataset.sessions if session.customer == workspace.customer]
+        assert records.keys() == {job.id for session in sessions for job in session.jobs}
+        for session in sessions:
             for job in session.jobs:
-                kind, record = told[job.id]
+                kind, record = records[job.id]
                 assert (kind, record["status"]) == (job.kind, job.status)
                 assert (record["room_id"], record["session_id"]) == (session.room_id, session.id)
                 assert moment(record["started_at"]) == job.started_at
@@ -146,8 +140,8 @@ def test_jobs_are_those_of_the_world(world: World) -> None:
         assert all(job.keys() == external for job in workspace.external_streams)
 
 
-def test_assets_belong_to_their_job(world: World) -> None:
-    for workspace in world.workspaces:
+def test_assets_belong_to_their_job(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         jobs = {job["id"]: job for job in workspace.jobs()}
         for asset in workspace.assets:
             job = jobs[asset["job_id"]]
@@ -156,47 +150,47 @@ def test_assets_belong_to_their_job(world: World) -> None:
             assert moment(asset["created_at"]) > moment(job["stopped_at"])
 
 
-def test_every_record_has_its_object_but_where_it_must_not(world: World) -> None:
-    for workspace in world.workspaces:
-        objects = objects_of(world, workspace)
+def test_every_record_has_its_object_with_the_intended_exceptions(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
+        objects = objects_of(dataset, workspace)
         without: Counter[str] = Counter()
         for asset in workspace.assets:
-            thing = objects.get(asset["path"])
-            if thing is None:
-                held = asset["path"].startswith("s3://vendor-held-recordings/")
-                without["held" if held else "nowhere" if asset["path"] else "empty"] += 1
+            obj = objects.get(asset["path"])
+            if obj is None:
+                stored = asset["path"].startswith("s3://vendor-held-recordings/")
+                without["stored" if stored else "nowhere" if asset["path"] else "empty"] += 1
                 assert asset["type"] == "room-composite"
-                assert asset["status"] == ("completed" if held else "failed")
+                assert asset["status"] == ("completed" if stored else "failed")
                 continue
             assert (asset["type"], asset["session_id"], asset["room_id"], asset["job_id"]) == (
-                thing.asset_type, thing.session_id, thing.room_id, thing.job_id
+                obj.asset_type, obj.session_id, obj.room_id, obj.job_id
             )  # fmt: skip
             if asset["status"] == "failed":
-                assert thing.case == "named_twice"
+                assert obj.case == "named_twice"
                 assert asset["size"] == 0
             else:
                 assert asset["status"] == "completed"
-                assert (asset["size"] == len(thing.content)) == (thing.case != "size_differs")
+                assert (asset["size"] == len(obj.content)) == (obj.case != "size_differs")
                 created = moment(asset["created_at"])
-                assert created == thing.written_at
-        assert without.keys() == {"held", "nowhere", "empty"}
-        assert without["held"] == without["nowhere"] == 1
+                assert created == obj.written_at
+        assert without.keys() == {"stored", "nowhere", "empty"}
+        assert without["stored"] == without["nowhere"] == 1
 
 
-def test_every_object_has_its_record_but_where_it_must_not(world: World) -> None:
-    for workspace in world.workspaces:
+def test_every_object_has_its_record_with_the_intended_exceptions(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         records = Counter(asset["path"] for asset in workspace.assets)
-        for thing in objects_of(world, workspace).values():
-            twice = thing.case == "named_twice" and thing.asset_type == "room-composite"
-            assert records[thing.uri] == (thing.evidence == "asset_record") + twice, thing.case
+        for obj in objects_of(dataset, workspace).values():
+            twice = obj.case == "named_twice" and obj.asset_type == "room-composite"
+            assert records[obj.uri] == (obj.evidence == "asset_record") + twice, obj.case
         twice = [path for path, count in records.items() if path and count > 1]
         assert len(twice) == 1
         earlier, later = [asset for asset in workspace.assets if asset["path"] == twice[0]]
         assert (earlier["status"], later["status"]) == ("failed", "completed")
 
 
-def test_failed_jobs_have_a_failed_asset_or_yet_a_good_one(world: World) -> None:
-    for workspace in world.workspaces:
+def test_failed_jobs_have_a_failed_asset_or_a_chat_file(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         jobs = {job["id"]: job["status"] for job in workspace.jobs()}
         of_failed = [asset for asset in workspace.assets if jobs[asset["job_id"]] == "failed"]
         assert {asset["job_id"] for asset in of_failed} == {job for job, status in jobs.items() if status == "failed"}
@@ -206,69 +200,69 @@ def test_failed_jobs_have_a_failed_asset_or_yet_a_good_one(world: World) -> None
         assert {*failed.values()} == {1}
 
 
-def test_metadata_are_those_of_the_type(world: World) -> None:
+def test_metadata_match_the_asset_type(dataset: Dataset) -> None:
     seen: set[tuple[str, str]] = set()
-    for workspace in world.workspaces:
-        objects = objects_of(world, workspace)
+    for workspace in dataset.workspaces:
+        objects = objects_of(dataset, workspace)
         for asset in workspace.assets:
-            said, kind = asset["metadata"], asset["type"]
-            seen |= {(kind, key) for key in said}
-            assert said.keys() in METADATA[kind] or (asset["status"] == "failed" and said == {})
-            assert said.get("resolution", SIZES["resolution"]) == SIZES["resolution"]
-            assert re.fullmatch(r"\d", said.get("layer", "0"))
-            assert re.fullmatch(r"\d", said.get("num_layers", "2"))
-            thing = objects.get(asset["path"])
-            if thing and thing.case != "named_media":
-                assert all(said[key] in thing.key for key in ("peer_id", "stream_id", "track_id") if key in said)
-                assert "layer" not in said or thing.key.endswith(f"-{said['layer']}.mp4")
-            if "output_mode" in said and thing and thing.case != "srt_named_json":
-                assert asset["path"].endswith(said["output_mode"])
-            elif thing and thing.case == "srt_named_json":
-                assert (said["output_mode"], asset["path"][-5:]) == ("srt", ".json")
+            metadata, kind = asset["metadata"], asset["type"]
+            seen |= {(kind, key) for key in metadata}
+            assert metadata.keys() in METADATA[kind] or (asset["status"] == "failed" and metadata == {})
+            assert metadata.get("resolution", SIZES["resolution"]) == SIZES["resolution"]
+            assert re.fullmatch(r"\d", metadata.get("layer", "0"))
+            assert re.fullmatch(r"\d", metadata.get("num_layers", "2"))
+            obj = objects.get(asset["path"])
+            if obj and obj.case != "named_media":
+                assert all(metadata[key] in obj.key for key in ("peer_id", "stream_id", "track_id") if key in metadata)
+                assert "layer" not in metadata or obj.key.endswith(f"-{metadata['layer']}.mp4")
+            if "output_mode" in metadata and obj and obj.case != "srt_named_json":
+                assert asset["path"].endswith(metadata["output_mode"])
+            elif obj and obj.case == "srt_named_json":
+                assert (metadata["output_mode"], asset["path"][-5:]) == ("srt", ".json")
             assert (asset["thumbnails"] is not None) == (kind == "room-vod")
             assert all(objects[uri].case == "thumbnail" for uri in asset["thumbnails"] or ())
             assert (asset["duration"] > 0) == (kind != "chat" and asset["status"] == "completed")
     assert seen == {(kind, key) for kind, every in METADATA.items() for keys in every for key in keys}
 
 
-def test_times_have_many_forms(world: World) -> None:
-    text = json.dumps([[*lists(one)] for one in world.workspaces])
+def test_times_have_many_formats(dataset: Dataset) -> None:
+    text = json.dumps([[*lists(one)] for one in dataset.workspaces])
     digits = {len(fraction) for fraction in re.findall(r":\d\d(?:\.(\d+))?Z", text)}
     assert {0, 2, 3, 9} <= digits
     assert '"0001-01-01T00:00:00Z"' in text
 
 
-def test_the_vendor_holds_what_no_bucket_has(world: World) -> None:
-    for workspace in world.workspaces:
-        held = [thing for thing in world.objects if thing.source == workspace.source]
-        assert Counter(thing.asset_type for thing in held) == {"chat": 1, "transcript": 3, "summary": 1}
-        assert {thing.case for thing in held} == {"held_by_vendor"}
-        assert {thing.outcome.disposition for thing in held} == {"loaded"}
+def test_the_vendor_stores_files_that_no_bucket_has(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
+        stored = [obj for obj in dataset.objects if obj.source == workspace.source]
+        assert Counter(obj.asset_type for obj in stored) == {"chat": 1, "transcript": 3, "summary": 1}
+        assert {obj.case for obj in stored} == {"stored_by_vendor"}
+        assert {obj.outcome.disposition for obj in stored} == {"loaded"}
         paths = {asset["id"]: asset["path"] for asset in workspace.assets}
         bytes_of = {paths[asset_id]: content for asset_id, content in workspace.contents.items()}
-        assert bytes_of == {thing.uri: thing.content for thing in held}
-        assert all(thing.alone is None for thing in held)
+        assert bytes_of == {obj.uri: obj.content for obj in stored}
+        assert all(obj.outcome_without_api is None for obj in stored)
 
 
-def test_secrets_are_in_the_records_where_the_vendor_has_them(world: World) -> None:
+def test_records_contain_secrets_in_the_documented_fields(dataset: Dataset) -> None:
     assert CANARIES == (TOKEN_CANARY, STREAM_KEY_CANARY, PLAYBACK_CANARY, SIGNATURE_CANARY)
-    for workspace in world.workspaces:
+    for workspace in dataset.workspaces:
         assert all(TOKEN_CANARY in job["meeting_url"] for job in workspace.jobs())
         assert all(PLAYBACK_CANARY in job["playback"]["url"] for job in workspace.live_streams)
         assert all(STREAM_KEY_CANARY in url for job in workspace.external_streams for url in job["rtmp_urls"])
         others = json.dumps([workspace.rooms, workspace.sessions, workspace.assets])
         assert not any(canary in others for canary in (*CANARIES, workspace.secret))
-    everything = b"".join(thing.content for thing in world.objects)
+    everything = b"".join(obj.content for obj in dataset.objects)
     assert not any(canary.encode() in everything for canary in CANARIES)
 
 
-def test_a_server_tells_it_all() -> None:
-    world = generate(sessions=MINIMUM_SESSIONS)
-    workspace, other = world.workspaces
+def test_the_server_returns_all_records_and_files() -> None:
+    dataset = generate(sessions=MINIMUM_SESSIONS)
+    workspace, other = dataset.workspaces
     now = int(time.time())
     claims = {"access_key": workspace.access_key, "type": "management", "version": 2, "jti": "1"}
     token = jwt.encode(claims | {"iat": now, "nbf": now, "exp": now + 60}, workspace.secret)
-    with vendor_server(world.workspaces) as vendor, requests.Session() as http:
+    with vendor_server(dataset.workspaces) as vendor, requests.Session() as http:
 
         def get(path: str) -> Any:
             answer = http.get(f"{vendor.endpoint}/{path}", headers={"Authorization": f"Bearer {token}"}, timeout=10)
@@ -295,9 +289,9 @@ def test_a_server_tells_it_all() -> None:
         assert answer.status_code == 404
 
 
-def test_ids_were_made_before_what_they_name(world: World) -> None:
-    for workspace in world.workspaces:
+def test_ids_are_older_than_their_records(dataset: Dataset) -> None:
+    for workspace in dataset.workspaces:
         for records in lists(workspace):
             for record in records:
-                made = datetime.fromtimestamp(int(record["id"][:8], 16), UTC)
-                assert timedelta(seconds=-4) < moment(record["created_at"]) - made < timedelta(seconds=31)
+                id_time = datetime.fromtimestamp(int(record["id"][:8], 16), UTC)
+                assert timedelta(seconds=-4) < moment(record["created_at"]) - id_time < timedelta(seconds=31)

@@ -18,7 +18,8 @@ from botocore.config import Config
 from roomledger import stores
 from roomledger.model import Observation
 from roomledger.runtime import open_store
-from sandbox.servers import GcsServer, S3Server
+from sandbox.servers.gcs import GcsServer
+from sandbox.servers.s3 import S3Server
 
 
 @dataclass(frozen=True)

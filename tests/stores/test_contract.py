@@ -14,7 +14,7 @@ import requests
 
 from roomledger import stores
 from roomledger.model import Observation
-from sandbox.servers import GcsServer
+from sandbox.servers.gcs import GcsServer
 from tests.stores.conftest import KINDS, Bucket
 
 MEGABYTE = 1024 * 1024

@@ -24,7 +24,7 @@ from roomledger.model import Observation
 from roomledger.runtime import StandardConnections, open_store
 from roomledger.settings import BucketSource
 from roomledger.stores import transfer
-from sandbox.servers import S3Server
+from sandbox.servers.s3 import S3Server
 from tests.stores.conftest import KINDS, Bucket, session
 
 NO_SERVER = "http://127.0.0.1:1"

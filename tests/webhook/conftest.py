@@ -16,7 +16,7 @@ import pytest
 
 from roomledger.queues import Message
 from roomledger.runtime import open_inbox
-from sandbox.servers import HOST, free_ports, running
+from sandbox.servers.process_group import HOST, free_ports, running
 
 SECRETS = {
     "ROOMLEDGER_WEBHOOK_SECRETS_TALK": "old-secret-of-talk  new-secret-of-talk",

@@ -21,7 +21,7 @@ import pytest
 
 from roomledger.runtime import open_inbox
 from roomledger.webhook.endpoint import MOST_BYTES
-from sandbox.servers import S3Server
+from sandbox.servers.s3 import S3Server
 from tests.webhook.conftest import SECRETS, Endpoint, Serve, settings_text
 
 BODY = b'{"id": "e1", "type": "session.open.success", "data": {"rtmp_urls": ["rtmp://live.example/app/STREAM-KEY"]}}'

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from roomledger.runtime import open_inbox
-from sandbox.servers import HOST, free_ports, running
+from sandbox.servers.process_group import HOST, free_ports, running
 from tests.webhook.conftest import SECRETS, settings_text
 
 ROOT = Path(__file__).parents[2]

@@ -77,7 +77,8 @@ _UNKNOWN = f"""
 def record_unknown(tx: Connection, source: str, ids: Collection[str], *, now: datetime, until: timedelta) -> None:
     """Record that the vendor does not know these ids; after `until` they are polled no more."""
     query = """
-        INSERT INTO vendor_unknown_ids AS known (source, id, first_polled_at, poll_at) VALUES (:source, :id, :now, :soon)
+        INSERT INTO vendor_unknown_ids AS known (source, id, first_polled_at, poll_at)
+        VALUES (:source, :id, :now, :soon)
         ON CONFLICT (source, id) DO UPDATE
         SET poll_at = CASE WHEN known.first_polled_at > :old
                           THEN excluded.poll_at + (excluded.first_polled_at - known.first_polled_at) / 2 END

@@ -1,4 +1,4 @@
-"""Pub/Sub's protocol on a port, in threads of this process."""
+"""The Pub/Sub emulator on a port, in threads of this process."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from google import pubsub_v1 as api
 from google.protobuf import empty_pb2
 from grpc_status import rpc_status
 
-from sandbox.servers.pubsub.broker import Broker, Refused
+from sandbox.servers.pubsub.broker import Broker, CallError
 
 HOST = "127.0.0.1"
 _THREADS = 32
 
 
 def _handlers(broker: Broker) -> list[grpc.GenericRpcHandler]:
-    def method(call: Callable[..., Any], asked: Any, told: Any, *, waits: bool = False) -> grpc.RpcMethodHandler:
+    def method(
+        call: Callable[..., Any], request_type: Any, response_type: Any, *, waits: bool = False
+    ) -> grpc.RpcMethodHandler:
         def serve(request: Any, context: grpc.ServicerContext) -> Any:
             try:
                 return call(request, context.is_active) if waits else call(request)
-            except Refused as refusal:
-                return context.abort_with_status(rpc_status.to_status(refusal.status))
+            except CallError as error:
+                return context.abort_with_status(rpc_status.to_status(error.status))
 
-        encode = told.serialize if told else empty_pb2.Empty.SerializeToString
-        return grpc.unary_unary_rpc_method_handler(serve, asked.deserialize, encode)
+        encode = response_type.serialize if response_type else empty_pb2.Empty.SerializeToString
+        return grpc.unary_unary_rpc_method_handler(serve, request_type.deserialize, encode)
 
     publisher = {
         "CreateTopic": method(broker.create_topic, api.Topic, api.Topic),
@@ -51,22 +53,22 @@ def _handlers(broker: Broker) -> list[grpc.GenericRpcHandler]:
 
 @dataclass(frozen=True, slots=True)
 class PubSubServer:
-    """A running stand-in."""
+    """A running emulator."""
 
     host: str
-    """Host and port, as `PUBSUB_EMULATOR_HOST` wants them."""
+    """Host and port, in the form of `PUBSUB_EMULATOR_HOST`."""
     broker: Broker
 
     @property
     def endpoint(self) -> str:
-        """As a queue's settings want it."""
+        """URL for the settings of a queue."""
         return f"http://{self.host}"
 
     def subscribe(self, url: str, topic: str, **settings: Any) -> None:
-        """Create the subscription `pubsub://project/subscription`, and its topic if it is the first one."""
+        """Create the subscription `pubsub://project/subscription`, and its topic if it does not exist."""
         project, _, name = url.removeprefix("pubsub://").partition("/")
         topic = f"projects/{project}/topics/{topic}"
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(CallError):
             self.broker.create_topic(api.Topic(name=topic))
         name = f"projects/{project}/subscriptions/{name}"
         self.broker.create_subscription(api.Subscription(name=name, topic=topic, **settings))
@@ -78,16 +80,16 @@ class PubSubServer:
         self.broker.delete_subscription(api.DeleteSubscriptionRequest(subscription=name))
 
     def publish(self, topic: str, bodies: Sequence[bytes], **attributes: str) -> None:
-        """Publish these on `projects/…/topics/…`."""
+        """Publish these messages on `projects/…/topics/…`."""
         messages = [api.PubsubMessage(data=body, attributes=attributes) for body in bodies]
         self.broker.publish(api.PublishRequest(topic=topic, messages=messages))
 
 
 @contextlib.contextmanager
 def pubsub_server(host: str = HOST, port: int = 0) -> Iterator[PubSubServer]:
-    """Serve in threads of this process, on a free port unless one is named, until the block ends."""
+    """Serve in threads of this process until the block ends, by default on a free port."""
     broker = Broker()
-    # Without the first option two servers could share one port unnoticed, and each get half of the calls.
+    # Without the first option two servers could share one port, and each would get half of the calls.
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
     server = grpc.server(ThreadPoolExecutor(_THREADS), handlers=_handlers(broker), options=options)
     bound = server.add_insecure_port(f"{host}:{port}")
