@@ -9,8 +9,7 @@ from typing import Protocol
 from rich.table import Table
 
 from benchmarks import cpu
-from benchmarks.plot import Panel, distributions
-from benchmarks.spread import spread
+from benchmarks.plot import Panel, distributions, permilles
 
 _FEW = 0.1
 """Share of the objects that `collect` may see first: it looks every quarter of an hour, and is fast."""
@@ -103,8 +102,8 @@ def times_table(rounds: Sequence[Round]) -> Table:
         if done.strangers:
             counted[1] += f", {done.strangers:,} seen by others"
         for step, of in STEPS.items():
-            found = spread(figures(of, done.arrivals))
-            cells = [f"{figure:.2f}" for figure in found[1:]] if found else ["", "", ""]
+            found = figures(of, done.arrivals)
+            cells = [f"{permilles(found)[index]:.2f}" if found else "" for index in (500, 950, 1000)]
             table.add_row(*counted, step, *cells, end_section=step == list(STEPS)[-1])
             counted = ["", ""]
     return table

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.plot import Panel, distributions
+from benchmarks.plot import Panel, distributions, permilles
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVEN = [number / 10 for number in range(1, 101)]  # 0.1 s to 10 s
@@ -36,6 +36,18 @@ def curves(svg: ElementTree.Element) -> list[list[tuple[float, float]]]:
         pairs = (point.split(",") for point in line.attrib["points"].split())
         found.append([(float(x), float(y)) for x, y in pairs])
     return found
+
+
+@pytest.mark.parametrize(
+    ("values", "median", "p95", "greatest"),
+    [([7.0], 7, 7, 7), ([4.0, 1.0, 2.0], 2, 3.8, 4), ([8.0, 1.0, 2.0, 4.0], 3, 7.4, 8), ([-1.0, 1.0], 0, 0.9, 1)],
+)
+def test_permilles_are_those_of_percentile_cont(
+    values: list[float], median: float, p95: float, greatest: float
+) -> None:
+    found = permilles(values)
+    assert [found[index] for index in (0, 500, 950, 1000)] == pytest.approx([min(values), median, p95, greatest])
+    assert len(found) == 1001
 
 
 def test_a_panel_has_a_curve_for_each_step_and_tells_when_half_and_most_were_there() -> None:
