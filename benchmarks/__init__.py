@@ -1,1 +1,1 @@
-"""Measurements: figures that belong in no test."""
+"""Benchmarks: measurements and long-running experiments that are too slow or too machine-dependent for the tests."""

@@ -1,4 +1,4 @@
-"""Processor time that this process and all that descends from it have used, by part, as Linux tells it in `/proc`."""
+"""CPU time of this process and its descendants, by component, read from Linux's `/proc`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-PARTS = {
+COMPONENTS = {
     "API server": r"airflow api[-_]server",
     "DAG processor": r"airflow dag-processor",
     "triggerer": r"airflow triggerer",
@@ -19,17 +19,17 @@ PARTS = {
     "GCS": r"fake-gcs-server",
     "PostgreSQL": r"/postgres ",
 }
-"""Parts by what their command lines match, tried in this order."""
-REST = "writers and stand-ins"
-"""What no other part is, such as this process itself."""
+"""Patterns of command lines by component; the first match counts."""
+OTHER = "benchmark and simulators"
+"""Descendants that match no component, and this process itself."""
 MACHINE = "whole machine"
-"""All that runs on it, whoever started it."""
+"""All processes of the machine, descendants or not."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process(NamedTuple):
-    """One process, with the seconds that it and those of its children that have ended spent on a processor."""
+    """A process and its CPU seconds, including those of its children that have ended."""
 
     pid: int
     parent: int
@@ -37,62 +37,63 @@ class Process(NamedTuple):
     seconds: float
 
 
-def processes() -> list[Process]:
-    """Give all that run now. Raises FileNotFoundError where there is no `/proc`."""
+def list_processes() -> list[Process]:
+    """List all running processes. Raises FileNotFoundError where there is no `/proc`."""
     found = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
                 status, command = (folder / "stat").read_text(), (folder / "cmdline").read_bytes()
             except (FileNotFoundError, ProcessLookupError):
-                continue  # it has just ended, and its parent has its seconds
-            found.append(read_process(int(folder.name), status, command))
+                continue  # The process has just ended; its parent has inherited its seconds.
+            found.append(parse_process(int(folder.name), status, command))
     return found
 
 
-def read_process(pid: int, status: str, command: bytes) -> Process:
-    """Understand what `/proc/<pid>/stat` and `cmdline` say."""
-    # The second field is the program's name in brackets, which may hold blanks and brackets.
+def parse_process(pid: int, status: str, command: bytes) -> Process:
+    """Parse the contents of `/proc/<pid>/stat` and `/proc/<pid>/cmdline`."""
+    # The second field is the program's name in brackets; the name itself may contain blanks and brackets.
     fields = status.rpartition(")")[2].split()
-    seconds = sum(map(int, fields[11:15])) / _TICKS  # user, system, and the same of children that have ended
+    seconds = sum(map(int, fields[11:15])) / _TICKS  # user and system time, own and of children that have ended
     return Process(pid, int(fields[1]), command.replace(b"\0", b" ").decode(errors="replace").strip(), seconds)
 
 
-def by_part(found: Iterable[Process], roots: Collection[int], parts: Mapping[str, str]) -> dict[str, float]:
-    """Add up the seconds of these processes and of all that descend from them.
+def by_component(
+    processes: Iterable[Process], roots: Collection[int], components: Mapping[str, str]
+) -> dict[str, float]:
+    """Add up the CPU seconds of the root processes and all their descendants, by component.
 
-    A process belongs to the part that its command matches, else to its parent's. When one ends its parent inherits its
-    seconds, so nothing is lost as long as parents wait for their children.
+    A process belongs to the first component whose pattern matches its command, otherwise to its parent's component. A
+    parent inherits the seconds of a child that ends, so no time is lost as long as parents wait for their children.
     """
-    known = {process.pid: process for process in found}
+    known = {process.pid: process for process in processes}
 
-    def part(process: Process) -> str | None:
-        name = next((name for name, pattern in parts.items() if re.search(pattern, process.command)), None)
-        above = known.get(process.parent)
+    def component(process: Process) -> str | None:
+        matched = next((name for name, pattern in components.items() if re.search(pattern, process.command)), None)
         if process.pid in roots:
-            return name or REST
-        belongs = part(above) if above else None
-        return belongs and (name or belongs)
+            return matched or OTHER
+        parent = known.get(process.parent)
+        inherited = component(parent) if parent else None
+        return inherited and (matched or inherited)
 
     seconds: defaultdict[str, float] = defaultdict(float)
     for process in known.values():
-        name = part(process)
-        if name:
+        if name := component(process):
             seconds[name] += process.seconds
     return seconds
 
 
-def used(parts: Mapping[str, str] = PARTS, others: Collection[int] = ()) -> dict[str, float]:
-    """Give the seconds used until now, by part, and by the whole machine since it was started.
+def cpu_seconds(components: Mapping[str, str] = COMPONENTS, extra_roots: Collection[int] = ()) -> dict[str, float]:
+    """Return the CPU seconds used so far, by component, and by the whole machine since it booted.
 
-    `others` are processes that count, too, though they do not descend from this one.
+    `extra_roots` are the ids of processes that count although they do not descend from this one.
     """
     user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split()[1:9])
-    seconds = by_part(processes(), {os.getpid(), *others}, parts)
+    seconds = by_component(list_processes(), {os.getpid(), *extra_roots}, components)
     seconds[MACHINE] = (user + nice + system + irq + softirq) / _TICKS
     return seconds
 
 
-def percent(before: Mapping[str, float], after: Mapping[str, float], seconds: float) -> dict[str, float]:
-    """Give what was used between two moments so many seconds apart, in percent of one processor."""
-    return {name: 100 * (figure - before.get(name, 0)) / seconds for name, figure in after.items()}
+def percent_of_core(before: Mapping[str, float], after: Mapping[str, float], seconds: float) -> dict[str, float]:
+    """Return the CPU use between two readings that many seconds apart, in percent of one core."""
+    return {name: 100 * (used - before.get(name, 0)) / seconds for name, used in after.items()}

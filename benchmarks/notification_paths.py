@@ -1,4 +1,4 @@
-"""The three doorbells of a whole installation on this machine: S3 events, GCS events, and the vendor's webhooks."""
+"""The three notification paths of a local installation: S3 events, GCS events and the webhooks of 100ms."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 import httpx
 
-from benchmarks.rounds import Doorbell
 from roomledger.ledger.database import Database
 from sandbox.dataset import Bucket, World, WorldObject
 from sandbox.dataset.expected import expect
@@ -32,8 +32,8 @@ CHAT = (
 _ACCOUNT = "65fd0c2a91c2d3e4f5060718"
 S3 = Bucket("acme", "acme-s3", _ACCOUNT, "s3", "acme-recordings", "live")
 GCS = Bucket("acme", "acme-gcs", _ACCOUNT, "gs", "acme-calls", "live")
-SILENT = Bucket("acme", "acme-silent", _ACCOUNT, "s3", "acme-silent-recordings", "live")
-"""Tells nobody of its objects: the vendor's webhooks do."""
+WITHOUT_EVENTS = Bucket("acme", "acme-no-events", _ACCOUNT, "s3", "acme-no-events-recordings", "live")
+"""A bucket that sends no events: only webhooks announce its objects."""
 _WORKSPACE = Workspace("acme", "acme-100ms", "acme", "65fd0c2a91c2d3e4f5060719", uuid4().hex)
 _OBJECT = WorldObject(
     customer="acme", source="", uri="", key="", content=b"", session_id=None, room_id=ROOM, job_id=None,
@@ -42,29 +42,47 @@ _OBJECT = WorldObject(
 )  # fmt: skip
 
 
+class NotificationPath(Protocol):
+    """A way in which Roomledger is notified of new objects."""
+
+    @property
+    def name(self) -> str:
+        """Label in the tables and the plot."""
+
+    @property
+    def observed_by(self) -> str:
+        """Observer channel in the ledger: `s3_event`, `gcs_event` or `webhook`."""
+
+    def write(self, number: int) -> str:
+        """Write a new small recording asset; return its URL when it is stored."""
+
+    def notify(self, uri: str) -> None:
+        """Send the notification of the object that was just written, unless its bucket does so itself."""
+
+
 @dataclass(frozen=True, slots=True)
-class BucketDoorbell:
-    """Puts chat files into a bucket; whoever tells of them does so by itself, or by `tell`."""
+class BucketPath:
+    """Writes chat files into a bucket; `send` notifies of each, for a bucket without events of its own."""
 
     name: str
     observed_by: str
     bucket: Bucket
     put: Put
-    tell: Callable[[str], None] = lambda uri: None
+    send: Callable[[str], None] = lambda uri: None
 
     def write(self, number: int) -> str:
-        """See `Doorbell`."""
+        """See `NotificationPath`."""
         uri = self.bucket.uri(f"chat/{ROOM}/20260302/Rec-{ROOM}-{1772445600000 + number}.csv")
         self.put(replace(_OBJECT, uri=uri, content=CHAT.format(number, uuid4()).encode()))
         return uri
 
-    def ring(self, uri: str) -> None:
-        """See `Doorbell`."""
-        self.tell(uri)
+    def notify(self, uri: str) -> None:
+        """See `NotificationPath`."""
+        self.send(uri)
 
 
-def _post(client: httpx.Client, url: str, uri: str) -> None:
-    """Post the event by which the vendor tells of a recording with this chat file."""
+def _post_webhook(client: httpx.Client, url: str, uri: str) -> None:
+    """Post the event with which 100ms announces a recording that has this chat file."""
     data = {
         "room_id": ROOM,
         "session_id": "66be3a4e91c2d3e4f5060719",
@@ -76,26 +94,31 @@ def _post(client: httpx.Client, url: str, uri: str) -> None:
     }
     event = {"version": "2.0", "id": str(uuid4()), "timestamp": "2026-03-02T10:31:00Z", "account_id": _ACCOUNT}
     if not post(event | {"type": "beam.recording.success", "data": data}, url, SECRET_HEADER, SECRET, client=client):
-        raise RuntimeError(f"the endpoint did not take a webhook: {url}")
+        raise RuntimeError(f"the endpoint did not accept a webhook: {url}")
 
 
 @contextmanager
-def running(folder: Path, warehouse_url: str | None = None) -> Iterator[tuple[Database, list[Doorbell]]]:
-    """Start an installation that reacts; give its warehouse, by default a DuckDB file, and its doorbells."""
-    world = World((S3, GCS, SILENT), (), (), (_WORKSPACE,), expect(()))
+def running_installation(
+    folder: Path, warehouse_url: str | None = None
+) -> Iterator[tuple[Database, list[NotificationPath]]]:
+    """Start an installation with all notification paths; yield its database and the paths.
+
+    The default warehouse is a DuckDB file in the folder.
+    """
+    world = World((S3, GCS, WITHOUT_EVENTS), (), (), (_WORKSPACE,), expect(()))
     options = {"warehouse_url": warehouse_url} if warehouse_url else {}
     with ExitStack() as stack:
-        place = stack.enter_context(installed(world, folder, rings=True, **options))
-        put = stack.enter_context(uploads(world.buckets, place.s3, place.gcs))
-        ring(place)
-        started = stack.enter_context(airflow(folder / "airflow", POOLS, place.environment, triggers=True))
+        installation = stack.enter_context(installed(world, folder, rings=True, **options))
+        put = stack.enter_context(uploads(world.buckets, installation.s3, installation.gcs))
+        ring(installation)
+        started = stack.enter_context(airflow(folder / "airflow", POOLS, installation.environment, triggers=True))
         client = stack.enter_context(new_client())
-        tell = partial(_post, client, f"{started.endpoint}/roomledger/webhooks/{_WORKSPACE.source}")
+        send = partial(_post_webhook, client, f"{started.endpoint}/roomledger/webhooks/{_WORKSPACE.source}")
         yield (
-            place.database,
+            installation.database,
             [
-                BucketDoorbell("S3 events, by SQS", "s3_event", S3, put),
-                BucketDoorbell("GCS events, by Pub/Sub", "gcs_event", GCS, put),
-                BucketDoorbell("the vendor's webhooks", "webhook", SILENT, put, tell),
+                BucketPath("S3 events (SQS)", "s3_event", S3, put),
+                BucketPath("GCS events (Pub/Sub)", "gcs_event", GCS, put),
+                BucketPath("100ms webhooks", "webhook", WITHOUT_EVENTS, put, send),
             ],
         )

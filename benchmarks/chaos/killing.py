@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from benchmarks.chaos.plans import Kill
-from benchmarks.cpu import Process, processes
+from benchmarks.cpu import Process, list_processes
 from sandbox.servers.airflow import Airflow
 
 WORKER, ANSWERING, LOADING = "worker", "task that answers", "task that loads"
@@ -88,7 +88,7 @@ class Killer:
     def _tasks(self) -> list[Process]:
         """Tasks of this Airflow alone: others may be at work on this machine."""
         session = self.running.parts["scheduler"].session
-        return tasks(processes(), session) if session else []
+        return tasks(list_processes(), session) if session else []
 
     def _await(self, look: Callable[[], _Seen]) -> _Seen:
         deadline = time.monotonic() + _PATIENCE_S

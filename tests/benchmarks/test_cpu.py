@@ -1,4 +1,4 @@
-"""Processor time goes to the part that used it."""
+"""CPU time is attributed to the component that used it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from benchmarks import cpu
-from benchmarks.cpu import MACHINE, PARTS, REST, Process, by_part, read_process
+from benchmarks.cpu import COMPONENTS, MACHINE, OTHER, Process, by_component, parse_process
 
 SHELL = 'sh -c for part in api-server dag-processor scheduler triggerer; do "$0" -m airflow $part & done; wait'
-FOUND = [
+PROCESSES = [
     Process(1, 0, "init", 90),
     Process(10, 1, "python -m benchmarks.freshness", 5),
     Process(11, 10, SHELL, 0.5),
@@ -33,39 +33,39 @@ FOUND = [
 ]
 
 
-def test_a_process_belongs_to_the_part_that_its_command_or_its_nearest_ancestor_tells() -> None:
-    assert by_part(FOUND, {10, 40}, PARTS) == {
-        REST: 5.5, "scheduler": 2.25, "tasks": 7, "API server": 6, "triggerer": 7, "DAG processor": 9,
+def test_a_process_belongs_to_the_component_that_its_command_or_its_nearest_ancestor_matches() -> None:
+    assert by_component(PROCESSES, {10, 40}, COMPONENTS) == {
+        OTHER: 5.5, "scheduler": 2.25, "tasks": 7, "API server": 6, "triggerer": 7, "DAG processor": 9,
         "S3 and SQS": 9, "GCS": 10, "PostgreSQL": 23,
     }  # fmt: skip
 
 
-def test_what_was_used_is_told_in_percent_of_one_processor() -> None:
-    assert cpu.percent({"a": 10, "b": 3}, {"a": 15, "b": 3, "c": 1}, 2) == {"a": 250, "b": 0, "c": 50}
+def test_cpu_use_is_in_percent_of_one_core() -> None:
+    assert cpu.percent_of_core({"a": 10, "b": 3}, {"a": 15, "b": 3, "c": 1}, 2) == {"a": 250, "b": 0, "c": 50}
 
 
 @pytest.mark.parametrize("name", ["python", "a (b) c"])
-def test_a_process_is_read_whatever_its_name(name: str) -> None:
+def test_a_process_name_may_contain_blanks_and_brackets(name: str) -> None:
     ticks = [os.sysconf("SC_CLK_TCK") * seconds for seconds in (1, 2, 3, 4)]
     status = f"7 ({name}) S 42 7 7 0 -1 4194560 100 200 0 0 {ticks[0]} {ticks[1]} {ticks[2]} {ticks[3]} 20 0 1 0 300"
-    assert read_process(7, status, b"python\0-m\0airflow\0") == Process(7, 42, "python -m airflow", 10)
+    assert parse_process(7, status, b"python\0-m\0airflow\0") == Process(7, 42, "python -m airflow", 10)
 
 
-def test_what_children_use_is_theirs_while_they_run_and_afterwards_their_parents() -> None:
+def test_the_time_of_a_child_is_its_own_until_it_ends_and_then_its_parents() -> None:
     work = (
         "import time; end = time.process_time() + 0.4\n"
         "while time.process_time() < end: pass\n"
         "print(flush=True); input()"
     )
-    parts = {"busy": "process_time"}
-    before = cpu.used(parts)
+    components = {"busy": "process_time"}
+    before = cpu.cpu_seconds(components)
     with subprocess.Popen([sys.executable, "-c", work], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as busy:
         assert busy.stdout
         busy.stdout.readline()
-        during = cpu.used(parts)
+        during = cpu.cpu_seconds(components)
         busy.communicate(b"\n")
-    after = cpu.used(parts)
+    after = cpu.cpu_seconds(components)
     assert 0.35 < during["busy"] < 2
     assert during[MACHINE] - before[MACHINE] > 0.3
     assert "busy" not in after
-    assert after[REST] - before[REST] > 0.35
+    assert after[OTHER] - before[OTHER] > 0.35
