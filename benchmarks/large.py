@@ -1,7 +1,7 @@
-"""Memory and speed of the two large files: a chat file of 1 GB and a transcript of 12 hours with 100 000 words.
+"""Memory and speed of two large files: a chat file of 1 GB, and a transcript of 12 hours with 100,000 words.
 
-Each is loaded by a process of its own, from a folder into each engine, and the highest resident memory of that process
-is printed. `make large` runs it; it needs about 5 GB of disk for a few minutes.
+A separate process loads each file from a folder into each engine; the table shows its peak resident memory. The
+benchmark (`make large`) needs about 5 GB of disk space for a few minutes.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ CHAT_BYTES = 1_000_000_000
 WORDS = 100_000
 HOURS = 12
 LIMIT_MB = 500
+"""Limit of the peak resident memory of each load."""
 
 
 def write_chat(path: Path) -> None:
@@ -56,17 +57,17 @@ def _chat_row(n: int) -> str:
 
 
 def write_transcript(path: Path) -> None:
-    """Write a json transcript of HOURS with WORDS words, ten to a sentence."""
+    """Write a JSON transcript of HOURS with WORDS words, ten words to a sentence."""
     path.parent.mkdir(parents=True)
     step = HOURS * 3_600_000 // WORDS
-    who = {"name": "Nell Brook", "peer_id": "58cde3b7-3db3-4b98-83de-0b75e62dc537"}
+    peer = {"name": "Nell Brook", "peer_id": "58cde3b7-3db3-4b98-83de-0b75e62dc537"}
     words = [
-        {"word": f"word{n}", **who, "start_time": str(n * step), "end_time": str((n + 1) * step)} for n in range(WORDS)
+        {"word": f"word{n}", **peer, "start_time": str(n * step), "end_time": str((n + 1) * step)} for n in range(WORDS)
     ]
     sentences = [
         {
             "sentence": " ".join(word["word"] for word in words[n : n + 10]),
-            **who,
+            **peer,
             "start_time": words[n]["start_time"],
             "end_time": words[n + 9]["end_time"],
         }
@@ -82,7 +83,7 @@ FILES = {
 
 
 def load(folder: str, warehouse_url: str) -> None:
-    """Load a folder in this process and print what it took, as JSON."""
+    """Load a folder in this process and print size, rows, seconds and peak memory as JSON."""
     source = Source(name="large", customer="Large", url=f"file://{folder}")
     database = open_database(
         Settings(warehouse_url=warehouse_url, warehouse_memory_mb=DEFAULT_MEMORY_MB, sources=(source,))
@@ -100,7 +101,7 @@ def load(folder: str, warehouse_url: str) -> None:
 
 @contextmanager
 def _engines(folder: Path) -> Iterator[dict[str, Callable[[], str]]]:
-    """Give for each engine what makes an empty warehouse and tells its address."""
+    """Yield for each engine a function that creates an empty warehouse and returns its URL."""
     folder.chmod(0o755)
     numbers = count()
     with postgres_server(folder / "postgres") as server:
@@ -108,10 +109,10 @@ def _engines(folder: Path) -> Iterator[dict[str, Callable[[], str]]]:
 
 
 def main() -> int:
-    """Load both files into both engines; exit code 1 when one of them takes more memory than it may."""
+    """Load both files into both engines; exit code 1 if the peak memory of a load is above LIMIT_MB."""
     console = Console()
     table = Table("file", "engine", "MB", "rows", "seconds", "rows/s", "peak MB", title="Large files")
-    worst = 0.0
+    highest_peak = 0.0
     with tempfile.TemporaryDirectory(prefix="roomledger-large-") as name, _engines(Path(name)) as engines:
         for label, (key, write) in FILES.items():
             folder = Path(name) / label.split(",")[0]
@@ -120,12 +121,12 @@ def main() -> int:
             for engine, new_warehouse in engines.items():
                 with console.status(f"loading {label} into {engine}"):
                     command = [sys.executable, "-m", "benchmarks.large", str(folder), new_warehouse()]
-                    told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-                worst = max(worst, told["peak"])
-                figures = (told["mb"], told["rows"], told["s"], told["rows"] / told["s"], told["peak"])
+                    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                highest_peak = max(highest_peak, result["peak"])
+                figures = (result["mb"], result["rows"], result["s"], result["rows"] / result["s"], result["peak"])
                 table.add_row(label, engine, *(f"{figure:,.0f}" for figure in figures))
     console.print(table)
-    return int(worst > LIMIT_MB)
+    return int(highest_peak > LIMIT_MB)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Distributions of times as curves, in an SVG: which share of all was there after how many seconds."""
+"""Plots of cumulative distributions as SVG: the share of all objects that arrived within so many seconds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from statistics import quantiles
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-# Colours that people who confuse red and green tell apart (Okabe and Ito); the last curve is the one that matters.
+# The colour-blind safe palette of Okabe and Ito. The labels describe the last curve.
 _COLOURS = ("#e69f00", "#56b4e9", "#0072b2")
 _WIDTH, _LEFT, _RIGHT = 820, 56, 30
 _TOP, _PANEL, _GAP, _BOTTOM = 92, 150, 52, 42
 
 
 class Panel(NamedTuple):
-    """One distribution: how many there are in all, and per curve the seconds of those that got so far."""
+    """One set of axes: the total number of objects, and per curve the seconds of those that arrived."""
 
     name: str
     total: int
@@ -33,11 +33,11 @@ def permilles(values: Sequence[float]) -> list[float]:
 
 
 def distributions(title: str, subtitle: str, panels: Sequence[Panel], x_axis: str) -> str:
-    """Draw the panels below each other on one scale; give the SVG. What is below 0 is drawn at 0."""
+    """Draw the panels below each other on one scale; return the SVG. Negative values are drawn at 0."""
     height = _TOP + len(panels) * (_PANEL + _GAP) - _GAP + _BOTTOM + 12
-    most = max((max(seconds) for panel in panels for seconds in panel.curves.values() if seconds), default=1)
-    step = _step(most)
-    end = max(1, ceil(most / step)) * step
+    greatest = max((max(seconds) for panel in panels for seconds in panel.curves.values() if seconds), default=1)
+    step = _step(greatest)
+    end = max(1, ceil(greatest / step)) * step
     body = [
         f'<text x="{_LEFT}" y="28" font-size="18" font-weight="600">{escape(title)}</text>',
         f'<text x="{_LEFT}" y="49" fill="#555">{escape(subtitle)}</text>',
@@ -56,10 +56,10 @@ def distributions(title: str, subtitle: str, panels: Sequence[Panel], x_axis: st
     )
 
 
-def _step(most: float) -> float:
-    """Give the distance of the marks on an axis: 1, 2 or 5 times a power of ten, for 4 to 10 marks."""
-    unit = 10.0 ** ceil(log10(max(most, 0.01)) - 1)
-    return next(unit * part for part in (0.2, 0.5, 1, 2) if most / (unit * part) <= 10)
+def _step(greatest: float) -> float:
+    """Return the distance between axis ticks: 1, 2 or 5 times a power of ten, for 4 to 10 ticks."""
+    unit = 10.0 ** ceil(log10(max(greatest, 0.01)) - 1)
+    return next(unit * part for part in (0.2, 0.5, 1, 2) if greatest / (unit * part) <= 10)
 
 
 def _number(figure: float) -> str:
@@ -85,10 +85,10 @@ def _panel(panel: Panel, top: float, end: float, step: float) -> Iterator[str]:
         yield f'<path d="M{_LEFT} {y(share):.1f}H{_WIDTH - _RIGHT}" stroke="#e3e3e3"/>'
         yield f'<text x="{_LEFT - 8}" y="{y(share) + 4:.1f}" text-anchor="end" fill="#555">{share:.0%}</text>'
     for number in range(round(end / step) + 1):
-        place = x(number * step)
-        yield f'<path d="M{place:.1f} {top}V{top + _PANEL}" stroke="#e3e3e3"/>'
+        tick = x(number * step)
+        yield f'<path d="M{tick:.1f} {top}V{top + _PANEL}" stroke="#e3e3e3"/>'
         label = _number(number * step)
-        yield f'<text x="{place:.1f}" y="{top + _PANEL + 17}" text-anchor="middle" fill="#555">{label}</text>'
+        yield f'<text x="{tick:.1f}" y="{top + _PANEL + 17}" text-anchor="middle" fill="#555">{label}</text>'
     corner = f'x="{_WIDTH - _RIGHT - 8}" y="{y(0) - 10:.1f}"'
     yield f'<text {corner} text-anchor="end" font-weight="600">{escape(panel.name)}</text>'
     drawn = [(seconds, colour) for seconds, colour in zip(panel.curves.values(), _COLOURS, strict=False) if seconds]
@@ -97,15 +97,15 @@ def _panel(panel: Panel, top: float, end: float, step: float) -> Iterator[str]:
         curve = permilles(seconds)
         line = " ".join(f"{x(curve[n]):.1f},{y(n / 1000 * reached):.1f}" for n in range(0, 1001, 10))
         yield f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5" stroke-linejoin="round"/>'
-    for share, told in ((0.5, "half"), (0.95, "95%")):
+    for share, words in ((0.5, "half"), (0.95, "95%")):
         seconds, colour = drawn[-1] if drawn else ((), "")
         if len(seconds) < share * panel.total:
-            continue  # so many never came
+            continue  # So many did not arrive.
         figure = permilles(seconds)[round(1000 * share * panel.total / len(seconds))]
         across, down = x(figure), y(share)
         yield f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4" fill="{colour}"/>'
-        label = f"{told} within {_number(figure)} s"
-        # On the right there may be no room for it; the curve comes from below.
+        label = f"{words} within {_number(figure)} s"
+        # The label may not fit on the right-hand side; the curve comes from below.
         aside, lower, anchor = (9, 15, "start") if across < 0.75 * _WIDTH else (-9, -7, "end")
         yield (
             f'<text x="{across + aside:.1f}" y="{down + lower:.1f}" text-anchor="{anchor}" font-weight="600"'

@@ -1,10 +1,10 @@
-"""Latency of the webhook endpoint in Airflow's API server: signed events, sent at their times, into an inbox here.
+"""Latency of the webhook endpoint in Airflow's API server: signed events at a constant rate, into a local inbox.
 
-Each request begins at its time, whether those before it are answered or not, and is timed from that moment until its
-answer is there, which means that the event is durable. Then the inbox is drained, and each event has to be there once.
+Each request starts on schedule, whether or not the earlier ones are answered. Its time ends with the answer, which
+means that the event is durable. Afterwards the inbox is drained: it must hold each event exactly once.
 
-Soon after its start Python looks once through all that Airflow has loaded, for 0.3 to 0.5 s on two slow
-processors, and nothing is answered meanwhile: it shows as the longest, or in the first, whichever it meets.
+Soon after the start, Python collects garbage once among everything that Airflow has loaded. No request is answered
+during these 0.3 to 0.5 s (on two slow cores): the columns "first" or "max" show them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from sandbox.servers import HOST, free_ports, running
 PER_SECOND = 100.0
 SECONDS = 10.0
 LIMIT_S = 1.0
-"""The vendor tries again a second after a failure: a slower answer could be as good as none."""
+"""100ms retries one second after a failure, so a slower answer may be as bad as none."""
 START_SECONDS = 120
 _ROOT = Path(__file__).parents[1]
 
@@ -56,18 +56,18 @@ webhook_header = "X-Secret"
 """
 
 
-class Measured(NamedTuple):
-    """What came out for some servers; all times are seconds."""
+class Result(NamedTuple):
+    """What was measured for one number of servers; all times are in seconds."""
 
     first: float
-    """The slowest first request of a server, which reads the settings and is refused; it is not in `took`."""
-    took: list[float]
+    """Slowest first request of a server: it reads the settings and is rejected. `latencies` does not include it."""
+    latencies: list[float]
     drain: float
-    amiss: int
+    not_once: int
     """Events that were not in the inbox exactly once."""
 
 
-def event() -> dict[str, object]:
+def new_event() -> dict[str, object]:
     """Make an event of about 1.5 KB."""
     room, session = uuid4().hex[:24], uuid4().hex[:24]
     path = f"s3://acme-recordings/live/beam/{room}/20260302/Rec-{room}-1772445600000"
@@ -94,16 +94,16 @@ def event() -> dict[str, object]:
 
 
 async def send(urls: Sequence[str], bodies: Sequence[bytes], per_second: float) -> tuple[float, list[float]]:
-    """Send these, to each of the servers in turn; give the seconds of their slowest first request and of each event."""
+    """Send to the servers in turn; return the seconds of the slowest first request, and of each event's request."""
 
-    async def one(client: httpx.AsyncClient, url: str, body: bytes, at: float) -> float:
+    async def timed(client: httpx.AsyncClient, url: str, body: bytes, at: float) -> float:
         signature = hmac.new(b"signing", body, hashlib.sha256).hexdigest()
         await asyncio.sleep(at - time.perf_counter())
         answer = await client.post(url, content=body, headers={"X-Secret": "s", "x-100ms-signature": signature})
         answer.raise_for_status()
         return time.perf_counter() - at
 
-    # No proxy leads to this machine, and to get ready for TLS takes longer than a request.
+    # No proxy leads to this machine, and the preparation for TLS would take longer than a request.
     async with httpx.AsyncClient(timeout=30, verify=False, trust_env=False) as client:
         firsts = []
         for url in urls:
@@ -112,13 +112,13 @@ async def send(urls: Sequence[str], bodies: Sequence[bytes], per_second: float) 
             firsts.append(time.perf_counter() - began)
         began = time.perf_counter() + 0.5
         sent = enumerate(zip(cycle(urls), bodies, strict=False))
-        took = await asyncio.gather(*(one(client, url, body, began + n / per_second) for n, (url, body) in sent))
-        return max(firsts), took
+        latencies = await asyncio.gather(*(timed(client, url, body, began + n / per_second) for n, (url, body) in sent))
+        return max(firsts), latencies
 
 
 @contextmanager
-def serving(folder: Path, servers: int, *, alone: bool) -> Iterator[list[str]]:
-    """Start API servers of one Airflow, or the endpoint under nothing but uvicorn; give its URL at each of them."""
+def serving(folder: Path, servers: int, *, airflow: bool) -> Iterator[list[str]]:
+    """Start API servers of one Airflow, or the endpoint under uvicorn alone; yield the URL on each server."""
     folder.joinpath("roomledger.toml").write_text(SETTINGS.format(folder=folder))
     environment = {
         "AIRFLOW_HOME": str(folder / "airflow"),
@@ -133,22 +133,22 @@ def serving(folder: Path, servers: int, *, alone: bool) -> Iterator[list[str]]:
         "ROOMLEDGER_WEBHOOK_SIGNING_SECRETS_TALK": "signing",
     }
     command, path = ["uvicorn", "--factory", "roomledger.webhook.endpoint:create_app"], "/webhooks/talk"
-    if not alone:
+    if airflow:
         command, path = ["airflow", "api-server"], f"/roomledger{path}"
         migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
         subprocess.run(migrate, env=os.environ | environment, check=True, stdout=subprocess.DEVNULL)
     with ExitStack() as stack:
-        ports, started = free_ports(servers), []
+        ports, processes = free_ports(servers), []
         for port in ports:
-            whole = [sys.executable, "-m", *command, f"--host={HOST}", f"--port={port}"]
-            started.append(stack.enter_context(running(whole, folder / str(port), environment)))
-        for port, process in zip(ports, started, strict=True):
-            _await(port, process, folder / str(port) / "server.log")
+            arguments = [sys.executable, "-m", *command, f"--host={HOST}", f"--port={port}"]
+            processes.append(stack.enter_context(running(arguments, folder / str(port), environment)))
+        for port, process in zip(ports, processes, strict=True):
+            _await_answer(port, process, folder / str(port) / "server.log")
         yield [f"http://{HOST}:{port}{path}" for port in ports]
 
 
-def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return as soon as the server gives any answer."""
+def _await_answer(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return as soon as the server answers, whatever the answer is."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -156,56 +156,60 @@ def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             return
         except httpx.TransportError:
             time.sleep(0.1)
-    raise RuntimeError(f"a server did not start; its last words: {log.read_text('utf-8', 'replace')[-2000:]}")
+    raise RuntimeError(f"a server did not start; the end of its log: {log.read_text('utf-8', 'replace')[-2000:]}")
 
 
-def measure(servers: int, *, alone: bool, busy: bool, per_second: float, seconds: float) -> Measured:
-    """Measure with this many servers; `busy` means that no other process can open the warehouse meanwhile."""
-    events = [event() for _ in range(round(per_second * seconds))]
+def measure(servers: int, *, airflow: bool, lock_warehouse: bool, per_second: float, seconds: float) -> Result:
+    """Measure this many servers; with `lock_warehouse` no server can open the warehouse during the measurement."""
+    events = [new_event() for _ in range(round(per_second * seconds))]
     with tempfile.TemporaryDirectory(prefix="roomledger-webhooks-") as name, ExitStack() as stack:
-        if busy:
+        if lock_warehouse:
             stack.enter_context(duckdb.connect(f"{name}/warehouse.duckdb"))
-        with serving(Path(name), servers, alone=alone) as urls:
-            first, took = asyncio.run(send(urls, [json.dumps(each).encode() for each in events], per_second))
+        with serving(Path(name), servers, airflow=airflow) as urls:
+            first, latencies = asyncio.run(send(urls, [json.dumps(each).encode() for each in events], per_second))
         began = time.perf_counter()
         inbox, found = FolderInbox(Path(name, "inbox")), Counter[object]()
         while messages := inbox.receive(0):
             found.update(json.loads(message.body)["id"] for message in messages)
             inbox.ack(messages)
         drain = time.perf_counter() - began
-    once = {each["id"]: 1 for each in events}
-    amiss = sum(found[key] != once.get(key) for key in found.keys() | once.keys())
-    return Measured(first, took, drain, amiss)
+    sent = {each["id"] for each in events}
+    not_once = sum(found[event_id] != (event_id in sent) for event_id in found.keys() | sent)
+    return Result(first, latencies, drain, not_once)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; exit code 1 when an event is amiss or one in a hundred answers is too late."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--servers", type=int, nargs="+", default=[1], help="how many beside each other; one row each")
-    parser.add_argument("--per-second", type=float, default=PER_SECOND, help="events that are sent")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for how long")
-    parser.add_argument("--busy", action="store_true", help="while the warehouse is locked by another process")
-    parser.add_argument("--alone", action="store_true", help="the endpoint without Airflow around it")
-    given = parser.parse_args(arguments)
-    if round(given.per_second * given.seconds) < 2:
+    """Measure and print; exit code 1 if an event is not stored exactly once, or if the 99th percentile is too slow."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.webhooks", description=__doc__)
+    parser.add_argument("--servers", type=int, nargs="+", default=[1], help="numbers of API servers to measure")
+    parser.add_argument("--per-second", type=float, default=PER_SECOND, help="events per second, default %(default)s")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="duration, default %(default)s")
+    parser.add_argument("--lock-warehouse", action="store_true", help="while another process locks the warehouse")
+    parser.add_argument("--without-airflow", action="store_true", help="the endpoint under uvicorn alone")
+    options = parser.parse_args(arguments)
+    if round(options.per_second * options.seconds) < 2:
         parser.error("percentiles need at least 2 events: use more --seconds")
     console = Console(width=None if sys.stdout.isatty() else 120)
-    where = "uvicorn alone" if given.alone else "Airflow's API server"
-    locked = ", the warehouse locked" if given.busy else ""
-    table = Table(title=f"Webhooks: {given.per_second:g}/s for {given.seconds:g} s, {where}{locked}; ms")
-    for column in ("servers", "first", "median", "p95", "p99", "longest", "drained/s", "not there once"):
+    server = "uvicorn alone" if options.without_airflow else "Airflow's API server"
+    locked = ", warehouse locked" if options.lock_warehouse else ""
+    table = Table(title=f"Webhooks: {options.per_second:g}/s for {options.seconds:g} s, {server}{locked}; ms")
+    for column in ("servers", "first", "median", "p95", "p99", "max", "drained/s", "not stored once"):
         table.add_column(column, justify="right")
     failed = False
-    for servers in given.servers:
-        with console.status(f"{servers} of {where}"):
-            done = measure(
-                servers, alone=given.alone, busy=given.busy, per_second=given.per_second, seconds=given.seconds
+    for servers in options.servers:
+        with console.status(f"{servers} x {server}"):
+            result = measure(
+                servers,
+                airflow=not options.without_airflow,
+                lock_warehouse=options.lock_warehouse,
+                per_second=options.per_second,
+                seconds=options.seconds,
             )
-        percentiles = quantiles(done.took, n=100, method="inclusive")
-        figures = [done.first, *(percentiles[percent - 1] for percent in (50, 95, 99)), max(done.took)]
-        drained = f"{len(done.took) / done.drain:,.0f}"
-        table.add_row(str(servers), *(f"{1000 * each:.1f}" for each in figures), drained, str(done.amiss))
-        failed |= done.amiss > 0 or percentiles[98] > LIMIT_S
+        percentiles = quantiles(result.latencies, n=100, method="inclusive")
+        figures = [result.first, *(percentiles[percent - 1] for percent in (50, 95, 99)), max(result.latencies)]
+        drained = f"{len(result.latencies) / result.drain:,.0f}"
+        table.add_row(str(servers), *(f"{1000 * each:.1f}" for each in figures), drained, str(result.not_once))
+        failed |= result.not_once > 0 or percentiles[98] > LIMIT_S
     console.print(table)
     return int(failed)
 
