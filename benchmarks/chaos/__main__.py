@@ -29,12 +29,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.chaos import asked, checks, report
-from benchmarks.chaos.course import Course, Say
+from benchmarks.chaos import checks, probes, report
+from benchmarks.chaos.baseline import Undisturbed
 from benchmarks.chaos.differences import differences
+from benchmarks.chaos.environment import staged
 from benchmarks.chaos.report import Compared
-from benchmarks.chaos.stage import staged
-from benchmarks.chaos.undisturbed import Undisturbed
+from benchmarks.chaos.scenario import Course, Say
 from sandbox.dataset import MINIMUM_SESSIONS, generate
 from sandbox.servers.airflow import AirflowFailed
 from sandbox.tables import contents
@@ -128,7 +128,7 @@ def _run(given: argparse.Namespace, console: Console, say: Say, stack: ExitStack
 
 def _compare(when: str, course: Course, undisturbed: Undisturbed) -> Compared:
     sent = course.vendor.sent
-    undisturbed.hear(sent.by_source(sent.taken | sent.in_doubt & asked.kept_webhooks(course.place.database)))
+    undisturbed.hear(sent.by_source(sent.taken | sent.in_doubt & probes.kept_webhooks(course.place.database)))
     both = (
         contents(database, past=False, but={"first_seen_by"})
         for database in (undisturbed.database, course.place.database)
@@ -138,11 +138,11 @@ def _compare(when: str, course: Course, undisturbed: Undisturbed) -> Compared:
 
 def _lost(course: Course) -> Iterator[str]:
     """What was acknowledged, or made up, at this time."""
-    sent, kept = course.vendor.sent, asked.kept_webhooks(course.place.database)
+    sent, kept = course.vendor.sent, probes.kept_webhooks(course.place.database)
     yield from checks.nothing_taken_is_lost(sent.taken, kept)
     yield from checks.nothing_is_made_up(sent.taken | sent.in_doubt, kept)
     for one in course.carriers:
-        seen = asked.seen_by(course.place.database, one.observed_by)
+        seen = probes.seen_by(course.place.database, one.observed_by)
         yield from checks.nothing_settled_is_lost(one.name, one.passed, seen, one.left())
 
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from benchmarks.chaos.asked import claimed_again, evidence
-from benchmarks.chaos.carrier import Carrier
-from benchmarks.chaos.course import Course
 from benchmarks.chaos.differences import Difference
-from benchmarks.chaos.killing import Killer
-from benchmarks.chaos.webhooks import Webhooks
+from benchmarks.chaos.faults.fault_proxy import Carrier
+from benchmarks.chaos.faults.kills import Killer
+from benchmarks.chaos.faults.webhooks import Webhooks
+from benchmarks.chaos.probes import claimed_again, evidence
+from benchmarks.chaos.scenario import Course
 
 _SHOWN = 3
 """Rows of each kind that are shown of a table that differs; the file holds all."""

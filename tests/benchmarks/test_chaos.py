@@ -17,14 +17,15 @@ from urllib.parse import quote_plus
 import pytest
 from rich.console import Console
 
-from benchmarks.chaos import asked, checks, plans, report
-from benchmarks.chaos.asked import Waiting
-from benchmarks.chaos.carrier import Carrier, Named, named
+from benchmarks.chaos import checks, probes, report
 from benchmarks.chaos.differences import Difference, differences
-from benchmarks.chaos.killing import LOADING, WORKER, Killer, killing
-from benchmarks.chaos.plans import Fates, Kill, Shares
+from benchmarks.chaos.faults import schedule as plans
+from benchmarks.chaos.faults.fault_proxy import Carrier, Named, named
+from benchmarks.chaos.faults.kills import LOADING, WORKER, Killer, killing
+from benchmarks.chaos.faults.schedule import Fates, Kill, Shares
+from benchmarks.chaos.faults.webhooks import Webhooks
+from benchmarks.chaos.probes import Waiting
 from benchmarks.chaos.report import Compared
-from benchmarks.chaos.webhooks import Webhooks
 from roomledger import times
 from roomledger.ledger.claims import LEASE
 from roomledger.ledger.database import Database
@@ -299,8 +300,8 @@ def test_the_warehouse_is_asked_what_it_keeps_and_by_whose_word(ready: Database)
         ):  # fmt: skip
             put_object(tx, object_id, **(newer if object_id == "o4" else {}))
             put(tx, "observations", object_id=object_id, observed_by=observed_by, kind=kind, observed_at=NOON)
-    assert asked.kept_webhooks(ready) == {"e1", "e2"}
-    assert asked.seen_by(ready, "s3_event") == {
+    assert probes.kept_webhooks(ready) == {"e1", "e2"}
+    assert probes.seen_by(ready, "s3_event") == {
         "s3://acme/o1": [("v", True)],
         "s3://acme/o2": [("v", False), ("newer", True)],
         "s3://acme/o3": [("v", False)],
@@ -316,11 +317,11 @@ def test_a_claim_counts_until_its_lease_has_run_out_and_as_work_only_at_first(re
         put_object(tx, "o4", disposition="seen", retry_at=now + LEASE)
         put_object(tx, "o5", disposition="claimed", lease_until=now - LEASE)
         put_object(tx, "o6", disposition="claimed", lease_until=now + LEASE / 2)
-    assert asked.waiting(ready) == Waiting(claimed=1, due=3, later=1)
-    assert not asked.is_loading(ready)
+    assert probes.waiting(ready) == Waiting(claimed=1, due=3, later=1)
+    assert not probes.is_loading(ready)
     with ready.begin() as tx:
         put_object(tx, "o7", disposition="claimed", lease_until=times.utc_now() + LEASE)
-    assert asked.is_loading(ready)
+    assert probes.is_loading(ready)
 
 
 TASK = """

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from benchmarks.chaos.plans import Shares
+from benchmarks.chaos.faults.schedule import Shares
 from sandbox.dataset.workspace import Record
 from sandbox.hundredms_api.webhooks import Posted, Poster
 from sandbox.servers.installation import SECRET, SECRET_HEADER

@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from benchmarks.chaos.asked import is_loading
-from benchmarks.chaos.course import DAGS, Course, Say
-from benchmarks.chaos.killing import ANSWERING, LOADING, Killer
-from benchmarks.chaos.notices import carriers
-from benchmarks.chaos.plans import Fates, Shares
-from benchmarks.chaos.webhooks import vendor
+from benchmarks.chaos.faults.kills import ANSWERING, LOADING, Killer
+from benchmarks.chaos.faults.notifications import carriers
+from benchmarks.chaos.faults.schedule import Fates, Shares
+from benchmarks.chaos.faults.webhooks import vendor
+from benchmarks.chaos.probes import is_loading
+from benchmarks.chaos.scenario import DAGS, Course, Say
 from roomledger.queues.inbox_folder import open_inbox
 from sandbox.dataset import World
 from sandbox.live_traffic import emptied

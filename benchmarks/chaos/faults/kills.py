@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from benchmarks.chaos.plans import Kill
+from benchmarks.chaos.faults.schedule import Kill
 from benchmarks.cpu import Process, list_processes
 from sandbox.servers.airflow import Airflow
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-from benchmarks.chaos.plans import Fates
+from benchmarks.chaos.faults.schedule import Fates
 from roomledger.queues import Message
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import boto3
 from google import pubsub_v1 as api
 
-from benchmarks.chaos.carrier import Carrier
-from benchmarks.chaos.plans import Fates
+from benchmarks.chaos.faults.fault_proxy import Carrier
+from benchmarks.chaos.faults.schedule import Fates
 from roomledger.queues import Message
 from sandbox.servers.installation import QUEUE, SUBSCRIPTION, TOPIC, Installation
 from sandbox.up import ring

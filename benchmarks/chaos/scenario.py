@@ -9,12 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from benchmarks.chaos import plans
-from benchmarks.chaos.asked import waiting
-from benchmarks.chaos.carrier import Carrier
-from benchmarks.chaos.killing import Killer, killing
-from benchmarks.chaos.plans import Shares, Told, Upload
-from benchmarks.chaos.webhooks import Vendor
+from benchmarks.chaos.faults import schedule as plans
+from benchmarks.chaos.faults.fault_proxy import Carrier
+from benchmarks.chaos.faults.kills import Killer, killing
+from benchmarks.chaos.faults.schedule import Shares, Told, Upload
+from benchmarks.chaos.faults.webhooks import Vendor
+from benchmarks.chaos.probes import waiting
 from roomledger.queues.inbox_folder import Inbox
 from sandbox.live_traffic import parts, tell
 from sandbox.servers.airflow import ACTIVE, Airflow, AirflowFailed

@@ -1,0 +1,1 @@
+"""The faults: dropped, duplicated, delayed and late notifications and webhooks, and killed processes."""
