@@ -1,1 +1,1 @@
-"""Chaos: a whole installation whose notices go astray and whose processes are killed, and what its tables hold then."""
+"""Chaos: faults in the notifications and processes of a whole installation, and a check that no data is lost."""

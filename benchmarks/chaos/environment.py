@@ -1,4 +1,4 @@
-"""The installation of a run, with all that is to go wrong with it."""
+"""The environment of a run: the installation, Airflow, the fault proxies and the killer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from benchmarks.chaos.faults.kills import ANSWERING, LOADING, Killer
-from benchmarks.chaos.faults.notifications import carriers
-from benchmarks.chaos.faults.schedule import Fates, Shares
-from benchmarks.chaos.faults.webhooks import vendor
+from benchmarks.chaos.faults.delivery import FaultRates, RandomDelays
+from benchmarks.chaos.faults.kills import LOADING, RECEIVING, Killer
+from benchmarks.chaos.faults.notifications import fault_proxies
+from benchmarks.chaos.faults.webhooks import webhook_sender
 from benchmarks.chaos.probes import is_loading
-from benchmarks.chaos.scenario import DAGS, Course, Say
+from benchmarks.chaos.scenario import DAGS, Scenario, ShowStatus
 from roomledger.queues.inbox_folder import open_inbox
 from sandbox.dataset import World
 from sandbox.live_traffic import emptied
@@ -24,8 +24,8 @@ from sandbox.servers.upload import uploads
 from sandbox.up import POOLS
 
 _METADATA = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC")
-# Airflow learns within seconds, not minutes, that somebody has died: a run may then have many deaths.
-_SOON = {
+# Airflow detects a dead process within seconds instead of minutes: a short run may then have many kills.
+_FAST_DETECTION = {
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
@@ -35,36 +35,39 @@ _SOON = {
 
 
 @contextmanager
-def staged(world: World, seed: int, folder: Path, *, duckdb: bool, say: Say) -> Iterator[tuple[Course, str]]:
-    """Start all of it; give the course, and the address of an empty warehouse of the same engine."""
+def running_environment(
+    world: World, seed: int, folder: Path, *, duckdb: bool, show_status: ShowStatus
+) -> Iterator[tuple[Scenario, str]]:
+    """Start everything; yield the scenario, and the URL of an empty warehouse of the same engine."""
     with ExitStack() as stack:
         postgres = _postgres(stack)
-        urls = [f"duckdb:///{folder}/{name}.duckdb" for name in ("warehouse", "undisturbed")]
+        urls = [f"duckdb:///{folder}/{name}.duckdb" for name in ("warehouse", "baseline")]
         if not duckdb:
             urls = [postgres.new_database() for _ in urls]
-        shares = Shares()
-        place = stack.enter_context(installed(world, folder, rings=True, warehouse_url=urls[0]))
-        place.vendor.workspaces = [emptied(workspace) for workspace in world.workspaces]
-        put = stack.enter_context(uploads(world.buckets, place.s3, place.gcs))
-        between = stack.enter_context(carriers(place, partial(Fates, seed, shares)))
-        # Not SQLite: it is not for an installation with several API servers.
+        rates = FaultRates()
+        installation = stack.enter_context(installed(world, folder, rings=True, warehouse_url=urls[0]))
+        installation.vendor.workspaces = [emptied(workspace) for workspace in world.workspaces]
+        put = stack.enter_context(uploads(world.buckets, installation.s3, installation.gcs))
+        proxies = stack.enter_context(fault_proxies(installation, partial(RandomDelays, seed, rates)))
+        # PostgreSQL, because SQLite does not support several API servers.
         metadata = dict.fromkeys(_METADATA, postgres.new_database())
-        environment = place.environment | metadata | _SOON
+        environment = installation.environment | metadata | _FAST_DETECTION
         running = stack.enter_context(airflow(folder / "airflow", POOLS, environment, triggers=True, api_servers=2))
         for dag_id in DAGS:
             running.await_dag(dag_id)
         running.await_answers()
-        posting = stack.enter_context(vendor(running.endpoints, shares, seed))
-        at_work = {
-            ANSWERING: lambda: any(carrier.held() for carrier in between),
-            LOADING: lambda: is_loading(place.database),
+        webhooks = stack.enter_context(webhook_sender(running.endpoints, rates, seed))
+        activities = {
+            RECEIVING: lambda: any(proxy.has_in_flight() for proxy in proxies),
+            LOADING: lambda: is_loading(installation.database),
         }
         inbox = open_inbox(f"file://{folder}/inbox")
-        yield Course(place, running, put, inbox, between, posting, Killer(running, at_work), shares, say), urls[1]
+        killer = Killer(running, activities)
+        yield Scenario(installation, running, put, inbox, proxies, webhooks, killer, rates, show_status), urls[1]
 
 
 def _postgres(stack: ExitStack) -> PostgresServer:
-    # Started by root, PostgreSQL runs as a user of its own, who may not enter every folder.
+    # PostgreSQL that root starts runs as another user, who cannot enter every folder.
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="roomledger-chaos-")))
     folder.chmod(0o755)
     return stack.enter_context(postgres_server(folder))

@@ -1,164 +1,108 @@
-"""The report of a run: what went wrong on purpose, and whether the tables are none the worse for it."""
+"""The report of a run: which faults occurred, and how its tables differ from those of the baseline."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.table import Table
+from sqlalchemy import text
 
-from benchmarks.chaos.differences import Difference
-from benchmarks.chaos.faults.fault_proxy import Carrier
-from benchmarks.chaos.faults.kills import Killer
-from benchmarks.chaos.faults.webhooks import Webhooks
-from benchmarks.chaos.probes import claimed_again, evidence
-from benchmarks.chaos.scenario import Course
+from benchmarks.chaos.probes import TableDiff, count_reclaimed
+from benchmarks.chaos.scenario import Scenario
+from roomledger.ledger.database import Database
 
+Comparisons = Mapping[str, Sequence[TableDiff]]
+"""The differences of all tables, by the time of the comparison."""
 _SHOWN = 3
-"""Rows of each kind that are shown of a table that differs; the file holds all."""
+"""Number of missing and of extra rows to show per table; the file has all."""
 
 
-class Compared(NamedTuple):
-    """The tables at one time, next to those of the undisturbed run."""
-
-    when: str
-    tables: Sequence[Difference]
-
-
-def sent_table(carriers: Sequence[Carrier], webhooks: Webhooks, late_webhooks: int) -> Table:
-    """Tell what became of notices and webhooks."""
-    table = Table("", title="On their way", title_justify="left", title_style="bold")
-    for column in ("sent", "dropped", "doubled", "late", "received"):
-        table.add_column(column, justify="right")
-    for one in carriers:
-        figures = (one.told.total(), one.dropped, one.doubled, len(one.late), one.passed.total())
-        table.add_row(one.name, *(f"{figure:,}" for figure in figures))
-    figures = (len(webhooks.sent), len(webhooks.dropped), webhooks.doubled, late_webhooks, len(webhooks.taken))
-    table.add_row("webhooks", *(f"{figure:,}" for figure in figures))
-    return table
+def figures(scenario: Scenario, comparisons: Comparisons) -> dict[str, Any]:
+    """Return the counts of a run, for JSON and for the tables."""
+    return {
+        "deliveries": {name: counts._asdict() for name, counts in scenario.counts.items()},
+        "kills": scenario.killer.counts,
+        "rows": row_counts(comparisons),
+        "unacknowledged_webhooks": len(scenario.webhooks.log.unacknowledged),
+        "claimed_more_than_once": count_reclaimed(scenario.installation.database),
+        "sweeps": scenario.sweeps,
+        "extra_loads": scenario.extra_loads,
+    }
 
 
-def kills_table(killer: Killer) -> Table:
-    """Tell who died how often."""
-    table = Table("part", title="Killed", title_justify="left", title_style="bold")
-    for column in ("killed", "started again", "not there to be killed"):
-        table.add_column(column, justify="right")
-    for part in killer.parts:
-        started = f"{killer.started[part]}" if part in killer.running.parts else ""
-        table.add_row(part, f"{killer.killed[part]}", started, f"{killer.missed[part] or ''}")
-    return table
+def row_counts(comparisons: Comparisons) -> dict[str, dict[str, int]]:
+    """Count the equal, missing and extra rows of each table at each time."""
+    found: dict[str, dict[str, int]] = {}
+    for when, diffs in comparisons.items():
+        for diff in diffs:
+            counts = {"equal": diff.equal, "missing": len(diff.missing), "extra": len(diff.extra)}
+            found.setdefault(diff.table, {}).update({f"{kind} {when}": count for kind, count in counts.items()})
+    return found
 
 
-def rows_table(compared: Sequence[Compared]) -> Table:
-    """Tell for each table how many rows are those of the undisturbed run."""
-    table = Table("table", title="Rows, next to the undisturbed run", title_justify="left", title_style="bold")
-    for one in compared:
-        table.add_column(f"equal {one.when}", justify="right")
-        table.add_column("missing", justify="right")
-        table.add_column("too many", justify="right")
-    for differences in zip_longest(*(one.tables for one in compared)):
-        cells = [
-            f"{count:,}" if count or not place else ""
-            for each in differences
-            for place, count in enumerate((each.equal, len(each.missing), len(each.extra)))
-        ]
-        style = "red" if any(each.differs for each in differences) else None
-        table.add_row(differences[0].table, *cells, style=style)
-    return table
+def table(title: str, first: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
+    """Make a table of counts: one row for each key, one column for each kind of count."""
+    made = Table(first, title=title, title_justify="left", title_style="bold")
+    kinds = dict.fromkeys(kind for counts in rows.values() for kind in counts)
+    for kind in kinds:
+        made.add_column(kind, justify="right")
+    for name, counts in rows.items():
+        made.add_row(name, *(f"{counts[kind]:,}" if kind in counts else "" for kind in kinds))
+    return made
 
 
-def differing_rows(compared: Sequence[Compared], shown: int | None = _SHOWN) -> Iterator[str]:
-    """Show the first rows that are missing or too many; all of them when `shown` is None.
+def sentences(counts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield sentences about the figures that are in no table."""
+    yield f"{counts['unacknowledged_webhooks']:,} webhooks were posted but never acknowledged."
+    yield f"{counts['claimed_more_than_once']:,} object versions were claimed more than once."
+    yield f"{counts['sweeps']} sweep(s) began after the faults; Airflow's own schedule adds one every 15 minutes."
+    yield f"{counts['extra_loads']} load(s) were triggered for retries, besides the one of the sweep."
 
-    Of the first ones it is told what is otherwise in those that come in their place.
+
+def differing_rows(comparisons: Comparisons, shown: int | None = _SHOWN) -> Iterator[str]:
+    """Yield the first missing and extra rows of each table; all of them if `shown` is None.
+
+    The first missing rows are followed by the changed cells of the extra row that resembles them most.
     """
-    for one in compared:
-        for table in one.tables:
-            where = f"{one.when}, {table.table}"
-            for place, row in enumerate(table.missing[:shown]):
-                yield f"{where}, missing: {_told(row)}"
-                if place < _SHOWN and (instead := _nearest(row, table.extra)):
-                    changed = {name: (row[name], cell) for name, cell in instead.items() if cell != row[name]}
-                    yield f"{where}, in its place, what should be and what is: {_told(changed)}"
-            for row in table.extra[:shown]:
-                yield f"{where}, too many: {_told(row)}"
+    for when, diffs in comparisons.items():
+        for diff in diffs:
+            where = f"{when}, {diff.table}"
+            for index, row in enumerate(diff.missing[:shown]):
+                yield f"{where}, missing: {_json(row)}"
+                if index < _SHOWN and (similar := _most_similar(row, diff.extra)):
+                    changed = {name: (row[name], cell) for name, cell in similar.items() if cell != row[name]}
+                    yield f"{where}, similar row, expected and actual cells: {_json(changed)}"
+            for row in diff.extra[:shown]:
+                yield f"{where}, extra: {_json(row)}"
 
 
-def _nearest(row: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The row that has most in common with this one, if that is more than half."""
+def _most_similar(row: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the row that has most cells in common with this one, if those are more than half."""
 
     def common(other: Mapping[str, Any]) -> int:
         return sum(other[name] == cell for name, cell in row.items())
 
-    nearest = max(others, key=common, default=None)
-    return nearest if nearest and common(nearest) * 2 > len(row) else None
+    most_similar = max(others, key=common, default=None)
+    return most_similar if most_similar and common(most_similar) * 2 > len(row) else None
 
 
-def _told(row: Mapping[str, Any]) -> str:
+def _json(row: Mapping[str, Any]) -> str:
     return json.dumps({name: cell for name, cell in row.items() if cell is not None}, default=str, ensure_ascii=False)
 
 
-def further(course: Course) -> Iterator[str]:
-    """Tell what the tables leave out."""
-    sent = course.vendor.sent
-    acknowledged = sum(one.passed.total() for one in course.carriers)
-    yield f"{len(sent.taken):,} webhooks and {acknowledged:,} notices were acknowledged."
-    yield f"{len(sent.in_doubt):,} webhooks were posted and given up without an answer."
-    yield f"{claimed_again(course.place.database):,} object versions were claimed more than once."
-    yield f"{course.sweeps} sweep(s) began after the mischief: Airflow's own schedule has one each quarter of an hour."
-    if course.loads:
-        yield f"{course.loads} load(s) were started besides that of the sweep, for what was to be tried again."
+def write_evidence(folder: Path, database: Database) -> None:
+    """Write all rows of the tables that explain the state of the warehouse to `evidence.jsonl`."""
+    with (folder / "evidence.jsonl").open("w", encoding="utf-8") as file, database.begin(read_only=True) as tx:
+        for name in ("loads", "object_ledger", "observations", "vendor_events", "refusals"):
+            for row in tx.execute(text(f"SELECT * FROM {name}")).mappings():
+                file.write(json.dumps({"table": name, **row}, default=str) + "\n")
 
 
-def figures(course: Course, compared: Sequence[Compared]) -> dict[str, Any]:
-    """Give the same as the tables show."""
-    sent = course.vendor.sent
-    return {
-        "notices": {
-            one.name: {
-                "sent": one.told.total(),
-                "dropped": one.dropped,
-                "doubled": one.doubled,
-                "late": len(one.late),
-                "received": one.passed.total(),
-            }
-            for one in course.carriers
-        },
-        "webhooks": {
-            "sent": len(sent.sent),
-            "dropped": len(sent.dropped),
-            "doubled": sent.doubled,
-            "late": course.late_webhooks,
-            "received": len(sent.taken),
-            "in doubt": len(sent.in_doubt),
-        },
-        "killed": dict(course.killer.killed),
-        "started again": dict(course.killer.started),
-        "not there": dict(course.killer.missed),
-        "claimed more than once": claimed_again(course.place.database),
-        "sweeps": course.sweeps,
-        "loads besides the sweep's": course.loads,
-        "rows": {
-            one.when: {
-                table.table: {"equal": table.equal, "missing": len(table.missing), "too many": len(table.extra)}
-                for table in one.tables
-            }
-            for one in compared
-        },
-    }
-
-
-def keep_evidence(folder: Path, course: Course) -> None:
-    """Write down what the warehouse knows of how it came to what is there."""
-    with (folder / "evidence.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in evidence(course.place.database))
-
-
-def keep(folder: Path, figures: Mapping[str, Any], compared: Sequence[Compared]) -> None:
-    """Write the figures, and every row that differs, into files of this folder."""
-    (folder / "chaos.json").write_text(json.dumps(figures, indent=1), "utf-8")
-    lines = [*differing_rows(compared, None)]
+def write(folder: Path, counts: Mapping[str, Any], comparisons: Comparisons) -> None:
+    """Write the figures to `chaos.json`, and every differing row to `differences.txt`."""
+    (folder / "chaos.json").write_text(json.dumps(counts, indent=1), "utf-8")
+    lines = differing_rows(comparisons, None)
     (folder / "differences.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")

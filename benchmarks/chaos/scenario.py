@@ -1,189 +1,191 @@
-"""The course of a run: mischief, one sweep, what is late; and waiting until each of them has come to its end."""
+"""The scenario of a run: traffic with faults, one sweep, late deliveries; and the wait for the end of each phase."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-from benchmarks.chaos.faults import schedule as plans
-from benchmarks.chaos.faults.fault_proxy import Carrier
+from benchmarks.chaos.faults.delivery import DeliveryCounts, FaultRates
+from benchmarks.chaos.faults.fault_proxy import FaultProxy
 from benchmarks.chaos.faults.kills import Killer, killing
-from benchmarks.chaos.faults.schedule import Shares, Told, Upload
-from benchmarks.chaos.faults.webhooks import Vendor
-from benchmarks.chaos.probes import waiting
+from benchmarks.chaos.faults.schedule import SessionEnd, Upload, plan_kills, plan_sessions, plan_uploads
+from benchmarks.chaos.faults.webhooks import WebhookSender
+from benchmarks.chaos.probes import count_unsettled
 from roomledger.queues.inbox_folder import Inbox
 from sandbox.live_traffic import parts, tell
 from sandbox.servers.airflow import ACTIVE, Airflow, AirflowFailed
 from sandbox.servers.installation import Installation
 from sandbox.servers.upload import Put
 
-PATIENCE_S = 600.0
-"""How long anything may take to come to its end: a claim of a load that was killed comes free after five minutes."""
-_ASKED_EVERY_S = 1.0
+TIMEOUT_S = 600.0
+"""Limit of each wait: the claim of a killed load expires after five minutes."""
+_POLL_S = 1.0
 _DUE_S = 30.0
-"""What has been due for longer nobody has come for: Airflow's next load would, after a quarter of an hour at most."""
+"""The scenario triggers a load for objects that are due for longer: Airflow's schedule may take 15 minutes for it."""
 _QUIET_S = 5.0
-"""For so long nothing is to be under way: Airflow needs a moment from one run to the next."""
+"""A phase has ended when nothing was open for so long: Airflow needs a moment between one DAG run and the next."""
 DAGS = ("listen", "collect", "load")
 
-Say = Callable[[str], None]
-"""Shows what goes on."""
+ShowStatus = Callable[[str], None]
 
 
 @dataclass
-class Course:
-    """All that runs, and what happens to it."""
+class Scenario:
+    """The running environment, and the phases of the scenario in it."""
 
-    place: Installation
-    running: Airflow
+    installation: Installation
+    airflow: Airflow
     put: Put
     inbox: Inbox
-    carriers: Sequence[Carrier]
-    vendor: Vendor
+    proxies: Sequence[FaultProxy]
+    webhooks: WebhookSender
     killer: Killer
-    shares: Shares
-    say: Say
-    uploaded: list[Upload] = field(default_factory=list)
-    loads: int = 0
-    """Loads that had to be started besides the sweep's, for what was to be tried again."""
-    _told: list[Told] = field(default_factory=list)
-    _swept: int = 0
+    rates: FaultRates
+    show_status: ShowStatus
+    extra_loads: int = 0
+    """Loads that the scenario triggered for retries, besides the one of the sweep."""
+    _uploads: Sequence[Upload] = ()
+    _sessions: Sequence[SessionEnd] = ()
+    _collects: int = 0
+    """Runs of `collect` before the sweep."""
     _not_due_at: float = 0
 
-    def mischief(self, seconds: float, kills: int, rng: random.Random) -> None:
-        """Let a world happen while parts of Airflow die, with a sweep in the midst that dies as easily."""
-        self.uploaded = plans.uploads(self.place.world, seconds, rng)
-        self._told = plans.tellings(parts(self.place.world), seconds, self.shares, rng)
-        plan = plans.kills(self.killer.parts, kills, seconds, rng)
-        with ThreadPoolExecutor(8, "mischief") as threads:
-            done: list[Future[object]] = []
+    @property
+    def counts(self) -> Mapping[str, DeliveryCounts]:
+        """The delivery faults so far, of the proxies and of the webhooks."""
+        return {proxy.name: proxy.counts for proxy in self.proxies} | {"webhooks": self.webhooks.log.counts}
+
+    @property
+    def sweeps(self) -> int:
+        """Number of sweeps since the faults ended: Airflow's own schedule may add to the one of the scenario."""
+        return self.airflow.count("collect") - self._collects
+
+    def run_faults(self, seconds: float, kills: int, rng: random.Random) -> None:
+        """Upload objects and end sessions while components are killed, with one sweep that may be killed as well."""
+        world = self.installation.world
+        self._uploads = plan_uploads(world, seconds, rng)
+        self._sessions = plan_sessions(parts(world), seconds, self.rates, rng)
+        plan = plan_kills(self.killer.components, kills, seconds, rng)
+        with ThreadPoolExecutor(8, "faults") as threads:
+            started: list[Future[object]] = []
+
+            def start(act: Callable[[], object]) -> None:
+                started.append(threads.submit(act))
+
             acts: list[tuple[float, Callable[[], object]]] = [
-                (upload.at_s, partial(lambda one: done.append(threads.submit(self._upload, one)), upload))
-                for upload in self.uploaded
+                *((upload.at_s, partial(start, partial(self._upload, upload))) for upload in self._uploads),
+                *((end.at_s, partial(self._end_session, end)) for end in self._sessions),
+                (rng.uniform(0.3, 0.6) * seconds, partial(start, partial(self.airflow.trigger, "collect"))),
+                (seconds, lambda: None),
             ]
-            acts += [(told.at_s, partial(self._tell, told)) for told in self._told]
-            sweep_at_s = rng.uniform(0.3, 0.6) * seconds
-            acts.append((sweep_at_s, lambda: done.append(threads.submit(self.running.trigger, "collect"))))
-            acts.append((seconds, lambda: None))
             began = time.monotonic()
             with killing(self.killer, plan):
                 for at_s, act in sorted(acts, key=lambda one: one[0]):
                     while (left := began + at_s - time.monotonic()) > 0:
-                        self.say(self._state(f"mischief, {time.monotonic() - began:.0f} of {seconds:.0f} s"))
-                        time.sleep(min(left, _ASKED_EVERY_S))
+                        self.show_status(f"{time.monotonic() - began:.0f} of {seconds:.0f} s: {self._progress()}")
+                        time.sleep(min(left, _POLL_S))
                     act()
-            self.say("all parts of Airflow start again")
-            for each in done:
+            self.show_status("restarting all components of Airflow")
+            for each in started:
                 each.result()
-        self.running.await_answers()
-        self._swept = self.running.count("collect")
-        self.vendor.await_answers()
-        if dead := [name for name, part in self.running.parts.items() if part.pid is None]:
-            raise AirflowFailed(f"{', '.join(dead)} did not start again: see {self.running.logs}")
+        self.airflow.await_answers()
+        self._collects = self.airflow.count("collect")
+        self.webhooks.await_answers()
+        if dead := [name for name, part in self.airflow.parts.items() if part.pid is None]:
+            raise AirflowFailed(f"{', '.join(dead)} did not restart: see {self.airflow.logs}")
 
     def _upload(self, upload: Upload) -> None:
-        self.put(replace(upload.thing, content=upload.content))
+        self.put(replace(upload.target, content=upload.content))
 
-    def _tell(self, told: Told) -> None:
-        [account] = [one for one in self.place.vendor.workspaces if one.name == told.part.workspace.name]
-        tell(told.part, account)
-        self.vendor.post(account.source, told.events, delay_s=self.shares.delay_s)
+    def _end_session(self, end: SessionEnd) -> None:
+        [workspace] = [one for one in self.installation.vendor.workspaces if one.name == end.session.workspace.name]
+        tell(end.session, workspace)
+        self.webhooks.post(workspace.source, end.events, max_delay_s=self.rates.max_delay_s)
+        self.webhooks.log.late += len(end.late_events)
 
-    def _state(self, when: str) -> str:
-        passed = sum(carrier.passed.total() for carrier in self.carriers)
-        told = sum(carrier.told.total() for carrier in self.carriers)
-        killed = self.killer.killed.total()
+    def _progress(self) -> str:
+        sent, received = (sum(getattr(proxy.counts, name) for proxy in self.proxies) for name in ("sent", "received"))
         return (
-            f"{when}: {told} notices, {passed} passed on; {len(self.vendor.sent.taken)} webhooks taken; {killed} kills"
+            f"{sent} notifications sent, {received} received; {len(self.webhooks.log.acknowledged)} webhooks"
+            f" acknowledged; {self.killer.killed.total()} kills"
         )
 
-    @property
-    def late_webhooks(self) -> int:
-        """How many come after the sweep, those that are then dropped among them."""
-        return sum(len(told.late) for told in self._told)
-
-    @property
-    def sweeps(self) -> int:
-        """How many have begun since the mischief: Airflow's own schedule may add to the one."""
-        return self.running.count("collect") - self._swept
-
     def settle(self) -> None:
-        """Wait until all that was told of is taken in, and no claim is held: what a load held when it was killed, too.
+        """Wait until all notifications are received and no claim is left, not even one of a killed load.
 
-        What waits to be loaded may wait on: that is for the sweep.
+        Objects may still wait for a load: that is for the sweep.
         """
-        self._await("the end of the mischief", lambda: [*self._told_of(), *self._under_way(), *self._claimed()])
+        self._await("end of the faults", lambda: [*self._undelivered(), *self._active(), *self._claimed()])
 
     def sweep(self) -> None:
-        """Let collect run once, and with it load, until nothing waits."""
-        run = self.running.trigger("collect")
+        """Run `collect` once, which starts `load`, until nothing waits for a load."""
+        run = self.airflow.trigger("collect")
 
-        def not_yet() -> Iterator[str]:
-            state = self.running.state("collect", run)
+        def unfinished() -> Iterator[str]:
+            state = self.airflow.state("collect", run)
             if state == "failed":
-                raise AirflowFailed(f"the sweep failed: see {self.running.logs}")
+                raise AirflowFailed(f"the sweep failed: see {self.airflow.logs}")
             if state != "success":
                 yield f"collect is {state}"
-            yield from self._under_way()
-            yield from self._unloaded()
+            yield from self._active()
+            yield from self._unsettled()
 
-        self._await("sweep", lambda: [*not_yet()])
+        self._await("sweep", lambda: [*unfinished()])
 
-    def be_late(self) -> None:
-        """Let the notices and webhooks come that were held back, and wait until nothing waits."""
-        for carrier in self.carriers:
-            carrier.release()
-        for told in self._told:
-            self.vendor.post(told.part.workspace.source, told.late, delay_s=0)
-        self.vendor.await_answers()
-        self._await("late notices", lambda: [*self._told_of(), *self._under_way(), *self._unloaded()])
+    def deliver_late(self) -> None:
+        """Deliver the late notifications and webhooks, and wait until nothing waits for a load."""
+        for proxy in self.proxies:
+            proxy.schedule_late()
+        for end in self._sessions:
+            self.webhooks.post(end.session.workspace.source, end.late_events, max_delay_s=0)
+        self.webhooks.await_answers()
+        self._await("late deliveries", lambda: [*self._undelivered(), *self._active(), *self._unsettled()])
 
-    def _told_of(self) -> Iterator[str]:
-        for carrier in self.carriers:
-            untold = {upload.thing.uri for upload in self.uploaded if carrier.is_for(upload.thing.uri)} - {
-                *carrier.told
-            }
+    def _undelivered(self) -> Iterator[str]:
+        uploaded = {upload.target.uri for upload in self._uploads}
+        for proxy in self.proxies:
+            objects = {uri for uri in uploaded if uri.startswith(f"{proxy.scheme}://")}
             for what, count in (
-                ("objects of which the bucket has not told", len(untold)),
-                ("delayed", carrier.waiting),
-                ("in the queue", carrier.left()),
+                ("objects without a notification", len(objects - {*proxy.sent})),
+                ("delayed", proxy.delayed),
+                ("in the queue", proxy.backlog()),
             ):
                 if count:
-                    yield f"{carrier.name}: {count} {what}"
+                    yield f"{proxy.name}: {count} {what}"
         if self.inbox.peek(0):
             yield "webhooks in the inbox"
 
-    def _under_way(self) -> Iterator[str]:
+    def _active(self) -> Iterator[str]:
         for dag_id in DAGS:
-            if self.running.count(dag_id, *ACTIVE):
-                yield f"{dag_id} runs"
+            if self.airflow.count(dag_id, *ACTIVE):
+                yield f"{dag_id} is running"
 
     def _claimed(self) -> Iterator[str]:
-        if claimed := waiting(self.place.database).claimed:
-            yield f"{claimed} objects are claimed by loads that were killed: five minutes at most"
+        if claimed := count_unsettled(self.installation.database).claimed:
+            yield f"{claimed} objects are claimed by killed loads: five minutes at most"
 
-    def _unloaded(self) -> Iterator[str]:
-        found = waiting(self.place.database)
+    def _unsettled(self) -> Iterator[str]:
+        found = count_unsettled(self.installation.database)
         for state, count in found._asdict().items():
             if count:
                 yield f"{count} objects {state}"
-        if not found.due or self.running.count("load", *ACTIVE):
+        if not found.due or self.airflow.count("load", *ACTIVE):
             self._not_due_at = time.monotonic()
         elif time.monotonic() - self._not_due_at > _DUE_S:
-            self.running.trigger("load")
-            self.loads += 1
+            self.airflow.trigger("load")
+            self.extra_loads += 1
 
-    def _await(self, when: str, not_yet: Callable[[], Sequence[str]]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
+    def _await(self, phase: str, reasons_to_wait: Callable[[], Sequence[str]]) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
         quiet_since = self._not_due_at = time.monotonic()
         while time.monotonic() - quiet_since < _QUIET_S:
-            if reasons := not_yet():
+            if reasons := reasons_to_wait():
                 quiet_since = time.monotonic()
-                self.say(f"{when}: {'; '.join(reasons)}")
+                self.show_status(f"{phase}: {'; '.join(reasons)}")
                 if time.monotonic() > deadline:
-                    raise AirflowFailed(f"{when} took more than {PATIENCE_S:.0f} s: {'; '.join(reasons)}")
-            time.sleep(_ASKED_EVERY_S)
+                    raise AirflowFailed(f"{phase} took more than {TIMEOUT_S:.0f} s: {'; '.join(reasons)}")
+            time.sleep(_POLL_S)

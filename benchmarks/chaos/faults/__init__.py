@@ -1,1 +1,1 @@
-"""The faults: dropped, duplicated, delayed and late notifications and webhooks, and killed processes."""
+"""The faults: lost, duplicated, delayed and late deliveries, partial uploads, and killed processes."""

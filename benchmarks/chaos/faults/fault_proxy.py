@@ -1,8 +1,8 @@
-"""Who carries a bucket's notices to the queue that Roomledger listens on, and loses some on the way.
+"""A proxy between the notifications of buckets and the queue that Roomledger reads: it injects delivery faults.
 
-He drops some of what comes, doubles some, delays each copy for itself and passes it on. A delay of up to a day cannot
-be waited for: those copies come after the sweep, when all that they tell of has long been settled, and say what they
-would have said the day before. How the product takes times that lie far back its tests try, with a clock of their own.
+The proxy drops some notifications, duplicates some, and delays each copy on its own. A run cannot wait for delays of up
+to a day; instead, late copies are delivered after the sweep, when everything that they announce is already settled. The
+tests of Roomledger cover times in the distant past, with a clock of their own.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
-from benchmarks.chaos.faults.schedule import Fates
+from benchmarks.chaos.faults.delivery import DeliveryCounts, RandomDelays
 from roomledger.queues import Message
 
 
-class Named(NamedTuple):
+class ObjectVersion(NamedTuple):
     """A version of an object, as the ledger names it."""
 
     uri: str
@@ -29,79 +29,83 @@ class Named(NamedTuple):
 
 
 @dataclass
-class Carrier:
-    """Takes what a bucket says, and passes on what the fates leave of it."""
+class FaultProxy:
+    """Receives the notifications of one bucket service and forwards them with faults."""
 
     name: str
     scheme: str
-    """Of the addresses of objects that it carries word of."""
+    """URL scheme of the objects."""
     observed_by: str
-    """As whose word the ledger has what it passes on."""
-    take: Callable[[], Sequence[Message]]
-    """Gives what the bucket has said since, each once."""
-    pass_on: Callable[[Message], object]
-    """Puts the message into the queue that Roomledger listens on."""
-    left: Callable[[], int]
-    """Counts what is in there, lent or not."""
-    held: Callable[[], bool]
-    """Whether somebody is at work on some of it."""
-    fates: Fates
-    passed: Counter[Named] = field(default_factory=Counter)
-    """How often Roomledger was told of each version."""
-    told: Counter[str] = field(default_factory=Counter)
-    """How often the bucket told of each object."""
+    """Observer channel of these notifications in the ledger."""
+    receive: Callable[[], Sequence[Message]]
+    """Returns new notifications of the buckets, each once."""
+    forward: Callable[[Message], object]
+    """Sends a message to the queue that Roomledger reads."""
+    backlog: Callable[[], int]
+    """Counts the messages in that queue, those in flight included."""
+    has_in_flight: Callable[[], bool]
+    """Whether a reader holds unacknowledged messages of that queue."""
+    delays: RandomDelays
+    sent: Counter[str] = field(default_factory=Counter)
+    """Number of notifications that the bucket sent of each object."""
+    forwarded: Counter[ObjectVersion] = field(default_factory=Counter)
+    """Number of notifications that Roomledger received of each version."""
     dropped: int = 0
-    doubled: int = 0
+    duplicated: int = 0
     late: list[Message] = field(default_factory=list)
     _delayed: list[tuple[float, int, Message]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def carry(self) -> None:
-        """Take what has come, and pass on what is due."""
-        for message in self.take():
-            for name in named(message):
-                self._meet_fate(name.uri, message)
+    def run_once(self) -> None:
+        """Receive what has arrived, and forward what is due."""
+        for message in self.receive():
+            for version in announced_versions(message):
+                self._inject_faults(version.uri, message)
         while self._delayed and self._delayed[0][0] <= time.monotonic():
             message = heapq.heappop(self._delayed)[2]
-            self.pass_on(message)
-            self.passed.update(named(message))
+            self.forward(message)
+            self.forwarded.update(announced_versions(message))
 
-    def _meet_fate(self, uri: str, message: Message) -> None:
-        self.told[uri] += 1
-        delays = self.fates.next(uri)
+    def _inject_faults(self, uri: str, message: Message) -> None:
+        self.sent[uri] += 1
+        delays = self.delays.next(uri)
         self.dropped += not delays
-        self.doubled += len(delays) > 1
+        self.duplicated += len(delays) > 1
         for delay in delays:
             if delay is None:
                 self.late.append(message)
             else:
-                self._delay(message, delay)
+                self._schedule(message, delay)
 
-    def _delay(self, message: Message, delay_s: float) -> None:
+    def _schedule(self, message: Message, delay_s: float) -> None:
         heapq.heappush(self._delayed, (time.monotonic() + delay_s, next(self._numbers), message))
 
-    def is_for(self, uri: str) -> bool:
-        """Whether its bucket holds the object."""
-        return uri.startswith(f"{self.scheme}://")
+    def schedule_late(self) -> None:
+        """Make the late copies due now; `run_once` forwards them."""
+        for message in self.late:
+            self._schedule(message, 0)
 
     @property
-    def waiting(self) -> int:
-        """How many copies are on their way, those apart that come after the sweep."""
+    def delayed(self) -> int:
+        """Number of copies that are still delayed, without the late ones."""
         return len(self._delayed)
 
-    def release(self) -> None:
-        """Let what was held back until after the sweep come now; whoever carries passes it on."""
-        for message in self.late:
-            self._delay(message, 0)
+    @property
+    def counts(self) -> DeliveryCounts:
+        """The faults so far."""
+        return DeliveryCounts(self.sent.total(), self.dropped, self.duplicated, len(self.late), self.forwarded.total())
 
 
-def named(message: Message) -> list[Named]:
-    """What a notice of S3 or GCS names; S3's test event names nothing."""
-    told = message.attributes
-    if "objectId" in told:
-        return [Named(f"gs://{told['bucketId']}/{told['objectId']}", told["objectGeneration"])]
+def announced_versions(message: Message) -> list[ObjectVersion]:
+    """Return the object versions that a notification of S3 or GCS announces; the test event of S3 announces none."""
+    attributes = message.attributes
+    if "objectId" in attributes:
+        uri = f"gs://{attributes['bucketId']}/{attributes['objectId']}"
+        return [ObjectVersion(uri, attributes["objectGeneration"])]
     records = [record["s3"] for record in json.loads(message.body).get("Records", [])]
     return [
-        Named(f"s3://{one['bucket']['name']}/{unquote_plus(one['object']['key'])}", one["object"]["eTag"].strip('"'))
+        ObjectVersion(
+            f"s3://{one['bucket']['name']}/{unquote_plus(one['object']['key'])}", one["object"]["eTag"].strip('"')
+        )
         for one in records
     ]

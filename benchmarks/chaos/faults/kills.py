@@ -1,4 +1,4 @@
-"""Killing parts of Airflow without a warning, and starting them again."""
+"""Kills Airflow's components with SIGKILL, and restarts them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -18,88 +18,98 @@ from benchmarks.chaos.faults.schedule import Kill
 from benchmarks.cpu import Process, list_processes
 from sandbox.servers.airflow import Airflow
 
-WORKER, ANSWERING, LOADING = "worker", "task that answers", "task that loads"
-"""A process that runs a task, at any moment; all that run one while messages are held, or objects claimed."""
+WORKER, RECEIVING, LOADING = "worker", "task that receives messages", "task that loads"
+"""A process that runs any task; all task processes while messages are in flight; the same while objects are claimed."""
 _TASK = re.compile(r"airflow worker -- [0-9a-f]{8}-[0-9a-f-]+$")
-_PATIENCE_S = 60.0
-_LOOKS_EVERY_S = 0.05
+_TIMEOUT_S = 60.0
+_POLL_S = 0.05
 
-_Seen = TypeVar("_Seen")
+_Found = TypeVar("_Found")
 
 
 @dataclass
 class Killer:
-    """Kills as planned; the parts that it starts again are those of this Airflow."""
+    """Kills components of one Airflow, and counts the kills by component."""
 
-    running: Airflow
-    at_work: Mapping[str, Callable[[], bool]]
-    """Whether somebody is ANSWERING, or LOADING, now."""
+    airflow: Airflow
+    activities: Mapping[str, Callable[[], bool]]
+    """Whether a task is RECEIVING, or LOADING, now."""
     killed: Counter[str] = field(default_factory=Counter)
-    """By part."""
-    started: Counter[str] = field(default_factory=Counter)
-    """Again, by part; workers are started by the scheduler."""
-    missed: Counter[str] = field(default_factory=Counter)
-    """What was not there when it was to be killed."""
-    over: threading.Event = field(default_factory=threading.Event)
+    restarted: Counter[str] = field(default_factory=Counter)
+    """By the killer: Airflow restarts workers and tasks itself."""
+    not_running: Counter[str] = field(default_factory=Counter)
+    """Kills that found no process."""
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def parts(self) -> list[str]:
-        """All that can be killed."""
-        return [*self.running.parts, WORKER, *self.at_work]
+    def components(self) -> list[str]:
+        """Everything that can be killed."""
+        return [*self.airflow.parts, WORKER, *self.activities]
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """The kills so far, by component."""
+        found = {
+            component: {"killed": self.killed[component], "not running": self.not_running[component]}
+            for component in self.components
+        }
+        for component in self.airflow.parts:
+            found[component]["restarted"] = self.restarted[component]
+        return found
 
     def kill(self, kill: Kill) -> None:
-        """Kill the part, and start it again after its pause."""
-        if kill.part in self.running.parts:
-            self._kill_part(kill)
+        """Kill the component; restart it after its downtime if nothing else does."""
+        if kill.component in self.airflow.parts:
+            self._kill_and_restart(kill)
         else:
-            done = self._kill_worker(kill) if kill.part == WORKER else self._kill_at_work(kill)
-            (self.killed if done else self.missed)[kill.part] += 1
+            done = self._kill_worker(kill) if kill.component == WORKER else self._kill_during_activity(kill)
+            (self.killed if done else self.not_running)[kill.component] += 1
 
-    def _kill_part(self, kill: Kill) -> None:
-        part = self.running.parts[kill.part]
+    def _kill_and_restart(self, kill: Kill) -> None:
+        part = self.airflow.parts[kill.component]
         if part.pid is None:
-            self.missed[kill.part] += 1
+            self.not_running[kill.component] += 1
             return
         part.kill(alone=kill.alone)
-        self.killed[kill.part] += 1
-        self.over.wait(kill.pause_s)
+        self.killed[kill.component] += 1
+        self.stopping.wait(kill.downtime_s)
         part.start()
-        self.started[kill.part] += 1
+        self.restarted[kill.component] += 1
 
     def _kill_worker(self, kill: Kill) -> bool:
-        """Kill a process that runs a task, and unless it is to die alone the worker that watches over it."""
+        """Kill a process that runs a task, and its parent, the worker, unless the process is to be killed alone."""
         found = self._await(self._tasks)
         if not found:
             return False
         task = found[0]
-        # One that has lost its worker may have been given to the first process of the machine.
+        # The parent of an orphan is another process, perhaps the first one of the machine.
         has_worker = _session(task.parent) == _session(task.pid)
-        return _slay(*[task.parent] * (has_worker and not kill.alone), task.pid)
+        return _kill(*[task.parent] * (has_worker and not kill.alone), task.pid)
 
-    def _kill_at_work(self, kill: Kill) -> bool:
+    def _kill_during_activity(self, kill: Kill) -> bool:
         def killed() -> bool:
-            if not self.at_work[kill.part]():
+            if not self.activities[kill.component]():
                 return False
-            self.over.wait(kill.wait_s)
-            return sum(_slay(task.pid) for task in self._tasks()) > 0
+            self.stopping.wait(kill.delay_s)
+            return sum(_kill(task.pid) for task in self._tasks()) > 0
 
         return self._await(killed)
 
     def _tasks(self) -> list[Process]:
-        """Tasks of this Airflow alone: others may be at work on this machine."""
-        session = self.running.parts["scheduler"].session
+        """List the tasks of this Airflow only: others may run on the machine."""
+        session = self.airflow.parts["scheduler"].session
         return tasks(list_processes(), session) if session else []
 
-    def _await(self, look: Callable[[], _Seen]) -> _Seen:
-        deadline = time.monotonic() + _PATIENCE_S
-        while not (seen := look()) and time.monotonic() < deadline and not self.over.is_set():
-            time.sleep(_LOOKS_EVERY_S)
-        return seen
+    def _await(self, find: Callable[[], _Found]) -> _Found:
+        deadline = time.monotonic() + _TIMEOUT_S
+        while not (found := find()) and time.monotonic() < deadline and not self.stopping.is_set():
+            time.sleep(_POLL_S)
+        return found
 
 
-def tasks(found: Sequence[Process], session: int) -> list[Process]:
-    """Processes of this session that run the code of a task; the parent of each is its worker."""
-    return [process for process in found if _TASK.fullmatch(process.command) and _session(process.pid) == session]
+def tasks(processes: Sequence[Process], session: int) -> list[Process]:
+    """Return the processes of this session that run the code of a task; the parent of each is its worker."""
+    return [process for process in processes if _TASK.fullmatch(process.command) and _session(process.pid) == session]
 
 
 def _session(pid: int) -> int | None:
@@ -108,35 +118,30 @@ def _session(pid: int) -> int | None:
     return None
 
 
-def _slay(*pids: int) -> bool:
-    """Kill these; whether all of them were there."""
-    slain = 0
+def _kill(*pids: int) -> bool:
+    """Kill these processes; return whether all of them existed."""
+    killed = 0
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            slain += 1
-    return slain == len(pids)
+            killed += 1
+    return killed == len(pids)
 
 
 @contextmanager
 def killing(killer: Killer, plan: Sequence[Kill]) -> Iterator[None]:
-    """Kill as planned, counted from now; at the end of the block no more, and all parts run again."""
+    """Execute the plan from now until the block ends; then all components run again."""
     began = time.monotonic()
-    done: list[Future[None]] = []
-    with ThreadPoolExecutor(len(killer.parts), "kill") as threads:
 
-        def keep_to_plan() -> None:
-            for kill in plan:
-                if killer.over.wait(max(0.0, began + kill.at_s - time.monotonic())):
-                    return
-                done.append(threads.submit(killer.kill, kill))
+    def kill_on_time(kill: Kill) -> None:
+        if not killer.stopping.wait(began + kill.at_s - time.monotonic()):
+            killer.kill(kill)
 
-        keeper = threading.Thread(target=keep_to_plan, name="plan of kills")
-        keeper.start()
+    with ThreadPoolExecutor(max(1, len(plan)), "kill") as threads:
+        kills = [threads.submit(kill_on_time, kill) for kill in plan]
         try:
             yield
         finally:
-            killer.over.set()
-            keeper.join()
-    for each in done:
+            killer.stopping.set()
+    for each in kills:
         each.result()
