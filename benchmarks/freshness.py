@@ -1,7 +1,7 @@
 """Freshness: seconds from the write of an object until it is seen, claimed and queryable, per notification path.
 
 The write time is the moment at which the store acknowledges the write, by this process's clock: S3 reports times of
-objects in whole seconds only. The view `freshness` has the other times. An object counts as queryable from the begin of
+objects in whole seconds only. The view `freshness` has the other times. An object counts as queryable from the start of
 the transaction that inserted its rows. The rows are visible when that transaction ends: 0.1 s later on PostgreSQL and
 0.4 s later on DuckDB, measured on two busy cores.
 """

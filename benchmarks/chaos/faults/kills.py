@@ -70,21 +70,21 @@ class Killer:
         if part.pid is None:
             self.not_running[kill.component] += 1
             return
-        part.kill(alone=kill.alone)
+        part.kill(alone=kill.single_process)
         self.killed[kill.component] += 1
         self.stopping.wait(kill.downtime_s)
         part.start()
         self.restarted[kill.component] += 1
 
     def _kill_worker(self, kill: Kill) -> bool:
-        """Kill a process that runs a task, and its parent, the worker, unless the process is to be killed alone."""
+        """Kill a process that runs a task, and its parent, the worker, unless the kill is for a single process."""
         found = self._await(self._tasks)
         if not found:
             return False
         task = found[0]
         # The parent of an orphan is another process, perhaps the first one of the machine.
         has_worker = _session(task.parent) == _session(task.pid)
-        return _kill(*[task.parent] * (has_worker and not kill.alone), task.pid)
+        return _kill(*[task.parent] * (has_worker and not kill.single_process), task.pid)
 
     def _kill_during_activity(self, kill: Kill) -> bool:
         def killed() -> bool:

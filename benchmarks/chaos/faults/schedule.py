@@ -77,10 +77,10 @@ class Kill(NamedTuple):
     component: str
     downtime_s: float
     """Pause before the restart of a component that nothing else restarts."""
-    alone: bool
-    """Whether its child processes survive until its restart."""
+    single_process: bool
+    """Whether child processes of a component, or the worker of a task, survive the kill."""
     delay_s: float
-    """Pause between the begin of the work that the kill waits for and the kill: it hits the midst of the work."""
+    """Pause between the start of the work that the kill waits for and the kill: it interrupts the work."""
 
 
 def plan_kills(components: Sequence[str], count: int, seconds: float, rng: random.Random) -> list[Kill]:
@@ -91,7 +91,7 @@ def plan_kills(components: Sequence[str], count: int, seconds: float, rng: rando
             at_s=seconds * (0.05 + 0.95 * (number + rng.random()) / count),
             component=component,
             downtime_s=rng.uniform(1, 8),
-            alone=rng.random() < 0.5,
+            single_process=rng.random() < 0.5,
             delay_s=rng.choice([0.0, rng.uniform(0, 0.5), rng.uniform(0, 2)]),
         )
         for number, component in zip(range(count), _rounds(components, rng), strict=False)

@@ -71,8 +71,8 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def kill_of(component: str, *, alone: bool = False, at_s: float = 0) -> Kill:
-    return Kill(at_s, component, downtime_s=0, alone=alone, delay_s=0)
+def kill_of(component: str, *, single_process: bool = False, at_s: float = 0) -> Kill:
+    return Kill(at_s, component, downtime_s=0, single_process=single_process, delay_s=0)
 
 
 def test_a_killed_component_restarts(killer: Killer) -> None:
@@ -92,17 +92,17 @@ def test_a_kill_without_a_process_is_counted_as_not_running(killer: Killer) -> N
     assert (killer.killed, killer.not_running) == ({}, {"scheduler": 1, WORKER: 1, LOADING: 1})
 
 
-@pytest.mark.parametrize(("component", "alone"), [(WORKER, True), (WORKER, False), (LOADING, False)])
+@pytest.mark.parametrize(("component", "single_process"), [(WORKER, True), (WORKER, False), (LOADING, False)])
 def test_only_tasks_of_this_airflow_are_killed(
-    killer: Killer, other_airflow: Part, component: str, alone: bool
+    killer: Killer, other_airflow: Part, component: str, single_process: bool
 ) -> None:
     scheduler = killer.airflow.parts["scheduler"]
     task, worker = int(log_of(scheduler)), scheduler.pid
     assert worker
-    killer.kill(kill_of(component, alone=alone))
+    killer.kill(kill_of(component, single_process=single_process))
     assert killer.killed == {component: 1}
     assert becomes_true(lambda: not is_alive(task))
-    if component == WORKER and not alone:
+    if component == WORKER and not single_process:
         assert becomes_true(lambda: not is_alive(worker))
     else:
         assert is_alive(worker)

@@ -59,7 +59,7 @@ def test_every_component_is_killed_once_before_one_is_killed_twice() -> None:
     assert [kill.at_s for kill in kills] == sorted(kill.at_s for kill in kills)
     assert kills[0].at_s > 0
     assert kills[-1].at_s <= SECONDS
-    assert {kill.alone for kill in kills} == {True, False}
+    assert {kill.single_process for kill in kills} == {True, False}
     assert killed != [kill.component for kill in plan_kills(names, 8, SECONDS, Random(2))]
 
 
