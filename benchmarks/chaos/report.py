@@ -45,7 +45,8 @@ def row_counts(comparisons: Comparisons) -> dict[str, dict[str, int]]:
 
 def table(title: str, first: str, rows: Mapping[str, Mapping[str, int]]) -> Table:
     """Make a table of counts: one row for each key, one column for each kind of count."""
-    made = Table(first, title=title, title_justify="left", title_style="bold")
+    made = Table(title=title, title_justify="left", title_style="bold")
+    made.add_column(first, no_wrap=True)
     kinds = dict.fromkeys(kind for counts in rows.values() for kind in counts)
     for kind in kinds:
         made.add_column(kind, justify="right")
