@@ -42,13 +42,13 @@ thorough: install ## Run them with those that take minutes and prove little more
 large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcript on both engines
 	@$(BIN)/python -m benchmarks.large
 
-bench-freshness: install ## Measure how long new objects take until they are queryable, for each of the three doorbells
+bench-freshness: install ## Measure the seconds until new objects are queryable, for each of the three notification paths
 	@$(BIN)/python -m benchmarks.freshness
 
 bench-webhooks: install ## Measure webhooks at 100 requests a second, by one API server of Airflow
 	@$(BIN)/python -m benchmarks.webhooks
 
-chaos: install ## Kill Airflow's parts while notices go astray, sweep, and compare with an undisturbed run
+chaos: install ## Lose notifications, kill processes of Airflow, sweep, and compare with a run without faults
 	@$(BIN)/python -m benchmarks.chaos
 
 lint: install ## Check style and types
