@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
-from roomledger.ledger.database import open_database
-from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
-from roomledger.settings import DEFAULT_MEMORY_MB, Settings, Source
-from roomledger.stores import Access, open_store
+from roomledger.runtime import open_database, open_store
+from roomledger.settings import DEFAULT_MEMORY_MB, BucketSource, Settings
+from roomledger.stores import Access
 from roomledger.warehouse import setup
 from sandbox.servers.postgres import postgres_server
 
@@ -84,14 +84,14 @@ FILES = {
 
 def load(folder: str, warehouse_url: str) -> None:
     """Load a folder in this process and print size, rows, seconds and peak memory as JSON."""
-    source = Source(name="large", customer="Large", url=f"file://{folder}")
+    source = BucketSource(name="large", customer="Large", url=f"file://{folder}")
     database = open_database(
         Settings(warehouse_url=warehouse_url, warehouse_memory_mb=DEFAULT_MEMORY_MB, sources=(source,))
     )
     setup.upgrade(database)
     store = open_store(source.url, Access())
     began = time.monotonic()
-    collect_source(database, source, store)
+    collect_bucket(database, source, store)
     [done] = load_batches(database, [source], {"large": store})
     with database.begin(read_only=True) as tx:
         size = tx.execute(text("SELECT sum(size_bytes) FROM object_ledger")).scalar_one()

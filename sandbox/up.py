@@ -92,7 +92,7 @@ def _start(dataset: Dataset, stack: ExitStack) -> LiveTraffic:
 def configure_notifications(installation: Installation) -> None:
     """Let the S3 bucket notify the queue of new objects, by Roomledger's own command. Raises AirflowFailed."""
     source = next(bucket.source for bucket in installation.dataset.buckets if bucket.scheme == "s3")
-    command = ["bell", "s3", source, "--apply", "--config", str(installation.config)]
+    command = ["notifications", "s3", source, "--apply", "--config", str(installation.config)]
     keys = {"AWS_ACCESS_KEY_ID": installation.s3.access_key, "AWS_SECRET_ACCESS_KEY": installation.s3.secret_key}
     completed = subprocess.run(
         [str(Path(sys.executable).with_name("roomledger")), *command],
@@ -102,7 +102,8 @@ def configure_notifications(installation: Installation) -> None:
         check=False,
     )
     if completed.returncode:
-        raise AirflowFailed(f"roomledger bell failed for the queue {QUEUE}:\n{completed.stdout}{completed.stderr}")
+        output = completed.stdout + completed.stderr
+        raise AirflowFailed(f"roomledger notifications failed for the queue {QUEUE}:\n{output}")
 
 
 def _print_addresses(traffic: LiveTraffic) -> None:

@@ -14,7 +14,7 @@ from benchmarks.chaos.faults.notifications import fault_proxies
 from benchmarks.chaos.faults.webhooks import webhook_sender
 from benchmarks.chaos.probes import is_loading
 from benchmarks.chaos.scenario import DAGS, Scenario, ShowStatus
-from roomledger.queues.inbox_folder import open_inbox
+from roomledger.runtime import open_inbox
 from sandbox.dataset import Dataset
 from sandbox.live_traffic import empty_workspace
 from sandbox.servers.airflow import airflow

@@ -15,7 +15,7 @@ from benchmarks.chaos.faults.kills import Killer, killing
 from benchmarks.chaos.faults.schedule import SessionEnd, Upload, plan_kills, plan_sessions, plan_uploads
 from benchmarks.chaos.faults.webhooks import WebhookSender
 from benchmarks.chaos.probes import count_unsettled
-from roomledger.queues.inbox_folder import Inbox
+from roomledger.queues.inbox import Inbox
 from sandbox.live_traffic import finished_sessions, publish_records
 from sandbox.servers.airflow import ACTIVE, Airflow, AirflowFailed
 from sandbox.servers.installation import Installation

@@ -18,7 +18,7 @@ from benchmarks.cpu import MACHINE, OTHER
 from benchmarks.freshness import measure, read_times, write_objects
 from benchmarks.freshness_results import ObjectTimes, PathResult, cpu_table, times_table
 from roomledger.ledger.database import Database
-from roomledger.pipeline.collect import collect_source
+from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from tests.rows import NOON, at, put, put_object
 from tests.worlds import chat, chat_key, source_of, store_of
@@ -44,7 +44,7 @@ class FolderPath:
     def notify(self, uri: str) -> None:
         if self.notifies:
             store = store_of(self._source)
-            collect_source(self._database, self._source, store)
+            collect_bucket(self._database, self._source, store)
             list(load_batches(self._database, [self._source], {self._source.name: store}))
 
 

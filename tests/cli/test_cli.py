@@ -74,9 +74,9 @@ def test_a_newcomers_path(config: Path) -> None:
     assert roomledger("check", config=config).returncode == 0
     done = told("run", config=config)
     assert done == [
-        {"back": 0, "gone": 0, "new_ignored": 1, "new_seen": 2, "new_superseded": 0, "told": 0, "moved": 0,
-         "records_refused": 0, "requests": 0, "loads": 1, "objects": 2, "loaded": 1, "refused": 1, "rows_loaded": 2,
-         "rows_refused": 0, "rows_duplicate": 0}
+        {"restored": 0, "missing": 0, "new_ignored": 1, "new_seen": 2, "new_superseded": 0, "vendor_records": 0,
+         "rekeyed": 0, "records_refused": 0, "requests": 0, "loads": 1, "objects": 2, "objects_loaded": 1,
+         "objects_refused": 1, "rows_loaded": 2, "rows_refused": 0, "rows_duplicate": 0}
     ]  # fmt: skip
     assert told("sql", "SELECT message FROM chat_messages ORDER BY ordinal", config=config) == [
         {"message": "hello"},
@@ -94,10 +94,10 @@ def test_a_newcomers_path(config: Path) -> None:
     assert {row["table_name"]: row["row_count"] for row in where["rows"]} == {"chat_messages": 2, "object_assets": 1}
     assert "missing_column" in roomledger("where", bad, config=config).stdout
 
-    assert [row["refused"] for row in told("replay", config=config)] == [1]
+    assert [row["objects_refused"] for row in told("replay", config=config)] == [1]
     assert told("replay", "--queue-only", config=config) == [{"replayed": 1}]
     put(bucket, chat_key(2), chat("mended"), minute=9)
-    assert [row["loaded"] for row in told("run", config=config)] == [1]
+    assert [row["objects_loaded"] for row in told("run", config=config)] == [1]
     assert told("status", config=config)["refusals"] == []
     assert told("collect", config=config)[0]["new_seen"] == 0
     assert told("load", config=config)[0]["objects"] == 0
@@ -111,8 +111,8 @@ def test_a_newcomers_path(config: Path) -> None:
     [
         (["run", "--config", "/nowhere/roomledger.toml"], "there is no settings file at /nowhere/roomledger.toml"),
         (["run", "--source", "acne"], "no source is called acne: the settings name acme"),
-        (["where", "s3://nobody/knows"], "nobody has seen s3://nobody/knows: check the address"),
-        (["replay", "--uri", "s3://nobody/knows"], "holds nothing to replay"),
+        (["where", "s3://nobody/knows"], "s3://nobody/knows was never observed: check the address"),
+        (["replay", "--uri", "s3://nobody/knows"], "has nothing to replay"),
         (["sql", "SELECT nonsense"], "the warehouse says: "),
         (["sql", "DELETE FROM loads"], "read-only"),
         (["load", "--batch", "0"], "--batch"),
@@ -137,7 +137,7 @@ def test_a_batch_that_is_refused_ends_with_1_and_the_way_out(ready_config: Path)
         put(ready_config.parent / "bucket", chat_key(number), b"SenderName\nNell\n")
     done = roomledger("run", config=ready_config)
     assert (done.returncode, "--accept-refusals" in done.stderr) == (1, True)
-    assert told("run", "--accept-refusals", config=ready_config)[0]["refused"] == 25
+    assert told("run", "--accept-refusals", config=ready_config)[0]["objects_refused"] == 25
 
 
 def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedfs: S3Server) -> None:
@@ -195,7 +195,7 @@ def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> N
         setup.upgrade(open_database(settings.read(config, {})))
         done = roomledger("run", "--json", config=config, **keys)  # looks twice: before and after the load
     [ran] = json.loads(done.stdout)
-    assert (ran["records_refused"], ran["refused"], ran["loaded"]) == (2, 0, 1)
+    assert (ran["records_refused"], ran["objects_refused"], ran["objects_loaded"]) == (2, 0, 1)
 
 
 def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(ready_config: Path) -> None:
@@ -205,8 +205,8 @@ def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(ready_config
             rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://held/{number}", created_at=now)
         rows.put_object(tx, "o", disposition="seen", retry_at=rows.NOON)
     shown = roomledger("status", config=ready_config).stdout
-    assert "Held by the vendor alone: the 20 soonest of 21 " in shown
-    assert "To be tried again " in shown
+    assert "Stored by the vendor only: the 20 soonest of 21 " in shown
+    assert "Waiting for another try" in shown
 
 
 @pytest.fixture
@@ -233,11 +233,12 @@ def test_listening_once_answers_what_waits_and_loads_it(listening: Path) -> None
     answered, loaded = (json.loads(line) for line in done.stdout.splitlines())
     assert datetime.fromisoformat(answered.pop("at")) <= datetime.fromisoformat(loaded.pop("at"))
     assert answered == {
-        "did": "answered", "messages": 1, "events": 1, "moved": 0, "new_seen": 1, "gone": 0, "foreign": 0, "refused": 0,
-        "left": 0, "problems": [],
+        "did": "ingested", "messages": 1, "events": 1, "rekeyed": 0, "new_seen": 1, "missing": 0, "foreign": 0,
+        "messages_refused": 0, "messages_left": 0, "problems": [],
     }  # fmt: skip
     assert loaded == {
-        "did": "loaded", "objects": 1, "loaded": 1, "rows_loaded": 2, "rows_refused": 0, "rows_duplicate": 0,
+        "did": "loaded", "loads": 1, "objects": 1, "objects_loaded": 1, "objects_retried": 0, "rows_loaded": 2,
+        "rows_refused": 0, "rows_duplicate": 0,
     }  # fmt: skip
     assert told("sql", "SELECT DISTINCT session_id FROM chat_messages", config=listening) == [{"session_id": "s1"}]
     assert told("run", config=listening)[0]["objects"] == 0, "what is known by webhooks alone is not asked"
@@ -254,14 +255,14 @@ def test_listening_goes_on_until_it_is_told_to_end(listening: Path, number: sign
             for event in (1, 2):
                 uri = put(listening.parent / "bucket", chat_key(event), chat("hello"))
                 ring(listening, f"e{event}", chat_recording_path=uri)
-                assert "Z answered: messages 1, events 1, new seen 1" in process.stdout.readline()
-                assert "Z loaded: objects 1, loaded 1, rows loaded 1" in process.stdout.readline()
+                assert "Z ingested: messages 1, events 1, new seen 1" in process.stdout.readline()
+                assert "Z loaded: loads 1, objects 1, objects loaded 1, rows loaded 1" in process.stdout.readline()
             process.send_signal(number)
             out, err = process.communicate(timeout=60)
         finally:
             process.kill()
     assert (process.returncode, out) == (0, "")
-    assert err == "Ends when what is at hand is done; Ctrl-C once more ends at once\n"
+    assert err == "Ends when this round is done; Ctrl-C once more ends at once\n"
 
 
 def test_listening_says_once_what_is_wrong_and_serves_the_rest(listening: Path, s3: S3Server) -> None:
@@ -275,7 +276,7 @@ def test_listening_says_once_what_is_wrong_and_serves_the_rest(listening: Path, 
     done = roomledger("listen", "--once", config=listening, **keys)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "has no queue sqs://never-made" in done.stderr
-    assert "answered: messages 1, events 1" in done.stdout
+    assert "ingested: messages 1, events 1" in done.stdout
     nobody = roomledger("listen", "--once", config=listening)
     assert (nobody.returncode, "no AWS credentials for sqs://never-made" in nobody.stderr) == (2, True)
 

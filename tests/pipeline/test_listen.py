@@ -130,7 +130,7 @@ def gcs_place(telling: tuple[GcsServer, PubSubServer, Any]) -> Place:
 
     def left() -> int:
         [held] = pubsub.broker._subscriptions.values()
-        return len(held.waiting) + len(held.lent)
+        return len(held.waiting) + len(held.leased)
 
     def ask(method: str, path: str, **request: Any) -> None:
         requests.request(method, f"{gcs.endpoint}{path}", timeout=30, **request).raise_for_status()

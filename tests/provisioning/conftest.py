@@ -16,8 +16,8 @@ import pytest
 
 from roomledger import settings
 from roomledger.settings import Settings
-from tests.provisioning.gcp_server import GoogleCloud, google_cloud
 from sandbox.servers.process_group import HOST, START_SECONDS, free_ports, running
+from tests.provisioning.gcp_server import GoogleCloud, google_cloud
 
 ROOT_KEY = "root-key"
 

@@ -14,7 +14,6 @@ import pytest
 
 from roomledger.hundredms import records
 from roomledger.hundredms.events import Event, NamedAsset
-from roomledger.hundredms.webhooks import event
 from sandbox.dataset import CANARIES, MINIMUM_SESSIONS, Dataset, Workspace, generate
 from sandbox.dataset.webhook_events import webhook_events
 from sandbox.dataset.workspace import (
@@ -24,6 +23,7 @@ from sandbox.dataset.workspace import (
     TOKEN_CANARY,
     Record,
 )
+from tests.hundredms.test_webhooks import decode
 
 ENVELOPE = {"version", "id", "account_id", "app_id", "timestamp", "type", "data"}
 IDS = {"room_id", "session_id"}
@@ -102,7 +102,7 @@ def api_ids(workspace: Workspace) -> set[str]:
 
 def reported_assets(workspace: Workspace) -> Iterator[tuple[Event, NamedAsset]]:
     for one in events_of(workspace):
-        row, assets = event(one)
+        row, assets = decode(one)
         yield from ((row, asset) for asset in assets)
 
 
@@ -120,7 +120,7 @@ def test_events_have_the_fields_of_their_type(any_dataset: Dataset) -> None:
 
 def test_every_event_can_be_parsed(any_dataset: Dataset) -> None:
     for one in all_events(any_dataset):
-        row, _ = event(one)
+        row, _ = decode(one)
         failed_track = one["type"] == "track.recording.success" and "error_message" in one["data"]
         assert row.outcome == ("failed" if failed_track else OUTCOMES[one["type"].split(".")[-2]]), one["type"]
         assert row.occurred_at
@@ -192,7 +192,7 @@ def test_times_match_the_records(small: Dataset) -> None:
         sessions = {session["id"]: session for session in workspace.sessions}
         started = {(job["session_id"], moment(job["started_at"])): job for job in workspace.jobs()}
         for one in events_of(workspace):
-            row, _ = event(one)
+            row, _ = decode(one)
             session = sessions[one["data"]["session_id"]]
             if row.session_started_at:
                 assert row.session_started_at == moment(session["created_at"])
@@ -277,7 +277,7 @@ def test_every_recorder_joined_for_its_job(small: Dataset) -> None:
 def test_stop_events_have_the_planned_asset_types(small: Dataset) -> None:
     for workspace in small.workspaces:
         planned = Counter(
-            (one["type"].partition(".")[0], event(one)[0].planned_types)
+            (one["type"].partition(".")[0], decode(one)[0].planned_types)
             for one in events_of(workspace)
             if one["type"].endswith("stopped.success")
         )
@@ -293,7 +293,7 @@ def test_stop_events_have_the_planned_asset_types(small: Dataset) -> None:
 def test_failed_jobs_have_a_failure_event(small: Dataset) -> None:
     for workspace in small.workspaces:
         failed = [job for job in workspace.jobs() if job["status"] == "failed"]
-        rows = [event(one)[0] for one in events_of(workspace) if one["type"] == "beam.failure"]
+        rows = [decode(one)[0] for one in events_of(workspace) if one["type"] == "beam.failure"]
         assert [(row.error_type, row.error_message) for row in rows] == [("UPLOAD_ERROR", "upload failed")] * len(rows)
         assert Counter(row.session_id for row in rows) == Counter(job["session_id"] for job in failed)
 
@@ -309,7 +309,7 @@ def test_every_kind_of_recorder_can_fail() -> None:
     assert types["beam.failure"] == len([*workspace.jobs()]) - legacy - len(workspace.live_streams)
     failed = [one for one in events_of(workspace) if one["type"] == "recording.failed"]
     assert {one["version"] for one in failed} == {"1.0"}
-    rows = [event(one) for one in failed]
+    rows = [decode(one) for one in failed]
     assert {(row.outcome, row.error_message, asset.status) for row, [asset] in rows} == {
         ("failed", "INTERNAL_ERROR", "failed")
     }
@@ -382,7 +382,7 @@ def test_events_contain_secrets_in_the_documented_fields(small: Dataset) -> None
 
 
 def test_parsed_events_contain_no_secret(small: Dataset) -> None:
-    rows = repr([event(one) for one in all_events(small)])
+    rows = repr([decode(one) for one in all_events(small)])
     assert not [canary for canary in CANARIES if canary in rows]
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from roomledger.hundredms import records
-from roomledger.hundredms.webhooks import event
 from roomledger.ledger.database import Database
-from roomledger.ledger.vendor_events import Heard, hear
-from roomledger.ledger.vendor_records import Said, tell
-from roomledger.settings import Source
+from roomledger.ledger.vendor_events import WebhookEvent, insert_events
+from roomledger.ledger.vendor_records import Record as Row
+from roomledger.ledger.vendor_records import upsert_records
+from roomledger.settings import WorkspaceSource
 from sandbox.dataset import Dataset, Workspace
 from sandbox.dataset.webhook_events import webhook_events
 from sandbox.dataset.workspace import Record
+from tests.hundredms.test_webhooks import decode
 from tests.worlds import ask
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
@@ -26,11 +27,11 @@ def events_of(workspace: Workspace) -> list[Record]:
     return [one for session in workspace.sessions for one in webhook_events(workspace, session["id"])]
 
 
-def source(workspace: Workspace) -> Source:
-    return Source(name=workspace.source, customer=workspace.customer, url=workspace.url)
+def source(workspace: Workspace) -> WorkspaceSource:
+    return WorkspaceSource(name=workspace.source, customer=workspace.customer, url=workspace.url)
 
 
-def rows_of(workspace: Workspace) -> Iterator[Said]:
+def rows_of(workspace: Workspace) -> Iterator[Row]:
     yield from (records.room(room) for room in workspace.rooms)
     for session in workspace.sessions:
         row, peers = records.session(session)
@@ -44,18 +45,18 @@ def rows_of(workspace: Workspace) -> Iterator[Said]:
 
 def insert_all_events(database: Database, dataset: Dataset) -> int:
     received = [
-        Heard(source(workspace), *event(one), received_at=NOW)
+        WebhookEvent(source(workspace), *decode(one), received_at=NOW)
         for workspace in dataset.workspaces
         for one in events_of(workspace)
     ]
     with database.begin() as tx:
-        return hear(tx, database, received, now=NOW).events
+        return insert_events(tx, database, received, now=NOW).counts["events"]
 
 
 def upsert_all_records(database: Database, dataset: Dataset) -> None:
     for workspace in dataset.workspaces:
         with database.begin() as tx:
-            tell(tx, database, source(workspace), rows_of(workspace), now=NOW)
+            upsert_records(tx, database, source(workspace), rows_of(workspace), now=NOW)
 
 
 @pytest.fixture(scope="module", params=["api first", "webhooks first"])
@@ -98,7 +99,7 @@ def test_a_recorder_is_matched_with_the_job_of_its_files(both: Database, small: 
         job_of = {asset["path"]: asset["job_id"] for asset in workspace.assets}
         for one in events_of(workspace):
             if one["type"] in ("beam.recording.success", "hls.recording.success", "recording.success"):
-                _, assets = event(one)
+                _, assets = decode(one)
                 [job] = {job_of[asset.uri] for asset in assets if asset.uri}
                 expected[one["data"].get("beam_id") or one["id"]] = job
         jobs |= {job["id"] for job in workspace.jobs()}

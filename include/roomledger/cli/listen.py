@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,8 @@ from roomledger.pipeline.subscriptions import subscribe
 from roomledger.runtime import open_queue
 from roomledger.settings import queue_names
 
+_INGESTED = ("messages", "events", "rekeyed", "new_seen", "missing", "foreign", "messages_refused", "messages_left")
+"""Counts of a round that machines always get; others only when there are any."""
 _QUIET_S = 3.0
 """After so long without a message queues are quiet."""
 
@@ -97,12 +99,14 @@ def _print_round(done: Round | Load, problems: set[str], *, as_json: bool) -> se
     did, now = ("loaded", problems) if isinstance(done, Load) else ("ingested", done.problems)
     at = times.utc_now()
     if as_json:
-        more = {"problems": sorted(now)} if did == "ingested" else {}
-        print(json.dumps({"at": at.isoformat(), "did": did, **done.counts, **more}), flush=True)
+        line: dict[str, Any] = {"at": at.isoformat(), "did": did, **done.counts}
+        if isinstance(done, Round):
+            line = line | dict.fromkeys(_INGESTED, 0) | done.counts | {"problems": sorted(now)}
+        print(json.dumps(line), flush=True)
         return now
     counts = (f"{name.replace('_', ' ')} {number:,}" for name, number in done.counts.items() if number)
-    if line := ", ".join(counts):
-        say(f"{at:%H:%M:%S}Z {did}: {line}")
+    if shown := ", ".join(counts):
+        say(f"{at:%H:%M:%S}Z {did}: {shown}")
     for problem in sorted(now - problems):
         complain(problem)
     return now

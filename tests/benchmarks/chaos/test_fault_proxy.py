@@ -12,7 +12,8 @@ from benchmarks.chaos.faults.delivery import DeliveryCounts, FaultRates, RandomD
 from benchmarks.chaos.faults.fault_proxy import FaultProxy, ObjectVersion, announced_versions
 from benchmarks.chaos.faults.webhooks import WebhookLog
 from roomledger.queues import Message
-from roomledger.queues.inbox_folder import Inbox, open_inbox
+from roomledger.queues.inbox import Inbox
+from roomledger.runtime import open_inbox
 from sandbox.hundredms_api.webhooks import Posted
 from tests.rows import NOON
 

@@ -148,7 +148,7 @@ def test_stored_webhooks_include_dead_letters_and_versions_are_observed_by_chann
     newer = {"uri": "s3://acme/o2", "version": "newer", "modified_at": at(60)}
     with ready.begin() as tx:
         put(tx, "vendor_events", source="talk", event_id="e1", type="session.open.success", is_replay=False,
-            received_at=NOON, taken_in_at=NOON)  # fmt: skip
+            received_at=NOON, ingested_at=NOON)  # fmt: skip
         put(tx, "refusals", object_id="r1", ordinal=0, uri="100ms://acme/webhooks/77", raw=b'{"id": "e2"}')
         put(tx, "refusals", object_id="r2", ordinal=0, uri="s3://acme/e3", raw=b'{"id": "e3"}')
         for object_id, observed_by, kind in (
