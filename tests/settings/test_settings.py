@@ -43,9 +43,7 @@ def test_queues_and_the_inbox_are_read(tmp_path: Path) -> None:
         '[[queue]]\nname = "gcp"\nurl = "pubsub://acme-prod/new-recordings"\n'
     )
     webhooks = 'webhook_header = "X-Acme-Secret"\napi = false\n'
-    loaded = read(
-        tmp_path, WAREHOUSE + WORKSPACE + webhooks + queues + '[webhooks]\ninbox = "file:///var/inbox/"\n'
-    )
+    loaded = read(tmp_path, WAREHOUSE + WORKSPACE + webhooks + queues + '[webhooks]\ninbox = "file:///var/inbox/"\n')
     assert (loaded.sources[0].webhook_header, loaded.sources[0].api) == ("X-Acme-Secret", False)
     assert [(queue.name, dict(queue.parts)) for queue in loaded.queues] == [
         ("eu", {"account": "123456789012", "queue": "new-recordings"}),
