@@ -1,4 +1,4 @@
-"""What holds for every parser: any bytes in pieces of any size give the same records, refusals, or Rejected."""
+"""Properties of every parser: any bytes, in pieces of any size, give the same records and refusals, or Rejected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def asset(asset_type: str, mode: str | None = None) -> Asset:
 
 
 def outcome(pieces: Iterable[bytes], form: tuple[str, str | None]) -> Sequence[tuple[object, ...]]:
-    """Give all that a parser gives; fails on anything that the warehouse could not hold, and on any other exception."""
+    """Return all records, or the rejection; fail on values that the warehouse cannot store and on other exceptions."""
     try:
         found: list[tuple[object, ...]] = list(PARSERS[form[0]](pieces, asset(*form)))
     except Rejected as error:
@@ -63,15 +63,17 @@ files |= files.map(lambda content: b"SenderName,SentAt,Message\n" + content)
 
 
 @given(files, st.sampled_from(FORMS), st.integers(1, 9))
-def test_any_bytes_in_any_pieces(content: bytes, form: tuple[str, str | None], size: int) -> None:
+def test_the_size_of_pieces_does_not_change_the_outcome(
+    content: bytes, form: tuple[str, str | None], size: int
+) -> None:
     expected = outcome([content], form)
     assert outcome([content[at : at + size] for at in range(0, len(content), size)], form) == expected
     assert outcome([b"", content[:size], b"", content[size:], b""], form) == expected
 
 
 @pytest.mark.parametrize("block", [16, 64])
-def test_records_across_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the blocks of a CSV file end changes nothing, as long as its records fit."""
+def test_the_ends_of_blocks_do_not_change_the_records(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of any size give the same records, if a record fits into a block."""
     line = b'x,2025-03-07T10:00:01Z,"hi\nyou, ""there"" ' + "é😀".encode() * 5 + b'"\n'
     content = b"SenderName,SentAt,Message\n" + line + b'"bad"x,\n\n' + line * 3 + b"\xff,,\n" + line
     expected = outcome([content], ("chat", None))
@@ -81,7 +83,7 @@ def test_records_across_blocks(block: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @given(files)
-def test_any_head_is_recognised_or_not(head: bytes) -> None:
+def test_any_head_is_recognised_or_ignored(head: bytes) -> None:
     found = recognise_content(head, asset(UNKNOWN))
     if isinstance(found, Asset):
         assert found.asset_type in ("chat", "transcript", "summary")
@@ -90,7 +92,7 @@ def test_any_head_is_recognised_or_not(head: bytes) -> None:
         assert found == Ignored("content_not_recognised")
 
 
-def test_there_is_a_parser_for_every_asset_type() -> None:
+def test_every_asset_type_has_a_parser() -> None:
     assert {
         **dict.fromkeys(MEDIA_TYPES, media.parse),
         "chat": chat.parse,
@@ -101,7 +103,7 @@ def test_there_is_a_parser_for_every_asset_type() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_goes_wrong_in_reading_comes_through(form: tuple[str, str | None]) -> None:
+def test_errors_of_the_store_are_passed_on(form: tuple[str, str | None]) -> None:
     def pieces() -> Iterator[bytes]:
         yield b"SentAt,Message\n"
         raise ConnectionError("the store went away")
@@ -112,21 +114,21 @@ def test_what_goes_wrong_in_reading_comes_through(form: tuple[str, str | None]) 
 
 def test_media_are_not_read() -> None:
     def pieces() -> Iterator[bytes]:
-        raise AssertionError("somebody read a video")
+        raise AssertionError("the parser read a video")
         yield b""
 
-    about = {"peer_id": "p-1", "stream_id": "s-1", "track_id": "t-1", "layer": "0"}
-    video = Asset(uri="gs://a/v.mp4", size_bytes=9, modified_at=NOW, asset_type="track", room_id="r-1", **about)
+    ids = {"peer_id": "p-1", "stream_id": "s-1", "track_id": "t-1", "layer": "0"}
+    video = Asset(uri="gs://a/v.mp4", size_bytes=9, modified_at=NOW, asset_type="track", room_id="r-1", **ids)
     (found,) = media.parse(pieces(), video)
     assert found == media.object_asset(video)
-    known = {"ordinal": 0, "asset_type": "track", "uri": "gs://a/v.mp4", "size_bytes": 9, "created_at": NOW, **about}
-    assert found == ObjectAsset(**known, output_mode=None)
+    columns = {"ordinal": 0, "asset_type": "track", "uri": "gs://a/v.mp4", "size_bytes": 9, "created_at": NOW, **ids}
+    assert found == ObjectAsset(**columns, output_mode=None)
 
 
-def test_the_record_of_a_text_file_holds_its_form() -> None:
+def test_the_row_of_a_text_file_has_its_output_mode() -> None:
     found = media.object_asset(asset("summary", "json"))
     assert (found.asset_type, found.output_mode) == ("summary", "json")
 
 
-def test_the_head_of_a_transcript_is_as_long_as_recognition_asks_for() -> None:
+def test_sniffing_and_transcripts_use_the_same_head() -> None:
     assert sniffing.HEAD == text.HEAD == 64 * 1024

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import codecs
 import json
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from roomledger.formats import document, transcript
 from roomledger.model import Asset, Refusal, Rejected, Transcript, TranscriptSegment, TranscriptWord
+from tests.formats.case_files import content_of, read_cases
 
 NOW = datetime(2025, 3, 7, tzinfo=UTC)
 SPOKEN = {"name": "Mara Ilves", "peer_id": "p-1", "start_time": "1010", "end_time": "2450"}
@@ -43,139 +44,31 @@ JSON = spoken([{"sentence": "Hello", **SPOKEN}], [{"word": "Hello", **SPOKEN}])
 
 SRT = "1\n00:00:01,010 --> 00:00:02,450\nMara Ilves: Hello\n\n2\n00:00:03,000 --> 01:00:04,005\nJoão: Oi: tudo?\n"
 SUBTITLES = [segment(1, "Hello", start=1010, end=2450), segment(2, "Oi: tudo?", "João", 3000, 3_604_005)]
-TXT = "Mara Ilves: Hello\n\nJoão: Oi: tudo?\n\nMara Ilves: Bye\n"
-TURNS = [segment(1, "Hello"), segment(2, "Oi: tudo?", "João"), segment(3, "Bye")]
 
-LOADED: dict[str, tuple[str | None, bytes, list[Record]]] = {
-    "json": ("json", JSON, [HELLO, WORD, total("json", 1, 1)]),
-    "json with a byte order mark": ("json", codecs.BOM_UTF8 + JSON, [HELLO, WORD, total("json", 1, 1)]),
-    "json in UTF-16": (
-        "json",
-        codecs.BOM_UTF16_BE + JSON.decode().encode("utf-16-be"),
-        [HELLO, WORD, total("json", 1, 1)],
-    ),
-    "json in an object": ("json", b'{"transcript": %s}' % JSON, [HELLO, WORD, total("json", 1, 1)]),
-    "json that names its language": ("json", b'{"language": "en", "words": []}', [total("json", 0, 0, "en")]),
-    "json without speech": ("json", b'{"words": null, "sentences": []}', [total("json", 0)]),
-    "json with numbers": (
-        "json",
-        spoken([{"sentence": 42, "name": 7, "peer_id": 1.5, "start_time": 1010.9, "end_time": 2450}]),
-        [TranscriptSegment(1, "7", "1.5", 1010, 2450, "42"), total("json", 1)],
-    ),
-    "json times with fractions, before the start, none": (
-        "json",
-        spoken([{"sentence": "a", "start_time": "1010.9", "end_time": ""}, {"sentence": "b", "start_time": "-5"}]),
-        [segment(1, "a", None, 1010), segment(2, "b", None, -5), total("json", 2)],
-    ),
-    "json without names": (
-        "json",
-        spoken([{"sentence": "", "name": "", "peer_id": None}]),
-        [segment(1, "", None), total("json", 1)],
-    ),
-    "srt": ("srt", SRT.encode(), [*SUBTITLES, total("srt", 2)]),
-    "srt with CRLF": ("srt", SRT.replace("\n", "\r\n").encode(), [*SUBTITLES, total("srt", 2)]),
-    "srt with a byte order mark": ("srt", codecs.BOM_UTF8 + SRT.encode(), [*SUBTITLES, total("srt", 2)]),
-    "srt in UTF-16": ("srt", codecs.BOM_UTF16_LE + SRT.encode("utf-16-le"), [*SUBTITLES, total("srt", 2)]),
-    "srt without speech": ("srt", b"", [total("srt", 0)]),
-    "srt of blank lines": ("srt", b"\r\n \n", [total("srt", 0)]),
-    "srt with one-digit hours and points": (
-        "srt",
-        b"1\n0:00:01.5 --> 0:0:2.4509 X1:0\nMara Ilves: Hello",
-        [segment(1, "Hello", start=1500, end=2450), total("srt", 1)],
-    ),
-    "srt without fractions": (
-        "srt",
-        b"1\n00:00:01-->00:00:02\nMara Ilves: Hello",
-        [segment(1, "Hello", start=1000, end=2000), total("srt", 1)],
-    ),
-    "srt with times that overlap and run backwards": (
-        "srt",
-        b"1\n00:00:05,000 --> 00:00:09,000\nA: a\n\n2\n00:00:04,000 --> 00:00:01,000\nB: b\n",
-        [segment(1, "a", "A", 5000, 9000), segment(2, "b", "B", 4000, 1000), total("srt", 2)],
-    ),
-    "srt with many lines, no name, no text": (
-        "srt",
-        b"1\n00:00:01,000 --> 00:00:02,000\nA: a\n b: c \n\n2\n00:00:01,000 --> 00:00:02,000\nnobody\nA: a\n\n"
-        b"3\n00:00:01,000 --> 00:00:02,000\n\n",
-        [
-            segment(1, "a\n b: c ", "A", 1000, 2000),
-            segment(2, "nobody\nA: a", None, 1000, 2000),
-            segment(3, "", None, 1000, 2000),
-            total("srt", 3),
-        ],
-    ),
-    "srt without counters and blank lines": (
-        "srt",
-        b"00:00:01,000 --> 00:00:02,000\nA: a\n7\n00:00:03,000 --> 00:00:04,000\nB: b\n"
-        b"00:00:05,000 --> 00:00:06,000\nC: c",
-        [
-            segment(1, "a", "A", 1000, 2000),
-            segment(2, "b", "B", 3000, 4000),
-            segment(3, "c", "C", 5000, 6000),
-            total("srt", 3),
-        ],
-    ),
-    "txt": ("txt", TXT.encode(), [*TURNS, total("txt", 3)]),
-    "txt with CRLF": ("txt", TXT.replace("\n", "\r\n").encode(), [*TURNS, total("txt", 3)]),
-    "txt in UTF-16": ("txt", codecs.BOM_UTF16_LE + TXT.encode("utf-16-le"), [*TURNS, total("txt", 3)]),
-    "txt without speech": ("txt", b"", [total("txt", 0)]),
-    "txt with colons in names and no names": (
-        "txt",
-        "a:b: c\n\nno name here\n\n: x\n\nأحمد: مرحبا\u200f\n\nDr: Ana: hi".encode(),
-        [
-            segment(1, "c", "a:b"),
-            segment(2, "no name here", None),
-            segment(3, "x", None),
-            segment(4, "مرحبا\u200f", "أحمد"),
-            segment(5, "Ana: hi", "Dr"),
-            total("txt", 5),
-        ],
-    ),
-    "a blank transcript of no form": (None, b"", [total("txt", 0)]),
-    "srt called json": ("json", SRT.encode(), [*SUBTITLES, total("srt", 2)]),
-    "srt called txt": ("txt", SRT.encode(), [*SUBTITLES, total("srt", 2)]),
-    "srt of no form": (None, SRT.encode(), [*SUBTITLES, total("srt", 2)]),
-    "txt called json": ("json", TXT.encode(), [*TURNS, total("txt", 3)]),
-    "txt called srt": ("srt", TXT.encode(), [*TURNS, total("txt", 3)]),
-    "txt of no form": (None, TXT.encode(), [*TURNS, total("txt", 3)]),
-    "json called srt": ("srt", JSON, [HELLO, WORD, total("json", 1, 1)]),
-    "json called txt": ("txt", JSON, [HELLO, WORD, total("json", 1, 1)]),
-    "json of no form": (None, JSON, [HELLO, WORD, total("json", 1, 1)]),
+CASES = {
+    name: read_cases(f"transcript/{name}.yaml")
+    for name in ("loaded", "refused-entries", "refused-subtitles", "rejected")
 }
+LOADED, ENTRIES, SUBTITLE_BLOCKS = CASES["loaded"], CASES["refused-entries"], CASES["refused-subtitles"]
+
+
+def row(make: type[Any], ordinal: int, columns: dict[str, Any]) -> Any:
+    return make(**(dict.fromkeys(make._fields) | columns | {"ordinal": ordinal}))
 
 
 @pytest.mark.parametrize("name", LOADED)
-def test_loaded(name: str) -> None:
-    mode, content, expected = LOADED[name]
-    assert parse(content, mode) == expected
-
-
-ENTRIES = {
-    "no object": ("Hello", "bad_{}"),
-    "null": (None, "bad_{}"),
-    "no text": (SPOKEN, "bad_{}"),
-    "a text that is a list": ({"sentence": ["a"], "word": ["a"]}, "bad_{}"),
-    "a text that is true": ({"sentence": True, "word": True}, "bad_{}"),
-    "a name that is an object": ({"sentence": "a", "word": "a", "name": {}}, "bad_{}"),
-    "NUL": ({"sentence": "a\0", "word": "a\0"}, "nul_byte"),
-    "NUL in a name": ({"sentence": "a", "word": "a", "name": "\0"}, "nul_byte"),
-    "half a character": ({"sentence": "\ud800é", "word": "\ud800é"}, "bad_text"),
-    "words for a time": ({"sentence": "a", "word": "a", "start_time": "soon"}, "bad_time"),
-    "a time of day": ({"sentence": "a", "word": "a", "end_time": "00:00:01"}, "bad_time"),
-    "a time that is a list": ({"sentence": "a", "word": "a", "end_time": []}, "bad_time"),
-    "a time that is true": ({"sentence": "a", "word": "a", "end_time": True}, "bad_time"),
-    "a time too large": ({"sentence": "a", "word": "a", "end_time": 1 << 63}, "bad_time"),
-    "a time too large for a text": ({"sentence": "a", "word": "a", "end_time": "9" * 30}, "bad_time"),
-    "an endless time": ({"sentence": "a", "word": "a", "end_time": float("inf")}, "bad_time"),
-    "no number": ({"sentence": "a", "word": "a", "end_time": float("nan")}, "bad_time"),
-    "no number for a text": ({"sentence": float("nan"), "word": float("nan")}, "bad_{}"),
-}
+def test_every_valid_file_gives_its_rows(name: str) -> None:
+    case = LOADED[name]
+    segments = [row(TranscriptSegment, ordinal, each) for ordinal, each in enumerate(case.get("segments", []), 1)]
+    words = [row(TranscriptWord, ordinal, each) for ordinal, each in enumerate(case.get("words", []), 1)]
+    expected = [*segments, *words, row(Transcript, 0, case["transcript"])]
+    assert parse(content_of(case), case["declared"]) == expected
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_refused_entries(name: str) -> None:
-    """Sentences and words are numbered on their own; the number of a refusal runs over both."""
-    entry, reason = ENTRIES[name]
+def test_an_invalid_entry_is_refused_alone(name: str) -> None:
+    """Sentences and words have their own numbers; the number of a refusal counts both."""
+    entry, reason = ENTRIES[name]["entry"], ENTRIES[name]["reason"]
     good = {"sentence": "Hello", "word": "Hello", **SPOKEN}
     found = parse(spoken([entry, good], [good, entry, good]))
     loaded = [record for record in found if not isinstance(record, Refusal)]
@@ -188,20 +81,9 @@ def test_refused_entries(name: str) -> None:
     assert ("é" in repr(entry)) == ("é".encode() in refusals[0].raw or b"\\u00e9" in refusals[0].raw)
 
 
-BLOCKS = {
-    "no timing": (b"3\nMara: hello", "bad_segment"),
-    "a counter alone": (b"3", "bad_segment"),
-    "text before the timing": (b"three\n00:00:01,000 --> 00:00:02,000\nA: a", "bad_segment"),
-    "a broken time": (b"3\n00:00:xx,000 --> 00:00:02,000\nA: a", "bad_time"),
-    "half a timing": (b"3\n00:00:01,000 -->\nA: a", "bad_time"),
-    "invalid UTF-8": (b"3\n00:00:01,000 --> 00:00:02,000\nA: \xff", "invalid_utf8"),
-    "NUL": (b"3\n00:00:01,000 --> 00:00:02,000\nA: \0", "nul_byte"),
-}
-
-
-@pytest.mark.parametrize("name", BLOCKS)
-def test_refused_subtitles(name: str) -> None:
-    block, reason = BLOCKS[name]
+@pytest.mark.parametrize("name", SUBTITLE_BLOCKS)
+def test_an_invalid_subtitle_is_refused_alone(name: str) -> None:
+    block, reason = content_of(SUBTITLE_BLOCKS[name]), SUBTITLE_BLOCKS[name]["reason"]
     found = parse(SRT.encode() + b"\n" + block + b"\r\n\r\n" + SRT.encode(), "srt")
     assert found[:2] == SUBTITLES
     refusal = found[2]
@@ -212,43 +94,27 @@ def test_refused_subtitles(name: str) -> None:
 
 
 @pytest.mark.parametrize(("bad", "reason"), [(b"\xff", "invalid_utf8"), (b"\0", "nul_byte")])
-def test_refused_turns(bad: bytes, reason: str) -> None:
+def test_an_invalid_turn_is_refused_alone(bad: bytes, reason: str) -> None:
     found = parse(b"A: a\n\nB: " + bad + b"\nb\n\nC: c", "txt")
     assert found[::2] == [segment(1, "a", "A"), segment(3, "c", "C")]
     assert found[1][:2] + found[1][3:] == (2, reason, b"B: " + bad + b"\nb\n")
     assert found[3] == total("txt", 2)
 
 
-UNREADABLE = {
-    "0 bytes": ("json", b"", "empty_file"),
-    "white space": ("json", b" \n", "empty_file"),
-    "a byte order mark alone": ("json", codecs.BOM_UTF8, "empty_file"),
-    "cut": ("json", JSON[:-20], "bad_json"),
-    "prose": ("json", b"Dear all", "bad_json"),
-    "two documents": ("json", JSON + JSON, "bad_json"),
-    "a number too long to read": ("json", b'{"words": [%s]}' % (b"1" * 5000), "bad_json"),
-    "not UTF-8": ("json", JSON.replace(b"Mara", b"\xff"), "invalid_utf8"),
-    "half a pair in UTF-16": ("json", codecs.BOM_UTF16_LE + b"{\0\x00\xd8}\0", "invalid_utf8"),
-    "a list": ("json", b"[%s]" % JSON, "unexpected_shape"),
-    "a text": ("json", b'"words"', "unexpected_shape"),
-    "no JSON at all": ("json", b"{words: []}", "bad_json"),
-    "an error": ("txt", b'{"error": "not found"}', "unexpected_shape"),
-    "an empty object": ("srt", b"{}", "unexpected_shape"),
-    "words that are no list": ("json", b'{"words": "a b"}', "unexpected_shape"),
-    "sentences that are false": ("json", b'{"sentences": false}', "unexpected_shape"),
-    "nested": ("json", b'{"words": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", "nested_too_deep"),
+REJECTED = CASES["rejected"] | {
+    "a number too long to read": {"content": '{"words": [%s]}' % ("1" * 5000), "reason": "bad_json"},
+    "nested": {"content": '{"words": ' + "[" * 10_000 + "]" * 10_000 + "}", "reason": "nested_too_deep"},
 }
 
 
-@pytest.mark.parametrize("name", UNREADABLE)
-def test_unreadable(name: str) -> None:
-    mode, content, reason = UNREADABLE[name]
+@pytest.mark.parametrize("name", REJECTED)
+def test_an_invalid_file_is_rejected(name: str) -> None:
     with pytest.raises(Rejected) as raised:
-        parse(content, mode)
-    assert raised.value.reason_code == reason
+        parse(content_of(REJECTED[name]), REJECTED[name].get("declared", "json"))
+    assert raised.value.reason_code == REJECTED[name]["reason"]
 
 
-def test_a_document_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_larger_than_the_limit_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(document, "MAX_DOCUMENT", len(JSON))
     assert parse(JSON)[-1] == total("json", 1, 1)
     with pytest.raises(Rejected, match="too_large"):
@@ -256,7 +122,7 @@ def test_a_document_larger_than_the_limit(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("line", [b"x", b"A: x\n"], ids=["a line without end", "a turn without end"])
-def test_text_that_never_ends(line: bytes) -> None:
+def test_text_without_ends_of_turns_is_rejected(line: bytes) -> None:
     def pieces() -> Iterator[bytes]:
         for _ in range(20):
             yield line * ((1 << 20) // len(line))
@@ -266,7 +132,7 @@ def test_text_that_never_ends(line: bytes) -> None:
         list(transcript.parse(pieces(), asset))
 
 
-def test_a_hundred_thousand_words_take_little_memory() -> None:
+def test_a_hundred_thousand_words_need_little_memory() -> None:
     word = b'{"word": "Hello", "name": "Mara Ilves", "peer_id": "p-1", "start_time": "%d", "end_time": "%d"},'
     words = b"".join(word % (at, at + 1) for at in range(100_000))
     content = b'{"sentences": [], "words": [' + words.rstrip(b",") + b"]}"
@@ -279,7 +145,7 @@ def test_a_hundred_thousand_words_take_little_memory() -> None:
     assert peak < 250 << 20
 
 
-def test_subtitles_stream() -> None:
+def test_subtitles_are_streamed() -> None:
     tracemalloc.start()
     asset = Asset(uri="s3://a/t", size_bytes=1, modified_at=NOW, asset_type="transcript", output_mode="srt")
     block = b"1\n00:00:01,000 --> 00:00:02,000\nMara: " + b"x" * 4_000 + b"\n\n"
@@ -291,12 +157,12 @@ def test_subtitles_stream() -> None:
 
 
 name = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=9)
-said = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 milliseconds = st.integers(0, 3_600_000 * 100)
 
 
-@given(st.lists(st.tuples(name, said, milliseconds, milliseconds)))
-def test_what_is_written_as_srt_is_read(spoken: list[tuple[str, str, int, int]]) -> None:
+@given(st.lists(st.tuples(name, text, milliseconds, milliseconds)))
+def test_written_srt_is_read_back(spoken: list[tuple[str, str, int, int]]) -> None:
     def point(ms: int) -> str:
         return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02},{ms % 1000:03}"
 
@@ -306,8 +172,8 @@ def test_what_is_written_as_srt_is_read(spoken: list[tuple[str, str, int, int]])
     assert parse(content.encode(), "srt") == [*expected, total("srt", len(expected))]
 
 
-@given(st.lists(st.tuples(name, said)))
-def test_what_is_written_as_txt_is_read(spoken: list[tuple[str, str]]) -> None:
+@given(st.lists(st.tuples(name, text)))
+def test_written_txt_is_read_back(spoken: list[tuple[str, str]]) -> None:
     content = "\n\n".join(f"{name}: {text}" for name, text in spoken)
     expected = [segment(at, text, name) for at, (name, text) in enumerate(spoken, 1)]
     assert parse(content.encode(), "txt") == [*expected, total("txt", len(expected))]
