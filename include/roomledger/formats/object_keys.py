@@ -56,7 +56,7 @@ _FORMS = {"summary": ("json",), "transcript": ("json", "txt")}
 _ROOM_ID = re.compile(r"[0-9a-fA-F]{24}")
 _STARTED = re.compile(r"Rec-.*-(\d{13})(?!\d).*", re.ASCII | re.DOTALL)
 
-Found = tuple[str, Mapping[str, Any]]
+Recognised = tuple[str, Mapping[str, Any]]
 """An asset type, and the other fields of `Asset` that the key gives."""
 
 
@@ -108,7 +108,7 @@ def recognise_content(head: bytes, asset: Asset) -> Asset | Ignored:
     return replace(asset, asset_type=found[0], output_mode=found[1])
 
 
-def _documented(path: str, extension: str) -> Found | None:
+def _documented(path: str, extension: str) -> Recognised | None:
     for asset_type, pattern in _DOCUMENTED.get(extension, ()):
         match = pattern.search(path)
         if match:
@@ -120,7 +120,7 @@ def _documented(path: str, extension: str) -> Found | None:
     return None
 
 
-def _undocumented(parts: Sequence[str], extension: str) -> Found | Ignored:
+def _undocumented(parts: Sequence[str], extension: str) -> Recognised | Ignored:
     """Recognise by the segments of a key, the last one without its extension."""
     if extension in _IMAGES:
         return Ignored("thumbnail")
@@ -163,7 +163,7 @@ def _dated(parts: Sequence[str]) -> _Dated | None:
     return None
 
 
-def _playlist(name: str, dated: _Dated | None) -> Found | Ignored:
+def _playlist(name: str, dated: _Dated | None) -> Recognised | Ignored:
     """A VOD is one asset, recognised by its master playlist; playlists of layers have a number or are nested deeper."""
     is_master = name.startswith(("master", "rec-"))
     if dated and dated.live:
@@ -172,7 +172,7 @@ def _playlist(name: str, dated: _Dated | None) -> Found | Ignored:
     return ("room-vod", dated.fields() if dated else {}) if is_master else Ignored("media_of_unknown_layout")
 
 
-def _media(extension: str, dated: _Dated | None) -> Found | Ignored:
+def _media(extension: str, dated: _Dated | None) -> Recognised | Ignored:
     if dated and dated.live and dated.below[1] in _VOD:
         return Ignored("vod_segment")
     if not dated or dated.live or len(dated.below) < 4 or extension not in ("mp4", "webm"):
@@ -183,7 +183,7 @@ def _media(extension: str, dated: _Dated | None) -> Found | Ignored:
     return ("track", fields | {"track_id": name}) if extension == "webm" else ("stream", fields)
 
 
-def _text(parts: Sequence[str], extension: str, dated: _Dated | None) -> Found:
+def _text(parts: Sequence[str], extension: str, dated: _Dated | None) -> Recognised:
     """The name decides, then the nearest folder that names a type: `transcripts/…/summary.json` is a summary."""
     fields = dated.fields() if dated else {}
     if extension == "srt":

@@ -110,15 +110,13 @@ def read(path: Path, environ: Mapping[str, str]) -> Settings:
         for key in sorted(document.keys() - {"warehouse", "source", "queue", "webhooks"})
     ]
     warehouse_url, memory = _warehouse(document.get("warehouse", {}), path, environ, problems)
-    found = _tables(document, "source", path, problems)
-    sources = [read_source(table, number, problems) for number, table in enumerate(found, 1)]
+    tables = _tables(document, "source", path, problems)
+    sources = [read_source(table, number, problems) for number, table in enumerate(tables, 1)]
     if not document.get("source", []):
         problems.append(f"{path} has no source: add a [[source]] with name, customer and url")
     check_overlaps(sources, problems)
-    queues = [
-        read_queue(table, number, problems)
-        for number, table in enumerate(_tables(document, "queue", path, problems), 1)
-    ]
+    tables = _tables(document, "queue", path, problems)
+    queues = [read_queue(table, number, problems) for number, table in enumerate(tables, 1)]
     check_duplicates(queues, problems)
     inbox = _inbox(document.get("webhooks", {}), sources, path, problems)
     if problems:

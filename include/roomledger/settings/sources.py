@@ -49,10 +49,10 @@ class _Source:
             return f"before_not_before: {day} is before {self.not_before}"
         return None
 
-    def classify(self, found: Asset | Ignored) -> Asset | Ignored:
+    def classify(self, recognised: Asset | Ignored) -> Asset | Ignored:
         """Return the recognised asset, or the reason why the settings exclude it."""
-        excluded = self.excludes(found) if isinstance(found, Asset) else None
-        return Ignored(excluded) if excluded else found
+        excluded = self.excludes(recognised) if isinstance(recognised, Asset) else None
+        return Ignored(excluded) if excluded else recognised
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
