@@ -229,7 +229,7 @@ UNREADABLE = {
     "a known column twice": (b"SentAt,Message,message\n", "duplicate_column", "'Message' more than once"),
     "an unknown column twice": (b"SentAt,Message,Mood,Mood\n", "duplicate_column", "'Mood' more than once"),
     "rows without a header": (GOOD, "not_chat_csv", "8 cells"),
-    "JSON": (b'{"words": []}', "not_chat_csv", "names no column"),
+    "JSON": (b'{"words": []}', "not_chat_csv", "has no column"),
     "a broken header": (b'"SentAt"x,Message\n', "not_chat_csv", "Line 1"),
     "an open quote in the header": (b'SentAt,"Message\n' + GOOD, "not_chat_csv", "Line 1"),
     "a header that is not UTF-8": (b"SentAt,Message,\xff\n", "invalid_utf8", "Line 1"),

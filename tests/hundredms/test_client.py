@@ -1,4 +1,4 @@
-"""The client against a real server: every fault that it is to bear, what it says of those it cannot, and no leaks."""
+"""The client against a real server: faults that it survives, errors for all others, and no leaked secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 from roomledger.hundredms.access import Keys
 from roomledger.hundredms.client import Client, Page
-from roomledger.hundredms.retries import asked_pause
+from roomledger.hundredms.retries import requested_pause
 from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
 from sandbox.dataset.workspace import SIGNATURE_CANARY, Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
@@ -30,7 +30,7 @@ BEGIN = 1_800_000_000.0
 
 
 class Time:
-    """Time that passes only while somebody sleeps."""
+    """Time that passes only during `sleep`."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -80,7 +80,7 @@ def opened(base_url: str, passing: Time, **other: Any) -> Client:
 
 @contextmanager
 def answering(answer: Callable[[str, str | None], Response]) -> Iterator[str]:
-    """A server whose answers a test writes itself; gives its base URL."""
+    """A server with the responses of a test; yields its base URL."""
     with Server() as server:
         server.respond = answer
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -104,23 +104,25 @@ NEWEST_FIRST = [f"asset{number:03}" for number in reversed(range(45))]
 # Single records
 
 
-def test_a_record_is_given_as_the_vendor_tells_it(api: Client) -> None:
+def test_a_record_is_returned_as_the_vendor_sends_it(api: Client) -> None:
     assert api.get("/recording-assets/asset007") == asset(7)
     assert api.get("recording-assets/asset007") == asset(7)
     assert api.requests == 2
 
 
-def test_a_record_that_is_not_there_is_none(api: Client) -> None:
+def test_a_missing_record_is_none(api: Client) -> None:
     assert api.get("/recording-assets/never") is None
 
 
-def test_parameters_are_written_as_the_vendor_reads_them(api: Client, vendor: Vendor) -> None:
+def test_parameters_are_encoded_as_the_vendor_expects_them(api: Client, vendor: Vendor) -> None:
     api.get("/sessions", active=True, after="2026-03-02T10:00:00+01:00", room_id=None, limit=20)
     assert vendor.requests == ["GET /v2/sessions?active=true&after=2026-03-02T10%3A00%3A00%2B01%3A00&limit=20"]
 
 
 def test_a_base_url_without_a_scheme_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'api\.example\.com' is no address .* like https://api\.100ms\.live/v2"):
+    with pytest.raises(
+        ValueError, match=r"'api\.example\.com' is not a base URL: use .* such as https://api\.100ms\.live/v2"
+    ):
         Client("api.example.com", KEYS)
 
 
@@ -134,7 +136,7 @@ def test_a_list_is_read_page_by_page(api: Client, vendor: Vendor) -> None:
     assert len(vendor.requests) == 3
 
 
-def test_a_page_that_is_full_and_the_last_is_followed_by_an_empty_one(api: Client, vendor: Vendor) -> None:
+def test_a_full_last_page_is_followed_by_an_empty_one(api: Client, vendor: Vendor) -> None:
     assert [len(page.items) for page in api.pages("/recording-assets", limit=15)] == [15, 15, 15, 0]
 
 
@@ -142,23 +144,23 @@ def test_a_list_can_be_empty(api: Client) -> None:
     assert list(api.pages("/rooms")) == [Page([], "")]
 
 
-def test_a_reading_can_be_resumed(api: Client) -> None:
+def test_a_list_can_be_resumed_from_a_cursor(api: Client) -> None:
     first = next(api.pages("/recording-assets", limit=20))
     assert ids(api.pages("/recording-assets", start=first.last, limit=20)) == NEWEST_FIRST[20:]
 
 
-def test_filters_go_along_with_every_page(api: Client, vendor: Vendor) -> None:
+def test_filters_are_sent_with_every_page(api: Client, vendor: Vendor) -> None:
     list(api.pages("/recording-assets", limit=20, status="completed"))
     assert all("status=completed" in request for request in vendor.requests)
 
 
-def test_pages_are_asked_for_as_they_are_read(api: Client, vendor: Vendor) -> None:
+def test_pages_are_requested_as_they_are_read(api: Client, vendor: Vendor) -> None:
     with closing(api.pages("/recording-assets", limit=10)) as pages:
         next(pages)
     assert len(vendor.requests) == 1
 
 
-def test_items_that_shift_to_a_later_page_are_given_once(api: Client, vendor: Vendor) -> None:
+def test_items_that_shift_to_a_later_page_are_returned_once(api: Client, vendor: Vendor) -> None:
     vendor.faults.offsets = True
     new = iter(range(45, 60))
     vendor.faults.on_page = lambda _: vendor.workspaces[0].assets.extend(map(asset, islice(new, 3)))
@@ -195,41 +197,41 @@ LISTS = {
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_every_way_in_which_a_list_ends(name: str, passing: Time) -> None:
+def test_a_list_ends_in_every_form(name: str, passing: Time) -> None:
     answers, items, cursors = LISTS[name]
     left = iter(answers)
-    asked: list[str] = []
+    requested: list[str] = []
 
     def answer(target: str, _: str | None) -> Response:
-        asked.append(target)
+        requested.append(target)
         return json_response(200, next(left))
 
     with answering(answer) as base_url, opened(base_url, passing) as api:
         pages = list(api.pages("/things", limit=10))
     assert sum(len(page.items) for page in pages) == items
     assert [page.last for page in pages] == cursors
-    assert asked == ["/things?limit=10", *(f"/things?limit=10&start={cursor}" for cursor in cursors[:-1])]
+    assert requested == ["/things?limit=10", *(f"/things?limit=10&start={cursor}" for cursor in cursors[:-1])]
     assert next(left, None) is None
 
 
-NO_LISTS = [
-    ({}, "gave no list at /things"),
-    ({"data": {"id": 1}, "last": ""}, "gave no list"),
-    ({"data": [0] * 10}, "read on"),
+INVALID_LISTS = [
+    ({}, "has no list at /things"),
+    ({"data": {"id": 1}, "last": ""}, "has no list at"),
+    ({"data": [0] * 10}, "cannot continue"),
 ]
 
 
-@pytest.mark.parametrize(("body", "words"), NO_LISTS)
-def test_what_is_no_list_is_not_taken_for_an_empty_one(body: Any, words: str, passing: Time) -> None:
+@pytest.mark.parametrize(("body", "message"), INVALID_LISTS)
+def test_an_invalid_list_is_an_error(body: Any, message: str, passing: Time) -> None:
     with (
         answering(lambda *_: json_response(200, body)) as base_url,
         opened(base_url, passing) as api,
-        pytest.raises(StoreError, match=words),
+        pytest.raises(StoreError, match=message),
     ):
         list(api.pages("/things", limit=10))
 
 
-def test_a_list_that_is_not_there_is_no_empty_one(api: Client) -> None:
+def test_a_missing_list_is_an_error(api: Client) -> None:
     with pytest.raises(StoreError, match="has no list /things: check the endpoint"):
         next(api.pages("/things"))
 
@@ -237,48 +239,48 @@ def test_a_list_that_is_not_there_is_no_empty_one(api: Client) -> None:
 # Many records
 
 
-class Crowd:
-    """A server that counts how many ask at once."""
+class ConcurrencyCounter:
+    """Responses of a server that counts concurrent requests."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.now, self.most = 0, 0
+        self.current, self.highest = 0, 0
 
     def answer(self, target: str, _: str | None) -> Response:
         with self.lock:
-            self.now += 1
-            self.most = max(self.most, self.now)
+            self.current += 1
+            self.highest = max(self.highest, self.current)
         time.sleep(0.02 if target.endswith("0") else 0.005)
         with self.lock:
-            self.now -= 1
+            self.current -= 1
         return json_response(404 if target.endswith("7") else 200, {"id": target})
 
 
-def test_many_are_asked_for_at_once_and_given_in_order(passing: Time) -> None:
-    crowd = Crowd()
-    taken: list[int] = []
+def test_many_records_are_requested_concurrently_and_returned_in_order(passing: Time) -> None:
+    counter = ConcurrencyCounter()
+    started: list[int] = []
 
     def paths() -> Iterator[str]:
         for number in range(40):
-            taken.append(number)
+            started.append(number)
             yield f"/rooms/{number}"
 
-    with answering(crowd.answer) as base_url, opened(base_url, passing, concurrency=3) as api:
-        for given, (path, answer) in enumerate(api.get_many(paths())):
-            assert path == f"/rooms/{given}"
+    with answering(counter.answer) as base_url, opened(base_url, passing, concurrency=3) as api:
+        for number, (path, answer) in enumerate(api.get_many(paths())):
+            assert path == f"/rooms/{number}"
             assert answer == (None if path.endswith("7") else {"id": path})
-            assert len(taken) <= given + 3
-        assert api.requests == 40 + len(passing.slept)  # a busy machine may break off a connection
-    assert crowd.most == 3
+            assert len(started) <= number + 3
+        assert api.requests == 40 + len(passing.slept)  # a connection may time out on a busy machine, and be retried
+    assert counter.highest == 3
 
 
-def test_no_more_is_asked_once_nobody_reads_on(api: Client, vendor: Vendor) -> None:
+def test_no_more_records_are_requested_after_the_iteration_stops(api: Client, vendor: Vendor) -> None:
     with closing(api.get_many(f"/recording-assets/asset{number:03}" for number in range(45))) as answers:
         assert [path for path, _ in islice(answers, 2)] == ["/recording-assets/asset000", "/recording-assets/asset001"]
     assert len(vendor.requests) <= 5
 
 
-def test_an_error_ends_the_reading_of_many(api: Client, vendor: Vendor) -> None:
+def test_an_error_ends_the_iteration(api: Client, vendor: Vendor) -> None:
     vendor.faults.refuse_tokens_before = time.time() + 3600
     with pytest.raises(AccessDenied):
         list(api.get_many(f"/recording-assets/asset{number:03}" for number in range(45)))
@@ -289,7 +291,7 @@ def test_an_error_ends_the_reading_of_many(api: Client, vendor: Vendor) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_token_that_is_refused_is_replaced_once(status: Any, vendor: Vendor, passing: Time) -> None:
+def test_a_refused_token_is_replaced_once(status: Any, vendor: Vendor, passing: Time) -> None:
     with opened(vendor.endpoint, passing, clock=time.time) as api:
         assert api.get("/recording-assets/asset001")
         vendor.faults.refuse_with = status
@@ -300,22 +302,22 @@ def test_a_token_that_is_refused_is_replaced_once(status: Any, vendor: Vendor, p
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_what_to_check_is_said_when_every_token_is_refused(
+def test_the_error_tells_what_to_check_when_every_token_is_refused(
     status: Any, api: Client, vendor: Vendor, passing: Time
 ) -> None:
     vendor.faults.refuse_with = status
     vendor.faults.refuse_tokens_before = time.time() + 3600
-    words = (
+    message = (
         rf"{vendor.endpoint} refuses the token for /rooms \({status}; .*revoked\): check .* access key .* app secret"
     )
-    with pytest.raises(AccessDenied, match=words) as denied:
+    with pytest.raises(AccessDenied, match=message) as denied:
         list(api.pages("/rooms"))
     assert len(vendor.requests) == 2
     assert passing.slept == []
     assert_no_secret(denied.value)
 
 
-def test_the_words_of_a_refusal_hold_no_token(passing: Time) -> None:
+def test_the_message_of_a_refusal_holds_no_token(passing: Time) -> None:
     def answer(_: str, authorization: str | None) -> Response:
         return json_response(401, {"message": f"bad token {authorization}", "details": [authorization]})
 
@@ -333,14 +335,14 @@ def test_threads_share_a_new_token(vendor: Vendor, passing: Time) -> None:
         assert 62 <= len(vendor.requests) <= 61 + 8
 
 
-# Faults that pass
+# Transient faults
 
 
 FAULTS = {"server_errors": "503", "garbage": "no JSON object", "cut": "RemoteProtocolError"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_that_pass_are_waited_for(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
+def test_transient_faults_are_retried(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
     setattr(vendor.faults, fault, 4)
     assert api.get("/recording-assets/asset001") == asset(1)
     assert api.requests == len(vendor.requests) == 5
@@ -348,16 +350,16 @@ def test_faults_that_pass_are_waited_for(fault: str, api: Client, vendor: Vendor
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_faults_that_last_are_told(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
+def test_permanent_faults_are_an_error(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
     setattr(vendor.faults, fault, 99)
-    words = (
+    message = (
         rf"no proper answer from {vendor.endpoint} to the request for /rooms/1 \(.*{FAULTS[fault]}.*\): try again later"
     )
-    with pytest.raises(StoreError, match=words) as told:
+    with pytest.raises(StoreError, match=message) as raised:
         api.get("/rooms/1")
     assert len(vendor.requests) == 5
     assert_backing_off(passing.slept, 4)
-    assert_no_secret(told.value)
+    assert_no_secret(raised.value)
 
 
 def assert_backing_off(slept: list[float], times: int) -> None:
@@ -367,7 +369,7 @@ def assert_backing_off(slept: list[float], times: int) -> None:
     assert all(seconds != int(seconds) for seconds in slept)
 
 
-def test_a_silent_server_is_not_waited_for_for_ever(api: Client, vendor: Vendor, passing: Time) -> None:
+def test_a_silent_server_causes_a_timeout(api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.slow_s = 30
     begin = time.perf_counter()
     with pytest.raises(StoreError, match="ReadTimeout"):
@@ -377,7 +379,7 @@ def test_a_silent_server_is_not_waited_for_for_ever(api: Client, vendor: Vendor,
     assert api.get("/recording-assets/asset001")
 
 
-def test_a_server_that_is_not_there_is_named(passing: Time) -> None:
+def test_an_unreachable_server_is_named_in_the_error(passing: Time) -> None:
     with (
         opened("http://127.0.0.1:1/v2", passing) as api,
         pytest.raises(StoreError, match=r"127\.0\.0\.1:1.*ConnectError"),
@@ -386,7 +388,7 @@ def test_a_server_that_is_not_there_is_named(passing: Time) -> None:
     assert_backing_off(passing.slept, 4)
 
 
-def test_a_base_url_that_is_none_is_told(passing: Time) -> None:
+def test_an_invalid_base_url_is_an_error(passing: Time) -> None:
     with (
         opened("http://localhost:port/v2", passing) as api,
         pytest.raises(StoreError, match=r"InvalidURL.*check .* the endpoint"),
@@ -394,22 +396,22 @@ def test_a_base_url_that_is_none_is_told(passing: Time) -> None:
         api.get("/rooms")
 
 
-def test_all_waiting_has_a_bound(vendor: Vendor, passing: Time) -> None:
+def test_the_total_waiting_time_is_limited(vendor: Vendor, passing: Time) -> None:
     vendor.faults.server_errors = 99
     with opened(vendor.endpoint, passing, tries=50, max_wait_s=20) as api, pytest.raises(StoreError, match="503"):
         api.get("/rooms")
     assert 7 <= sum(passing.slept) <= 20
 
 
-def test_other_refusals_are_told_in_the_vendors_words_and_not_tried_again(api: Client, vendor: Vendor) -> None:
-    words = r"refuses the request for /recording-assets: 400; limit is not a whole number; many$"
-    with pytest.raises(StoreError, match=words) as told:
+def test_other_refusals_show_the_vendors_message_and_are_not_retried(api: Client, vendor: Vendor) -> None:
+    message = r"refuses the request for /recording-assets: 400; limit is not a whole number; many$"
+    with pytest.raises(StoreError, match=message) as raised:
         api.get("/recording-assets", limit="many")
-    assert told.type is StoreError
+    assert raised.type is StoreError
     assert len(vendor.requests) == 1
 
 
-def test_a_refusal_without_the_vendors_words_is_told(passing: Time) -> None:
+def test_a_refusal_without_a_message_shows_the_status(passing: Time) -> None:
     with (
         answering(lambda *_: Response(405, "text/html", b"<p>No.</p>")) as base_url,
         opened(base_url, passing) as api,
@@ -418,11 +420,11 @@ def test_a_refusal_without_the_vendors_words_is_told(passing: Time) -> None:
         api.get("/rooms")
 
 
-def test_a_redirect_does_not_get_the_token(passing: Time) -> None:
-    asked: list[tuple[str, str | None]] = []
+def test_a_redirect_does_not_receive_the_token(passing: Time) -> None:
+    requested: list[tuple[str, str | None]] = []
 
     def elsewhere(target: str, authorization: str | None) -> Response:
-        asked.append((target, authorization))
+        requested.append((target, authorization))
         return json_response(200, {})
 
     with answering(elsewhere) as other:
@@ -433,14 +435,14 @@ def test_a_redirect_does_not_get_the_token(passing: Time) -> None:
             pytest.raises(StoreError, match="302; Found, a redirect, which is not followed: check the endpoint"),
         ):
             api.get("/rooms")
-    assert asked == []
+    assert requested == []
 
 
-# Limits of the rate
+# Rate limits
 
 
 @pytest.mark.parametrize(("form", "least"), [("header", 45), ("text", 45), ("bare", 1)])
-def test_a_limit_is_kept_in_whatever_form_it_is_told(
+def test_a_rate_limit_is_respected_in_every_form(
     form: Any, least: float, api: Client, vendor: Vendor, passing: Time
 ) -> None:
     vendor.faults.rate_limit, vendor.faults.rate_limit_form, vendor.faults.retry_after_s = 1, form, 45
@@ -449,14 +451,14 @@ def test_a_limit_is_kept_in_whatever_form_it_is_told(
     assert least < slept <= least + 1
 
 
-def test_limits_cost_no_tries(vendor: Vendor, passing: Time) -> None:
+def test_rate_limits_do_not_count_as_tries(vendor: Vendor, passing: Time) -> None:
     vendor.faults.rate_limit = 20
     with opened(vendor.endpoint, passing, tries=1) as api:
         assert api.get("/recording-assets/asset001")
     assert len(passing.slept) == 20
 
 
-def test_a_limit_that_lasts_is_told(api: Client, vendor: Vendor, passing: Time) -> None:
+def test_a_permanent_rate_limit_is_an_error(api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.rate_limit, vendor.faults.rate_limit_form = 999, "bare"
     with pytest.raises(StoreError, match="limits the rate of requests: try again later"):
         api.get("/rooms")
@@ -464,7 +466,7 @@ def test_a_limit_that_lasts_is_told(api: Client, vendor: Vendor, passing: Time) 
     assert all(before < after or after > 59 for before, after in pairwise(passing.slept))
 
 
-def test_a_limit_beyond_the_bound_is_told_at_once_and_not_tested(api: Client, vendor: Vendor, passing: Time) -> None:
+def test_a_rate_limit_beyond_the_maximum_is_an_error_at_once(api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.rate_limit, vendor.faults.retry_after_s = 1, 1000
     for _ in range(3):
         with pytest.raises(StoreError, match="asks to wait 1000 s"):
@@ -475,7 +477,7 @@ def test_a_limit_beyond_the_bound_is_told_at_once_and_not_tested(api: Client, ve
     assert api.get("/rooms")
 
 
-def test_a_limit_holds_up_the_other_threads(vendor: Vendor, passing: Time) -> None:
+def test_a_rate_limit_delays_the_other_threads(vendor: Vendor, passing: Time) -> None:
     vendor.faults.rate_limit, vendor.faults.retry_after_s = 1, 45
     waits: list[float] = []
     requests_meanwhile: list[int] = []
@@ -496,7 +498,7 @@ def test_a_limit_holds_up_the_other_threads(vendor: Vendor, passing: Time) -> No
     assert len(vendor.requests) == 3
 
 
-def test_a_fault_holds_up_nobody_else(vendor: Vendor, passing: Time) -> None:
+def test_a_fault_does_not_delay_other_threads(vendor: Vendor, passing: Time) -> None:
     vendor.faults.server_errors = 1
     waits: list[float] = []
 
@@ -541,13 +543,13 @@ PAUSES = [
 
 
 @pytest.mark.parametrize(("header", "message", "seconds"), PAUSES)
-def test_how_long_an_answer_asks_to_wait(
+def test_the_requested_pause_is_parsed(
     header: str | None, message: str, seconds: float | None, far_from_greenwich: None
 ) -> None:
-    assert asked_pause(header, message, BEGIN) == seconds
+    assert requested_pause(header, message, BEGIN) == seconds
 
 
-def test_a_pause_that_an_error_asks_for_is_kept(passing: Time) -> None:
+def test_the_pause_requested_by_an_error_is_respected(passing: Time) -> None:
     answers = iter([json_response(503, {}, ("Retry-After", "33")), json_response(200, {"id": "1"})])
     with answering(lambda *_: next(answers)) as base_url, opened(base_url, passing) as api:
         assert api.get("/rooms/1") == {"id": "1"}
@@ -557,33 +559,33 @@ def test_a_pause_that_an_error_asks_for_is_kept(passing: Time) -> None:
 # Content
 
 
-def test_content_comes_without_the_token_being_shown_to_the_storage(api: Client, vendor: Vendor) -> None:
-    # The stand-in's storage refuses requests with a header of their own.
+def test_content_is_downloaded_without_sending_the_token_to_the_storage(api: Client, vendor: Vendor) -> None:
+    # The simulated storage refuses requests with an Authorization header.
     assert list(api.content("asset001")) == [b"SenderName,Message\nPriya,hello\n"]
     assert list(api.content("asset002")) == [b""]
     assert vendor.downloads == ["/storage/vendor-eu/1.csv", "/storage/vendor-eu/2.csv"]
     assert api.requests == 4
 
 
-def test_an_id_is_no_path(api: Client, vendor: Vendor) -> None:
+def test_an_id_is_escaped_in_the_path(api: Client, vendor: Vendor) -> None:
     with pytest.raises(ObjectGone):
         list(api.content("../rooms?x#y"))
     assert vendor.requests == ["GET /v2/recording-assets/..%2Frooms%3Fx%23y/presigned-url?presign_duration=3600"]
 
 
-def test_large_content_comes_in_pieces(api: Client, vendor: Vendor) -> None:
+def test_large_content_is_returned_in_pieces(api: Client, vendor: Vendor) -> None:
     vendor.workspaces[0].contents["asset003"] = content = bytes(range(256)) * 75_000
     pieces = list(api.content("asset003"))
     assert b"".join(pieces) == content
     assert [len(piece) for piece in pieces] == [PIECE_BYTES, PIECE_BYTES, len(content) - 2 * PIECE_BYTES]
 
 
-def test_a_url_that_has_expired_is_replaced_once(api: Client, vendor: Vendor, passing: Time) -> None:
+def test_an_expired_url_is_replaced_once(api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.expired_urls = 1
     assert list(api.content("asset001"))
     assert len(vendor.requests) == len(vendor.downloads) == 2
     vendor.faults.expired_urls = 9
-    with pytest.raises(AccessDenied, match=r"does not accept the URL .* asset001 \(403 AccessDenied\): look") as denied:
+    with pytest.raises(AccessDenied, match=r"refuses the URL .* asset001 \(403 AccessDenied\): check") as denied:
         list(api.content("asset001"))
     assert len(vendor.requests) == len(vendor.downloads) == 4
     assert passing.slept == []
@@ -591,13 +593,13 @@ def test_a_url_that_has_expired_is_replaced_once(api: Client, vendor: Vendor, pa
 
 
 @pytest.mark.parametrize("asset_id", ["never", "asset009"])
-def test_an_asset_that_the_vendor_holds_no_more_is_gone(asset_id: str, api: Client) -> None:
+def test_an_asset_that_the_vendor_no_longer_stores_is_gone(asset_id: str, api: Client) -> None:
     with pytest.raises(ObjectGone, match=f"asset {asset_id}"):
         list(api.content(asset_id))
 
 
 @pytest.mark.parametrize("fault", ["server_errors", "cut"])
-def test_faults_of_the_storage_are_waited_for(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
+def test_transient_faults_of_the_storage_are_retried(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
     vendor.faults.at = "/storage/"
     setattr(vendor.faults, fault, 4)
     assert b"".join(api.content("asset001")) == b"SenderName,Message\nPriya,hello\n"
@@ -606,50 +608,52 @@ def test_faults_of_the_storage_are_waited_for(fault: str, api: Client, vendor: V
 
 
 @pytest.mark.parametrize("fault", ["server_errors", "cut", "rate_limit"])
-def test_faults_of_the_storage_that_last_are_told(fault: str, api: Client, vendor: Vendor) -> None:
+def test_permanent_faults_of_the_storage_are_an_error(fault: str, api: Client, vendor: Vendor) -> None:
     vendor.faults.at = "/storage/"
     setattr(vendor.faults, fault, 99)
-    with pytest.raises(StoreError, match=r"does not give the content of asset asset001 .*: try again later") as told:
+    with pytest.raises(
+        StoreError, match=r"does not return the content of asset asset001 .*: try again later"
+    ) as raised:
         list(api.content("asset001"))
     assert len(vendor.downloads) == 5
-    assert_no_secret(told.value)
+    assert_no_secret(raised.value)
 
 
-def test_large_content_that_breaks_off_is_told(api: Client, vendor: Vendor) -> None:
+def test_an_interrupted_download_is_an_error(api: Client, vendor: Vendor) -> None:
     vendor.workspaces[0].contents["asset003"] = bytes(PIECE_BYTES * 3)
     vendor.faults.at, vendor.faults.cut = "/storage/", 1
-    with pytest.raises(StoreError, match=r"asset asset003 broke off after 8388608 bytes: try again") as told:
+    with pytest.raises(StoreError, match=r"asset asset003 broke off after 8388608 bytes: try again") as raised:
         list(api.content("asset003"))
-    assert told.value.__context__ is None
+    assert raised.value.__context__ is None
 
 
-def test_a_reading_that_stops_hangs_up(api: Client, vendor: Vendor) -> None:
+def test_an_abandoned_download_closes_its_connection(api: Client, vendor: Vendor) -> None:
     vendor.workspaces[0].contents["asset003"] = bytes(PIECE_BYTES * 3)
     with closing(api.content("asset003")) as pieces:
         next(pieces)
         assert connections() == 1
-    give_up_at = time.monotonic() + 5
+    deadline = time.monotonic() + 5
     while connections():
-        assert time.monotonic() < give_up_at
+        assert time.monotonic() < deadline
         time.sleep(0.005)
     assert list(api.content("asset001"))
 
 
 def connections() -> int:
-    """How many the servers of this test have; each has a thread of its own."""
+    """Number of connections to the servers of this test; each has its own thread."""
     return sum("process_request_thread" in thread.name for thread in threading.enumerate())
 
 
 @contextmanager
-def storage(*answers: Response, url: Any = "/held?X-Amz-Signature=") -> Iterator[str]:
-    """An API that names a URL for every asset, and a storage with these answers."""
+def storage(*answers: Response, url: Any = "/stored?X-Amz-Signature=") -> Iterator[str]:
+    """An API that returns a URL for every asset, and a storage with these responses."""
     left = iter(answers)
 
     def answer(target: str, _: str | None) -> Response:
-        if target.startswith("/held"):
+        if target.startswith("/stored"):
             return next(left)
-        told = f"{base_url}{url}{SIGNATURE_CANARY}" if isinstance(url, str) and url.startswith("/") else url
-        return json_response(200, {"id": "a", "url": told})
+        signed = f"{base_url}{url}{SIGNATURE_CANARY}" if isinstance(url, str) and url.startswith("/") else url
+        return json_response(200, {"id": "a", "url": signed})
 
     with answering(answer) as base_url:
         yield base_url
@@ -659,29 +663,29 @@ def storage(*answers: Response, url: Any = "/held?X-Amz-Signature=") -> Iterator
 EXPIRED = Response(400, "application/xml", b"<Error><Code>ExpiredToken</Code><S>canary-of-a-signed-url</S></Error>")
 GONE = Response(404, "text/plain", b"canary-of-a-signed-url")
 FINE = Response(200, "text/csv", b"fine")
-AS_STORED = Response(200, "text/csv", b"\x1f\x8b as it is stored", (("Content-Encoding", "gzip"),))
+AS_STORED = Response(200, "text/csv", b"\x1f\x8b as stored", (("Content-Encoding", "gzip"),))
 
 
-def test_bytes_come_as_they_are_stored(passing: Time) -> None:
+def test_bytes_are_returned_as_stored(passing: Time) -> None:
     with storage(AS_STORED) as base_url, opened(base_url, passing) as api:
         assert list(api.content("a")) == [AS_STORED.body]
 
 
-def test_a_signed_url_is_asked_for_as_it_is(passing: Time) -> None:
-    signed = "/held/a%2Fb%20c+d~(e)!*/%C3%A9.csv?X-Amz-Signature=a%2Bb/c==&name=%22x%27+y%22&empty=&"
-    asked: list[str] = []
+def test_a_signed_url_is_requested_unchanged(passing: Time) -> None:
+    signed = "/stored/a%2Fb%20c+d~(e)!*/%C3%A9.csv?X-Amz-Signature=a%2Bb/c==&name=%22x%27+y%22&empty=&"
+    requested: list[str] = []
 
     def answer(target: str, _: str | None) -> Response:
-        asked.append(target)
-        return FINE if target.startswith("/held") else json_response(200, {"url": base_url + signed})
+        requested.append(target)
+        return FINE if target.startswith("/stored") else json_response(200, {"url": base_url + signed})
 
     with answering(answer) as base_url, opened(base_url, passing) as api:
         assert list(api.content("a")) == [b"fine"]
-    assert asked[1:] == [signed]
+    assert requested[1:] == [signed]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refusal_of_the_storage_asks_for_a_new_url(status: int, passing: Time) -> None:
+def test_a_new_url_is_requested_after_a_refusal_of_the_storage(status: int, passing: Time) -> None:
     with storage(EXPIRED._replace(status=status), FINE) as base_url, opened(base_url, passing) as api:
         assert list(api.content("a")) == [b"fine"]
         assert api.requests == 4
@@ -699,26 +703,26 @@ STORAGE_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("answers", "error", "words"), STORAGE_ERRORS)
-def test_other_answers_of_the_storage_are_told(
-    answers: list[Response], error: type[Exception], words: str, passing: Time
+@pytest.mark.parametrize(("answers", "error", "message"), STORAGE_ERRORS)
+def test_other_responses_of_the_storage_are_errors(
+    answers: list[Response], error: type[Exception], message: str, passing: Time
 ) -> None:
     with (
         storage(*answers) as base_url,
         opened(base_url, passing) as api,
-        pytest.raises(error, match=words) as told,
+        pytest.raises(error, match=message) as raised,
     ):
         list(api.content("a"))
-    assert told.type is error
-    assert_no_secret(told.value)
+    assert raised.type is error
+    assert_no_secret(raised.value)
 
 
 @pytest.mark.parametrize("url", [None, "", 5, "s3://acme/key", "file:///etc/passwd"])
-def test_an_answer_without_a_url_is_told(url: Any, passing: Time) -> None:
+def test_a_response_without_a_url_is_an_error(url: Any, passing: Time) -> None:
     with (
         storage(url=url) as base_url,
         opened(base_url, passing) as api,
-        pytest.raises(StoreError, match="the vendor gave no URL for asset a: look"),
+        pytest.raises(StoreError, match="the vendor returned no URL for asset a: check"),
     ):
         list(api.content("a"))
 
@@ -726,31 +730,31 @@ def test_an_answer_without_a_url_is_told(url: Any, passing: Time) -> None:
 @pytest.mark.parametrize(
     "url", ["http://[half?X-Amz-Signature=", "http://127.0.0.1:1/k?X-Amz-Signature=", "http://\n?"]
 )
-def test_a_url_that_leads_nowhere_is_told_without_its_signature(url: str, passing: Time) -> None:
+def test_the_error_for_an_unreachable_url_hides_its_signature(url: str, passing: Time) -> None:
     with storage(url=url + SIGNATURE_CANARY) as base_url, opened(base_url, passing) as api:
-        with pytest.raises(StoreError, match="does not give the content of asset a") as told:
+        with pytest.raises(StoreError, match="does not return the content of asset a") as raised:
             list(api.content("a"))
-        assert_no_secret(told.value)
+        assert_no_secret(raised.value)
 
 
-# What nobody may see
+# Secrets
 
 
 SECRETS = (SIGNATURE_CANARY, KEYS.secret, "eyJ")
 
 
 def assert_no_secret(error: BaseException) -> None:
-    """Neither in the error, which is chained to no other, nor in the variables of our calls that it came through."""
+    """Neither in the error, which has no cause or context, nor in the variables of our frames in its traceback."""
     assert error.__cause__ is None
     assert error.__context__ is None
     ours = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if "/roomledger/" in frame.f_code.co_filename]
     assert ours
-    told = str(error) + "".join(repr(variable) for frame in ours for variable in frame.f_locals.values())
+    visible = str(error) + "".join(repr(variable) for frame in ours for variable in frame.f_locals.values())
     for secret in SECRETS:
-        assert secret not in told
+        assert secret not in visible
 
 
-def test_no_log_at_any_level_tells_a_secret(
+def test_no_log_of_any_level_shows_a_secret(
     api: Client, vendor: Vendor, passing: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     loggers = ["", "httpx", "httpcore", "httpcore.http11", "httpcore.connection"]
@@ -767,19 +771,19 @@ def test_no_log_at_any_level_tells_a_secret(
             list(other.content("a"))
         with answering(lambda *_: signed) as base_url, opened(base_url, passing) as other, pytest.raises(StoreError):
             other.get("/rooms")
-        told = [
+        lines = [
             f"{record.name} {record.getMessage()} {record.args} {json.dumps(record.__dict__, default=repr)}"
             for record in caplog.records
         ]
     for secret in SECRETS:
-        assert not [line for line in told if secret in line]
+        assert not [line for line in lines if secret in line]
     assert any(
         line.startswith("httpx HTTP Request: GET http://127.0.0.1") and "/storage/vendor-eu/1.csv" in line
-        for line in told
+        for line in lines
     )
-    assert any("/elsewhere?[redacted]" in line for line in told)
-    assert any(line.startswith("httpcore.http11 ") for line in told)
-    assert any(line.startswith("roomledger.hundredms.retries asking again in ") for line in told)
+    assert any("/elsewhere?[redacted]" in line for line in lines)
+    assert any(line.startswith("httpcore.http11 ") for line in lines)
+    assert any(line.startswith("roomledger.hundredms.retries retrying in ") for line in lines)
 
 
 def test_the_client_shows_no_secret(api: Client) -> None:

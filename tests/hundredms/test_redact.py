@@ -1,4 +1,4 @@
-"""No secret survives redaction, wherever it stands, and nothing else changes."""
+"""Redaction removes every secret at every path, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BY_KEY = [
 
 
 @pytest.mark.parametrize(("value", "expected"), BY_KEY, ids=lambda value: json.dumps(value)[:50])
-def test_secrets_are_told_by_their_keys(value: Any, expected: Any) -> None:
+def test_secrets_are_found_by_their_keys(value: Any, expected: Any) -> None:
     assert redact(value) == expected
     assert redact([{"deep": [value]}]) == [{"deep": [expected]}]
 
@@ -92,7 +92,7 @@ BY_VALUE = [
 
 
 @pytest.mark.parametrize(("text", "expected"), BY_VALUE)
-def test_secrets_are_told_by_what_they_are(text: str, expected: str) -> None:
+def test_secrets_are_found_by_their_form(text: str, expected: str) -> None:
     assert redact_text(text) == expected
     assert redact({"unknown": [{"field": text}]}) == {"unknown": [{"field": expected}]}
 
@@ -116,7 +116,7 @@ NO_SECRETS = [
 
 
 @pytest.mark.parametrize("text", NO_SECRETS)
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_other_texts_are_unchanged(text: str) -> None:
     assert redact({"path": text, "location": text[:0], "other": [text]}) == {
         "path": text,
         "location": "",
@@ -124,18 +124,18 @@ def test_what_is_no_secret_stays(text: str) -> None:
     }
 
 
-def test_addresses_in_buckets_stay_within_a_text() -> None:
+def test_bucket_uris_within_a_text_are_unchanged() -> None:
     assert redact_text(f"s3://acme/a?sig=1 is not {SIGNED}") == f"s3://acme/a?sig=1 is not {WEB}"
 
 
-def test_the_value_given_is_not_changed() -> None:
+def test_the_argument_is_not_modified() -> None:
     value = {"playback": {"url": WEB}, "rtmp_urls": ["rtmp://a"]}
     before = json.dumps(value)
     redact(value)
     assert json.dumps(value) == before
 
 
-def test_json_may_be_nested_deeper_than_a_function_may_call_itself() -> None:
+def test_json_may_be_nested_deeper_than_the_recursion_limit() -> None:
     value: Any = {"note": JWT}
     for _ in range(50_000):
         value = [value]
@@ -148,10 +148,10 @@ def test_json_may_be_nested_deeper_than_a_function_may_call_itself() -> None:
 @pytest.mark.parametrize(
     "piece", ["eyJ", "eyJ.", "a.", "?sig", "&", "s3://", "https://", "Bearer ", "-", " ", "%3D", "x-amz-"]
 )
-def test_a_long_text_takes_time_in_proportion(piece: str) -> None:
-    begin = time.perf_counter()
+def test_a_long_text_takes_linear_time(piece: str) -> None:
+    start = time.perf_counter()
     redact({"x": piece * (300_000 // len(piece))})
-    assert time.perf_counter() - begin < 2
+    assert time.perf_counter() - start < 2
 
 
 PIECES = [
@@ -172,19 +172,19 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_redacting_twice_is_redacting_once(value: Any) -> None:
+def test_redact_is_idempotent(value: Any) -> None:
     once = redact(value)
     assert redact(once) == once
 
 
 @given(TEXTS)
-def test_redacting_a_text_twice_is_redacting_it_once(text: str) -> None:
+def test_redact_text_is_idempotent(text: str) -> None:
     once = redact_text(text)
     assert redact_text(once) == once
 
 
 @given(TEXTS.filter(lambda text: "://" not in text), TEXTS)
-def test_a_token_is_found_in_any_surroundings(before: str, after: str) -> None:
+def test_a_token_is_found_in_any_context(before: str, after: str) -> None:
     secret = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.c2lnbmVk"
     for found in (redact_text(before + secret + after), redact([{"x": before + secret + after}])[0]["x"]):
         assert "c2VjcmV0" not in found
@@ -192,7 +192,7 @@ def test_a_token_is_found_in_any_surroundings(before: str, after: str) -> None:
 
 
 @given(TEXTS.map(lambda text: re.sub(r'[\s"<>]', "", text)), TEXTS)
-def test_a_signature_is_found_in_any_surroundings(other_parameters: str, after: str) -> None:
+def test_a_signature_is_found_in_any_context(other_parameters: str, after: str) -> None:
     text = f"GET https://h.example.com/k?{other_parameters}&X-Amz-Signature=c2lnbmVk {after}"
     assert "c2lnbmVk" not in redact_text(text)
 
@@ -204,5 +204,5 @@ def _shape(value: Any) -> Any:
 
 
 @given(VALUES)
-def test_keys_and_shape_stay(value: Any) -> None:
+def test_keys_and_shape_are_unchanged(value: Any) -> None:
     assert _shape(redact(value)) == _shape(value)

@@ -1,4 +1,4 @@
-"""Management tokens as the vendor demands them, made as seldom as can be, by however many threads."""
+"""Management tokens as the vendor requires them, renewed as rarely as possible, from many threads."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def tokens(clock: Clock) -> Tokens:
     return Tokens(KEYS, clock)
 
 
-def test_a_token_makes_the_documented_claims(tokens: Tokens) -> None:
+def test_a_token_has_the_documented_claims(tokens: Tokens) -> None:
     token = tokens.current()
     assert jwt.get_unverified_header(token)["alg"] == "HS256"
     claims = jwt.decode(
@@ -53,11 +53,11 @@ def test_a_token_makes_the_documented_claims(tokens: Tokens) -> None:
     }
 
 
-def test_a_token_is_valid_where_the_clock_lies_behind() -> None:
+def test_a_token_is_valid_for_a_slow_clock() -> None:
     jwt.decode(Tokens(KEYS, lambda: time.time() + 9).current(), KEYS.secret, ["HS256"])
 
 
-def test_a_token_is_kept_and_renewed_well_before_it_expires(tokens: Tokens, clock: Clock) -> None:
+def test_a_token_is_reused_and_renewed_well_before_it_expires(tokens: Tokens, clock: Clock) -> None:
     first = tokens.current()
     clock.now = NOW + 22.9 * HOUR
     assert tokens.current() == first
@@ -68,7 +68,7 @@ def test_a_token_is_kept_and_renewed_well_before_it_expires(tokens: Tokens, cloc
     assert tokens.current() == second
 
 
-def test_only_the_current_token_can_be_refused(tokens: Tokens) -> None:
+def test_only_a_refusal_of_the_current_token_renews_it(tokens: Tokens) -> None:
     first = tokens.current()
     second = tokens.renew(first)
     assert second != first
@@ -77,7 +77,7 @@ def test_only_the_current_token_can_be_refused(tokens: Tokens) -> None:
     assert tokens.current() == second
 
 
-def test_many_threads_that_see_one_refusal_make_one_token(tokens: Tokens) -> None:
+def test_many_threads_with_one_refused_token_sign_one_new_token(tokens: Tokens) -> None:
     refused, together = tokens.current(), Barrier(16)
 
     def renew(_: int) -> str:
@@ -89,7 +89,7 @@ def test_many_threads_that_see_one_refusal_make_one_token(tokens: Tokens) -> Non
     assert renewed != refused
 
 
-def test_the_secret_is_not_shown(tokens: Tokens) -> None:
+def test_repr_hides_the_secret(tokens: Tokens) -> None:
     for shown in (repr(KEYS), str(KEYS), repr(tokens)):
         assert "invented" not in shown
     assert "key-of-acme" in repr(KEYS)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from roomledger.webhook.authentication import Trust, is_signed, knows
+from roomledger.webhook.authentication import Credentials, has_secret, is_signed
 from sandbox.dataset import MINIMUM_SESSIONS, generate
 from sandbox.dataset.webhook_events import webhook_events
 from sandbox.dataset.workspace import (
@@ -93,9 +93,9 @@ def test_a_request_has_the_secret_and_the_signature(endpoint: Endpoint) -> None:
     [(_, headers, body)] = endpoint.requests
     assert json.loads(body) == EVENT
     assert headers["content-type"] == b"application/json"
-    trust = Trust("X-Acme", ("geheim-ä".encode(),), ("signing-ä".encode(),))
-    assert knows(trust, headers["x-acme"])
-    assert is_signed(trust, body, headers["x-100ms-signature"])
+    credentials = Credentials("X-Acme", ("geheim-ä".encode(),), ("signing-ä".encode(),))
+    assert has_secret(credentials, headers["x-acme"])
+    assert is_signed(credentials, body, headers["x-100ms-signature"])
 
 
 def test_without_a_signing_secret_there_is_no_signature(endpoint: Endpoint) -> None:

@@ -1,4 +1,4 @@
-"""Settings: what is read, and one clear sentence for every mistake."""
+"""Reading the settings, and one clear sentence for every mistake."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ def test_a_workspace_is_a_source(tmp_path: Path) -> None:
     )
 
 
-def test_queues_and_the_inbox(tmp_path: Path) -> None:
+def test_queues_and_the_inbox_are_read(tmp_path: Path) -> None:
     queues = (
         '[[queue]]\nname = "eu"\nurl = "sqs://123456789012/new-recordings"\nconnection = "aws"\nregion = "eu-west-1"\n'
         '[[queue]]\nname = "gcp"\nurl = "pubsub://acme-prod/new-recordings"\n'
     )
-    hooks = 'webhook_header = "X-Acme-Secret"\napi = false\n'
-    given = read(tmp_path, WAREHOUSE + WORKSPACE + hooks + queues + '[webhooks]\ninbox = "file:///var/inbox/"\n')
-    assert (given.sources[0].webhook_header, given.sources[0].api) == ("X-Acme-Secret", False)
-    assert [(queue.name, dict(queue.parts)) for queue in given.queues] == [
+    webhooks = 'webhook_header = "X-Acme-Secret"\napi = false\n'
+    loaded = read(tmp_path, WAREHOUSE + WORKSPACE + webhooks + queues + '[webhooks]\ninbox = "file:///var/inbox/"\n')
+    assert (loaded.sources[0].webhook_header, loaded.sources[0].api) == ("X-Acme-Secret", False)
+    assert [(queue.name, dict(queue.parts)) for queue in loaded.queues] == [
         ("eu", {"account": "123456789012", "queue": "new-recordings"}),
         ("gcp", {"project": "acme-prod", "subscription": "new-recordings"}),
     ]
-    assert (given.queues[0].region, given.inbox_url) == ("eu-west-1", "file:///var/inbox")
+    assert (loaded.queues[0].region, loaded.inbox_url) == ("eu-west-1", "file:///var/inbox")
     assert (read(tmp_path, WAREHOUSE + SOURCE).queues, read(tmp_path, WAREHOUSE + SOURCE).inbox_url) == ((), None)
 
 
-def test_a_source_with_everything(tmp_path: Path) -> None:
+def test_a_source_with_all_keys(tmp_path: Path) -> None:
     more = (
         'connection = "aws_acme"\nendpoint = "https://s3.acme.example"\nregion = "eu-west-1"\n'
         'include = ["chat", "track"]\nexclude = ["track"]\nnot_before = 2026-01-31\n'
     )
-    given = read(tmp_path, WAREHOUSE + SOURCE + more)
-    assert given.warehouse_url == f"duckdb:///{tmp_path}/w.duckdb"
-    assert given.sources == (
+    loaded = read(tmp_path, WAREHOUSE + SOURCE + more)
+    assert loaded.warehouse_url == f"duckdb:///{tmp_path}/w.duckdb"
+    assert loaded.sources == (
         BucketSource(
             name="acme",
             customer="Acme",
@@ -74,11 +74,11 @@ def test_a_source_with_everything(tmp_path: Path) -> None:
     )
 
 
-def test_a_source_with_little_takes_everything(tmp_path: Path) -> None:
+def test_a_source_without_include_has_all_asset_types(tmp_path: Path) -> None:
     assert read(tmp_path, WAREHOUSE + SOURCE).sources[0].asset_types == frozenset(ASSET_TYPES)
 
 
-def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_warehouse_url(tmp_path: Path) -> None:
     url = "postgresql+psycopg://roomledger:secret@db/roomledger"
     assert read(tmp_path, SOURCE, ROOMLEDGER_WAREHOUSE_URL=url).warehouse_url == url
     assert read(tmp_path, WAREHOUSE + SOURCE, ROOMLEDGER_WAREHOUSE_URL=url).warehouse_url == url
@@ -90,14 +90,14 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
         (SOURCE, r"\[warehouse\] has no url: use duckdb:///"),
         ('warehouse = "duckdb:///w"\n' + SOURCE, r"write the warehouse as a table"),
         ('[warehouse]\nurl = "sqlite:///w"\n' + SOURCE, "unsupported engine 'sqlite': use duckdb"),
-        (WAREHOUSE + "memory_mb = 3\n" + SOURCE, "memory_mb = 3: give whole megabytes"),
-        (WAREHOUSE + "password = 3\n" + SOURCE, r"\[warehouse\]: unknown key 'password': it knows url, memory_mb"),
-        (WAREHOUSE, "names no source: add a"),
+        (WAREHOUSE + "memory_mb = 3\n" + SOURCE, "memory_mb = 3: use whole megabytes"),
+        (WAREHOUSE + "password = 3\n" + SOURCE, r"\[warehouse\]: unknown key 'password': use url, memory_mb"),
+        (WAREHOUSE, "has no source: add a"),
         (WAREHOUSE + SOURCE.replace("[[source]]", "[source]"), "with two brackets"),
         (WAREHOUSE + SOURCE + "[sorces]\n", "unknown table or key 'sorces'"),
-        (WAREHOUSE + SOURCE + "acess = 1\n", "source acme: unknown key 'acess': a source knows name, customer, url,"),
+        (WAREHOUSE + SOURCE + "acess = 1\n", "source acme: unknown key 'acess': a source has name, customer, url,"),
         (WAREHOUSE + SOURCE.replace('name = "acme"\n', ""), "source number 1: 'name' is missing"),
-        (WAREHOUSE + SOURCE.replace('"acme"', '"Acme Inc."'), "a name has lower-case letters"),
+        (WAREHOUSE + SOURCE.replace('"acme"', '"Acme Inc."'), "a name has only lower-case letters"),
         (WAREHOUSE + SOURCE.replace('"Acme"', '""'), "source acme: 'customer' must be text and not empty"),
         (WAREHOUSE + SOURCE.replace("s3://acme-recordings/live/eu/", "oss://acme/x"), "is not a supported URL"),
         (
@@ -105,21 +105,24 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
             "does not name a bucket: use s3://bucket/pre",
         ),
         (WAREHOUSE + SOURCE.replace("s3://acme-recordings/live/eu/", "file://here"), "is not an absolute folder"),
-        (WAREHOUSE + SOURCE.replace("live/eu/", "live?X-Amz-Signature=1"), r"holds a '\?'"),
+        (WAREHOUSE + SOURCE.replace("live/eu/", "live?X-Amz-Signature=1"), r"contains a '\?'"),
         (WAREHOUSE + SOURCE + SOURCE.replace("recordings", "others"), "acme: the name is used twice"),
         (
             WAREHOUSE + SOURCE + SOURCE.replace('"acme"', '"two"').replace("/eu/", ""),
             "overlap: an object belongs to one",
         ),
         (WAREHOUSE + SOURCE + QUEUE.replace("[[queue]]", "[queue]"), r"write every queue as \[\[queue\]\]"),
-        (WAREHOUSE + SOURCE + QUEUE + "wait = 3\n", "queue new: unknown key 'wait': a queue knows name, url"),
+        (WAREHOUSE + SOURCE + QUEUE + "wait = 3\n", "queue new: unknown key 'wait': a queue has name, url"),
         (WAREHOUSE + SOURCE + QUEUE + 'region = ""\n', "queue new: 'region' must be text and not empty"),
         (WAREHOUSE + SOURCE + QUEUE.replace('url = "sqs://new-recordings"\n', ""), "queue new: 'url' is missing"),
-        (WAREHOUSE + SOURCE + QUEUE.replace('"new"', '"New!"'), "a name has lower-case letters"),
-        (WAREHOUSE + SOURCE + QUEUE.replace("sqs://new-recordings", "https://sqs.eu/1/q"), "no address of a queue"),
+        (WAREHOUSE + SOURCE + QUEUE.replace('"new"', '"New!"'), "a name has only lower-case letters"),
+        (
+            WAREHOUSE + SOURCE + QUEUE.replace("sqs://new-recordings", "https://sqs.eu/1/q"),
+            "not a supported queue URL",
+        ),
         (WAREHOUSE + SOURCE + QUEUE + QUEUE, "the url sqs://new-recordings is used twice"),
-        (WAREHOUSE + WORKSPACE + 'webhook_header = "X-Secret"\n', "nothing says where they are to wait: add"),
-        (WAREHOUSE + WORKSPACE + 'webhook_header = "X Secret:"\n', "give the name of an HTTP header"),
+        (WAREHOUSE + WORKSPACE + 'webhook_header = "X-Secret"\n', "but they have no inbox: add"),
+        (WAREHOUSE + WORKSPACE + 'webhook_header = "X Secret:"\n', "use the name of an HTTP header"),
         (
             WAREHOUSE
             + WORKSPACE.replace('"talk"', '"a-b"')
@@ -127,18 +130,18 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
             + WORKSPACE.replace('"talk"', '"a_b"').replace("acme-eu", "other")
             + 'webhook_header = "X-S"\n'
             + '[webhooks]\ninbox = "file:///inbox"\n',
-            "a_b: a-b takes webhooks, too, and their names differ in",
+            "a_b: a-b accepts webhooks, too, and the names differ only in",
         ),
         (WAREHOUSE + WORKSPACE + 'api = "no"\n', "api = 'no': write true or false"),
         (WAREHOUSE + SOURCE + '[webhooks]\ninbox = "inbox"\n', "inbox = 'inbox': use inbox = \"file:///absolute"),
-        (WAREHOUSE + SOURCE + '[webhooks]\nfolder = "x"\n', r"write where webhooks wait as \[webhooks\]"),
+        (WAREHOUSE + SOURCE + '[webhooks]\nfolder = "x"\n', r"write the inbox of webhooks as \[webhooks\]"),
         (
             WAREHOUSE + SOURCE + '[webhooks]\ninbox = "s3://acme-recordings/live/eu/inbox"\n',
-            "lies in source acme: give it a place of its own",
+            "lies within source acme: use a separate location",
         ),
         (WAREHOUSE + WORKSPACE.replace("acme-eu", "Acme EU!"), "'100ms://Acme EU!' does not name a workspace"),
-        (WAREHOUSE + WORKSPACE + 'region = "eu"\n', "source talk: unknown key 'region': a source knows name, customer"),
-        (WAREHOUSE + WORKSPACE + "look_back_days = 0\n", "look_back_days = 0: give whole days from 1 to 90"),
+        (WAREHOUSE + WORKSPACE + 'region = "eu"\n', "source talk: unknown key 'region': a source has name, customer"),
+        (WAREHOUSE + WORKSPACE + "look_back_days = 0\n", "look_back_days = 0: use whole days from 1 to 90"),
         (WAREHOUSE + SOURCE + "look_back_days = 2\n", "source acme: unknown key 'look_back_days'"),
         (
             WAREHOUSE + SOURCE + 'include = ["chats"]\n',
@@ -151,15 +154,15 @@ def test_the_environment_overrides_the_warehouse(tmp_path: Path) -> None:
     ],
 )
 def test_every_mistake_is_one_clear_sentence(tmp_path: Path, document: str, sentence: str) -> None:
-    with pytest.raises(SettingsError, match=sentence) as told:
+    with pytest.raises(SettingsError, match=sentence) as raised:
         read(tmp_path, document)
-    assert all("\n" not in problem for problem in told.value.problems)
+    assert all("\n" not in problem for problem in raised.value.problems)
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError) as told:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as raised:
         read(tmp_path, SOURCE + "acess = 1\n" + SOURCE.replace("s3:", "ftp:"))
-    assert len(told.value.problems) == 4  # no warehouse, unknown key, no such scheme, the name twice
+    assert len(raised.value.problems) == 4  # no warehouse, unknown key, unsupported scheme, duplicate name
 
 
 def test_neighbouring_prefixes_do_not_overlap(tmp_path: Path) -> None:
@@ -167,14 +170,14 @@ def test_neighbouring_prefixes_do_not_overlap(tmp_path: Path) -> None:
     assert len(read(tmp_path, WAREHOUSE + SOURCE + other).sources) == 2
 
 
-def test_a_missing_file_and_an_unknown_source_are_named(tmp_path: Path) -> None:
+def test_a_missing_file_and_an_unknown_source_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="there is no settings file at"):
         settings.read(tmp_path / "none.toml", {})
     with pytest.raises(SettingsError, match="no source is called acne: the settings name acme"):
         read(tmp_path, WAREHOUSE + SOURCE).select(["acne"])
 
 
-def test_what_is_before_not_before_is_told_by_the_session_date() -> None:
+def test_not_before_compares_the_session_date_if_there_is_one() -> None:
     source = BucketSource(name="a", customer="A", url="s3://b", not_before=date(2026, 3, 1))
 
     def excluded(session: date | None, modified: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""The endpoint under a real HTTP server, in a process of its own, with settings and an inbox of its own."""
+"""The endpoint on a real HTTP server, in its own process, with its own settings and inbox."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SECRETS = {
     "ROOMLEDGER_WEBHOOK_SECRETS_QUIET": "secret-of-quiet",
 }
 SOURCES = {"talk": "X-Talk-Secret", "acme-eu": "X-Talk-Secret", "signed": "X-Talk-Secret", "unset": "X-Secret"}
-"""Sources that take webhooks, and the header of each."""
+"""Sources that accept webhooks, and the header of each."""
 
 
 def settings_text(inbox_url: str, warehouse_url: str = "duckdb:///warehouse.duckdb", **headers: str) -> str:
@@ -46,16 +46,16 @@ class Endpoint:
     folder: Path
     inbox_url: str
     pid: int
-    """Leader of the group that it runs in."""
+    """Leader of its process group."""
     headers: Mapping[str, str] = field(default_factory=lambda: {"X-Talk-Secret": "new-secret-of-talk"})
 
     def post(self, content: bytes = b'{"id":"e1"}', source: str = "talk", **headers: str) -> httpx.Response:
-        given = {name.replace("_", "-"): value for name, value in headers.items()} or self.headers
-        return self.ask("POST", f"/webhooks/{source}", content=content, headers=given)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()} or self.headers
+        return self.request("POST", f"/webhooks/{source}", content=content, headers=sent)
 
-    def ask(self, method: str, path: str, **request: Any) -> httpx.Response:
-        # To get ready for TLS, which nobody wants here, takes ten times as long as the whole request.
-        return httpx.request(method, self.url + path, timeout=30, verify=False, **request)
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        # Setting up TLS, which is not used here, would take ten times as long as the whole request.
+        return httpx.request(method, self.url + path, timeout=30, verify=False, **options)
 
     def events(self) -> list[Message]:
         return open_inbox(self.inbox_url).receive(0)
@@ -63,7 +63,7 @@ class Endpoint:
     def log(self) -> str:
         return (self.folder / "server.log").read_text("utf-8", "replace")
 
-    def set(self, text: str) -> None:
+    def write_settings(self, text: str) -> None:
         (self.folder / "roomledger.toml").write_text(text)
 
 
@@ -89,7 +89,7 @@ def started(stack: ExitStack, folder: Path, inbox_url: str, environ: Mapping[str
     while True:
         assert process.poll() is None, endpoint.log()
         try:
-            endpoint.ask("GET", "/")
+            endpoint.request("GET", "/")
         except httpx.TransportError:
             assert time.monotonic() < deadline, endpoint.log()
             time.sleep(0.05)
@@ -99,7 +99,7 @@ def started(stack: ExitStack, folder: Path, inbox_url: str, environ: Mapping[str
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Each call starts a server; those of one test share its inbox."""
+    """Each call starts a server; the servers of one test share an inbox."""
     numbers = itertools.count(1)
     with ExitStack() as stack:
 
@@ -112,7 +112,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """One server for tests that only ask."""
+    """One server for all tests that only send requests."""
     folder = tmp_path_factory.mktemp("endpoint")
     url = f"file://{folder}/inbox"
     with ExitStack() as stack:
@@ -121,7 +121,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 @pytest.fixture
 def endpoint(shared: Endpoint) -> Endpoint:
-    """That server, with an empty inbox."""
+    """The shared server, with an empty inbox."""
     inbox = open_inbox(shared.inbox_url)
     inbox.ack(inbox.receive(0))
     return shared

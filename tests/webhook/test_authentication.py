@@ -1,4 +1,4 @@
-"""Who may bring webhooks: secrets from the environment, several at once, and signatures."""
+"""Authentication of webhooks: secrets from the environment, several at once, and signatures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import pytest
 
 from roomledger.settings import Source, WorkspaceSource
-from roomledger.webhook.authentication import Trust, is_signed, knows, trust_of, variable
+from roomledger.webhook.authentication import Credentials, has_secret, is_signed, read_credentials, variable
 
 BODY = b'{"id": "e1"}'
 
@@ -31,7 +31,7 @@ def signature(secret: bytes, body: bytes = BODY) -> bytes:
         ("talk", True, "ROOMLEDGER_WEBHOOK_SIGNING_SECRETS_TALK"),
     ],
 )
-def test_the_variable_of_a_source(name: str, signing: bool, expected: str) -> None:
+def test_each_source_has_its_own_environment_variable(name: str, signing: bool, expected: str) -> None:
     assert variable(name, signing=signing) == expected
 
 
@@ -41,17 +41,17 @@ def test_secrets_are_separated_by_blanks() -> None:
         "ROOMLEDGER_WEBHOOK_SIGNING_SECRETS_TALK": "ä",
         "ROOMLEDGER_WEBHOOK_SECRETS_OTHER": "x",
     }
-    assert trust_of(source(), environ) == Trust("X-Secret", (b"a", b"bc"), ("ä".encode(),))
-    assert trust_of(source(), {}) == Trust("X-Secret", (), ())
-    assert trust_of(source(header=None), environ) is None
+    assert read_credentials(source(), environ) == Credentials("X-Secret", (b"a", b"bc"), ("ä".encode(),))
+    assert read_credentials(source(), {}) == Credentials("X-Secret", (), ())
+    assert read_credentials(source(header=None), environ) is None
 
 
-def test_a_secret_is_not_shown() -> None:
-    assert "hidden" not in repr(Trust("X-Secret", (b"hidden-one",), (b"hidden-two",)))
+def test_repr_hides_the_secrets() -> None:
+    assert "hidden" not in repr(Credentials("X-Secret", (b"hidden-one",), (b"hidden-two",)))
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("candidate", "expected"),
     [
         (b"old", True),
         (b"new", True),
@@ -65,16 +65,16 @@ def test_a_secret_is_not_shown() -> None:
         (b"", False),
     ],
 )
-def test_one_of_the_valid_secrets_is_needed(given: bytes, expected: bool) -> None:
-    assert knows(Trust("X-Secret", (b"old", b"new", "späť".encode()), ()), given) is expected
+def test_one_of_the_valid_secrets_is_required(candidate: bytes, expected: bool) -> None:
+    assert has_secret(Credentials("X-Secret", (b"old", b"new", "späť".encode()), ()), candidate) is expected
 
 
-def test_without_secrets_nobody_is_known() -> None:
-    assert not knows(Trust("X-Secret", (), ()), b"")
+def test_without_secrets_no_candidate_is_valid() -> None:
+    assert not has_secret(Credentials("X-Secret", (), ()), b"")
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("candidate", "expected"),
     [
         (signature(b"old"), True),
         (signature(b"new"), True),
@@ -89,25 +89,25 @@ def test_without_secrets_nobody_is_known() -> None:
         (b"", False),
     ],
 )
-def test_one_of_the_signing_secrets_must_have_signed(given: bytes, expected: bool) -> None:
-    assert is_signed(Trust("X-Secret", (b"s",), (b"old", b"new")), BODY, given) is expected
+def test_one_of_the_signing_secrets_must_have_signed(candidate: bytes, expected: bool) -> None:
+    assert is_signed(Credentials("X-Secret", (b"s",), (b"old", b"new")), BODY, candidate) is expected
 
 
-def test_without_signing_secrets_no_signature_is_looked_at() -> None:
-    assert is_signed(Trust("X-Secret", (b"s",), ()), BODY, b"anything")
+def test_without_signing_secrets_no_signature_is_checked() -> None:
+    assert is_signed(Credentials("X-Secret", (b"s",), ()), BODY, b"anything")
 
 
-def test_the_time_does_not_tell_which_secret_it_was() -> None:
-    trust = Trust("X-Secret", tuple(bytes([number]) * 200_000 for number in range(20)), ())
+def test_the_duration_does_not_reveal_which_secret_matched() -> None:
+    credentials = Credentials("X-Secret", tuple(bytes([number]) * 200_000 for number in range(20)), ())
 
-    def seconds(given: bytes) -> float:
-        took = []
+    def seconds(candidate: bytes) -> float:
+        durations = []
         for _ in range(9):
-            began = time.perf_counter()
-            assert knows(trust, given)
-            took.append(time.perf_counter() - began)
-        return statistics.median(took)
+            start = time.perf_counter()
+            assert has_secret(credentials, candidate)
+            durations.append(time.perf_counter() - start)
+        return statistics.median(durations)
 
-    first, last = seconds(trust.secrets[0]), seconds(trust.secrets[-1])
+    first, last = seconds(credentials.secrets[0]), seconds(credentials.secrets[-1])
     # With an early exit the last would take twenty times as long as the first.
     assert last < 4 * first

@@ -1,4 +1,4 @@
-"""The endpoint in containers: one inbox for all of Airflow's, and the secrets where they are needed only."""
+"""The endpoint in containers: all Airflow services share one inbox, only the API server gets the secrets."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ SERVICES = yaml.safe_load(COMPOSE_TEXT)["services"]
 AIRFLOW = {name: service for name, service in SERVICES.items() if "build" in service}
 
 
-def test_all_of_airflow_shares_one_inbox() -> None:
+def test_all_airflow_services_share_one_inbox() -> None:
     mounts = {name: [mount for mount in service["volumes"] if "inbox" in mount] for name, service in AIRFLOW.items()}
     assert "api-server" in mounts
     assert set(map(tuple, mounts.values())) == {("webhook-inbox:/opt/airflow/inbox",)}
     assert 'inbox = "file:///opt/airflow/inbox"' in COMPOSE_TEXT
 
 
-def test_the_image_has_the_folder_so_that_the_volume_belongs_to_its_user() -> None:
+def test_the_image_creates_the_inbox_folder_as_the_airflow_user() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
-    user, made = dockerfile.index("USER airflow"), dockerfile.index("RUN mkdir --mode=0775 /opt/airflow/inbox\n")
-    assert user < made
+    user, created = dockerfile.index("USER airflow"), dockerfile.index("RUN mkdir --mode=0775 /opt/airflow/inbox\n")
+    assert user < created
 
 
 def test_only_the_api_server_has_the_secrets() -> None:

@@ -1,7 +1,7 @@
-"""The formats of 100ms recording assets: one parser per asset type, all called alike (`model.Parser`).
+"""The formats of 100ms recording assets: one parser per asset type, all with one signature (`model.Parser`).
 
-A parser is pure: pieces of bytes in, records and refusals out, `Rejected` for a file that makes no sense as a whole,
-and no other exception but those of the pieces themselves. What it gives depends on the bytes alone, not on the pieces.
+A parser is pure: pieces of bytes in, records and refusals out. It raises `Rejected` for a file that is invalid as a
+whole, and otherwise only exceptions of the pieces. The result depends on the bytes alone, not on how they are split.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from roomledger.formats import chat, media, summary, transcript
 from roomledger.model import MEDIA_TYPES, Parser
 
 PARSER_VERSION = "1"
-"""Stored with every load. Raise it when the same bytes give other records or refusals than before, in any parser."""
+"""Stored with every load. Increase it when any parser gives other records or refusals for the same bytes."""
 
 PARSERS: Mapping[str, Parser] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Assets: the row that every loaded object has, media or text, from what its key and the listing say."""
+"""The row that every loaded object has, media or text, from its key and its listing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from roomledger.model import Asset, ObjectAsset
 
 
 def object_asset(asset: Asset) -> ObjectAsset:
-    """Give the `object_assets` row of an object."""
+    """Return the `object_assets` row of an object."""
     return ObjectAsset(
         ordinal=0,
         asset_type=asset.asset_type,
@@ -24,5 +24,5 @@ def object_asset(asset: Asset) -> ObjectAsset:
 
 
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ObjectAsset]:
-    """Give the one record of a media file, whose bytes are never asked for."""
+    """Yield the only record of a media file, without reading its bytes."""
     yield object_asset(asset)

@@ -1,7 +1,7 @@
-"""What an object in a customer's bucket is, by its key: asset type, room, session, recorder start, as far as it says.
+"""Object keys in a customer's bucket: the asset type, room, session and recorder start that a key names.
 
-All keys lie below a prefix that the customer chooses; it may be nested, empty, or itself be called `chat` or `beam`. So
-keys are read from the right: the last segments decide, whatever stands before them. Ids are taken as they are.
+All keys have a prefix that the customer chooses; it may be nested, empty, or itself be called `chat` or `beam`. So keys
+are matched from the right: the last segments decide, whatever precedes them. Ids are not checked.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple
 
-from roomledger.formats.sniffing import recognised
+from roomledger.formats.sniffing import sniff
 from roomledger.model import UNKNOWN, Asset, Ignored, Observation
 from roomledger.times import parse_epoch
 
 MAX_UNKNOWN_TEXT = 64 * 1024 * 1024
-"""Bytes up to which a text file is looked into when its key says nothing."""
+"""Bytes of the largest text file whose content is inspected because its key does not name its type."""
 
 _ROOM, _SESSION, _PEER, _STREAM, _TRACK, _LAYER = (
     rf"(?P<{name}>[^/]+)" for name in ("room_id", "session_id", "peer_id", "stream_id", "track_id", "layer")
@@ -25,8 +25,8 @@ _ROOM, _SESSION, _PEER, _STREAM, _TRACK, _LAYER = (
 _DATE, _EPOCH = r"(?P<date>\d{8})", r"(?P<epoch>\d+)"
 _HLS = rf"hls/{_ROOM}/{_DATE}/\d+"
 
-# What the vendor documents, by file extension (`hls-vod` is the `vod` of 2022, and so is the place of streams: today's
-# is not documented). The name repeats the folder's id: that tells a legacy composite from other files in such a place.
+# Documented layouts, by file extension (`hls-vod` is the name of `vod` in 2022; the layout of streams is that of 2022,
+# today's is not documented). The name repeats the folder's id: this distinguishes a legacy composite from other files.
 _DOCUMENTED = {
     extension: [(asset_type, re.compile(rf"(?:^|/){key}\Z", re.ASCII)) for asset_type, key in keys]
     for extension, keys in {
@@ -48,7 +48,7 @@ _MEDIA = {"mp4", "webm", "mkv", "mov", "m4a", "m4v", "mp3", "ogg", "opus", "wav"
 _TEXTS = {"json", "txt", "csv", "srt"}
 
 _VOD = {"vod", "hls-vod"}
-_NAMED = (
+_TYPE_NAMES = (
     ("summary", re.compile(r"(?:^|[^a-z])summar(?:y|ies)")),
     ("transcript", re.compile(r"(?:^|[^a-z])transcript")),
 )
@@ -57,18 +57,17 @@ _ROOM_ID = re.compile(r"[0-9a-fA-F]{24}")
 _STARTED = re.compile(r"Rec-.*-(\d{13})(?!\d).*", re.ASCII | re.DOTALL)
 
 Found = tuple[str, Mapping[str, Any]]
-"""An asset type, and what else the key says by the field names of `Asset`."""
+"""An asset type, and the other fields of `Asset` that the key gives."""
 
 
 def recognise(seen: Observation, named_type: str | None = None) -> Asset | Ignored:
-    """Tell what an object is by its key; never raises. `named_type`, the vendor's word for it, goes before the key's.
+    """Recognise an object by its key; never raises. `named_type`, the type that the vendor names, overrides the key's.
 
-    Documented keys give all they hold. In places that the vendor does not document, a transcript or summary goes by its
-    name, any srt is a transcript, an mp4 or webm below `<room>/<date>/<session>/<peer>/<stream>/` is a stream or track,
-    and other small text is `UNKNOWN`: see `recognise_content`. Reasons to ignore an object: `folder_marker`,
-    `thumbnail`, `vod_segment`, `vod_variant_playlist`, `text_too_large`, `not_a_recording_asset`, and
-    `media_of_unknown_layout` for media that lies where no recording is known to lie: only the vendor's API or a webhook
-    can name what it is.
+    Documented keys give all their fields. In other layouts, a transcript or summary is recognised by its name, any srt
+    is a transcript, an mp4 or webm below `<room>/<date>/<session>/<peer>/<stream>/` is a stream or track, and other
+    small text is `UNKNOWN`: see `recognise_content`. Reasons to ignore an object: `folder_marker`, `thumbnail`,
+    `vod_segment`, `vod_variant_playlist`, `text_too_large`, `not_a_recording_asset`, and `media_of_unknown_layout` for
+    media in a layout of no known recording, whose type only the vendor's API or a webhook can name.
     """
     found = _recognise(seen)
     if not named_type:
@@ -96,12 +95,12 @@ def _recognise(seen: Observation) -> Asset | Ignored:
 
 
 def recognise_content(head: bytes, asset: Asset) -> Asset | Ignored:
-    """Tell what an `UNKNOWN` asset is by the first 64 KiB of its content (all of it, when it is shorter).
+    """Recognise an `UNKNOWN` asset by the first 64 KiB of its content (or all of a shorter one).
 
-    The key's room, date and so on stay. What is no chat, transcript or summary is ignored: `content_not_recognised`. An
-    asset whose type the vendor named keeps it and only learns its form.
+    The fields from the key stay. A text that is not a chat, transcript or summary is ignored: `content_not_recognised`.
+    An asset whose type the vendor named keeps its type and only gets its output mode.
     """
-    found = recognised(head)
+    found = sniff(head)
     if asset.asset_type != UNKNOWN:
         return replace(asset, output_mode=found[1] if found else None)
     if found is None:
@@ -122,7 +121,7 @@ def _documented(path: str, extension: str) -> Found | None:
 
 
 def _undocumented(parts: Sequence[str], extension: str) -> Found | Ignored:
-    """Tell by the segments of a key, the last one without its extension."""
+    """Recognise by the segments of a key, the last one without its extension."""
     if extension in _IMAGES:
         return Ignored("thumbnail")
     if extension in _SEGMENTS:
@@ -137,20 +136,20 @@ def _undocumented(parts: Sequence[str], extension: str) -> Found | Ignored:
 
 
 class _Dated(NamedTuple):
-    """A key around the segment furthest to the right that is a date: `…/<room>/<date>/<below…>`."""
+    """A key split at its last segment that is a date: `…/<room>/<date>/<below…>`."""
 
     room_id: str
     day: date
     below: Sequence[str]
     live: bool
-    """Below `hls/<room>/<date>/<epoch>/`, where the recordings of a live stream lie."""
+    """Below `hls/<room>/<date>/<epoch>/`, the folder of the recordings of a live stream."""
 
     def fields(self) -> dict[str, Any]:
-        """Give room, date and recorder start if the place is a known one or the room looks like the vendor's ids."""
+        """Return room, date and recorder start if the layout is known or the room looks like an id of the vendor."""
         if not self.live and not _ROOM_ID.fullmatch(self.room_id):
             return {}
-        named = _STARTED.fullmatch(self.below[-1])
-        started = self.below[0] if self.live else named[1] if named else ""
+        match = _STARTED.fullmatch(self.below[-1])
+        started = self.below[0] if self.live else match[1] if match else ""
         return {"room_id": self.room_id, "session_date": self.day, "recorder_started_at": parse_epoch(started)}
 
 
@@ -165,7 +164,7 @@ def _dated(parts: Sequence[str]) -> _Dated | None:
 
 
 def _playlist(name: str, dated: _Dated | None) -> Found | Ignored:
-    """A VOD is one asset, known by its master playlist; the playlists of its layers are numbered or lie deeper."""
+    """A VOD is one asset, recognised by its master playlist; playlists of layers have a number or are nested deeper."""
     is_master = name.startswith(("master", "rec-"))
     if dated and dated.live:
         beside_vod = len(dated.below) == 3 and dated.below[1] in _VOD and not re.search(r"\d", name)
@@ -185,12 +184,12 @@ def _media(extension: str, dated: _Dated | None) -> Found | Ignored:
 
 
 def _text(parts: Sequence[str], extension: str, dated: _Dated | None) -> Found:
-    """The name decides, then the nearest folder that says something: `transcripts/…/summary.json` is a summary."""
+    """The name decides, then the nearest folder that names a type: `transcripts/…/summary.json` is a summary."""
     fields = dated.fields() if dated else {}
     if extension == "srt":
         return "transcript", fields | {"output_mode": "srt"}
     for part in reversed(parts):
-        for asset_type, pattern in _NAMED:
+        for asset_type, pattern in _TYPE_NAMES:
             if extension in _FORMS[asset_type] and pattern.search(part.lower()):
                 return asset_type, fields | {"output_mode": extension}
     return UNKNOWN, fields

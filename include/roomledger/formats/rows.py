@@ -1,8 +1,8 @@
-r"""The records of a CSV file with the lines they stood on, so that a broken one is refused with its bytes and alone.
+r"""The records of a CSV file with their lines, so that an invalid record is refused alone and with its bytes.
 
-Lines end at `\n` only (`\r\n` among them); quoting is checked strictly. A file is cut into blocks of whole lines, small
-enough for a file of any size; a block only grows while one record does not fit into it. Where blocks end depends on
-the content alone, never on the pieces it comes in.
+Lines end at `\n` (thus also `\r\n`); quoting is checked strictly. A file is read in blocks of whole lines, small enough
+for files of any size; a block grows only while a record does not fit into it. The ends of blocks depend on the content
+alone, never on the pieces of the file.
 """
 
 from __future__ import annotations
@@ -12,90 +12,90 @@ import io
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
-from roomledger.formats.text import MAX_RECORD, fault
+from roomledger.formats.text import MAX_RECORD, text_fault
 from roomledger.model import Rejected
 
 _BLOCK = 256 * 1024
-_KEPT_OF_A_LINE = 1024 * 1024
-_OPEN_QUOTE = "unexpected end of data"  # What the csv module says when the lines end within quotes.
+_STORED_LINE_BYTES = 1024 * 1024
+_OPEN_QUOTE = "unexpected end of data"  # Message of the csv module when the lines end within quotes.
 
 
 class Block(NamedTuple):
-    """Some whole lines of a file, with their line ends, and what they are as text."""
+    """Whole lines of a file, with their line ends, as bytes and as text."""
 
     encoded: list[bytes]
     lines: list[str]
-    """Bytes that are no UTF-8 are escaped as surrogates."""
+    """Bytes that are not UTF-8 are escaped as surrogates."""
     first_line: int
     """Number of the first line in the file, from 1."""
     clean: bool
-    """No line holds NUL bytes or escaped bytes."""
+    """No line contains NUL bytes or escaped bytes."""
 
     def raw(self, start: int, stop: int) -> bytes:
-        """Give the bytes of these lines as they stood in the file."""
+        """Return the bytes of these lines as they are in the file."""
         return b"".join(self.encoded[start:stop])
 
     def where(self, start: int, stop: int) -> str:
-        """Name these lines for a person."""
+        """Name these lines, for a message."""
         first, last = self.first_line + start, self.first_line + stop - 1
         return f"Line {first}" if first == last else f"Lines {first} to {last}"
 
     def text_fault(self, start: int, stop: int) -> Rejected | None:
-        """Say why the warehouse cannot hold the text of these lines, or None when it can."""
-        code = None if self.clean else fault("".join(self.lines[start:stop]))
+        """Return why the warehouse cannot store the text of these lines, or None if it can."""
+        code = None if self.clean else text_fault("".join(self.lines[start:stop]))
         if code == "nul_byte":
-            return Rejected(code, f"{self.where(start, stop)}: a NUL byte, which no text column can hold.")
+            return Rejected(code, f"{self.where(start, stop)}: a NUL byte, which a text column cannot store.")
         if code:
             return Rejected("invalid_utf8", f"{self.where(start, stop)}: bytes that are not UTF-8.")
         return None
 
 
 Row = tuple[list[str], Block, int, int, Rejected | None]
-"""Cells, the block and which of its lines they stood on (start, stop), and the fault of a record that is refused."""
+"""Cells, the block, the lines of the record in it (start, stop), and the fault of a refused record."""
 
 
 def rows(file: io.BufferedReader) -> Iterator[Row]:
-    """Give every record but blank lines; the first one's number of cells is the number that all others must have.
+    """Yield every record but blank lines; all must have as many cells as the first one.
 
-    Of a record whose quote is never closed only the first line is refused, and the next one starts a record again: the
-    good ones that the quote would have swallowed are read. A file of any size takes time in proportion to it.
+    If a quote is never closed, only the first line of its record is refused and the next line starts a new record, so
+    that the valid records after the quote are read. The time is linear in the size of the file.
     """
     if csv.field_size_limit() < MAX_RECORD:
-        csv.field_size_limit(MAX_RECORD)  # A setting of the whole process: it is only ever raised.
-    held, line, width, want, ended = b"", 1, -1, _BLOCK, False
+        csv.field_size_limit(MAX_RECORD)  # A setting of the whole process: only ever increase it.
+    buffer, line, width, target, ended = b"", 1, -1, _BLOCK, False
     while not ended:
-        held += file.read(want - len(held))
-        ended = len(held) < want
-        cut = len(held) if ended else held.rfind(b"\n") + 1
-        block = _block(held[:cut], line)
-        done, width = yield from _records(block, width, ended)
-        if not done and len(held) >= MAX_RECORD:
-            done = 1
+        buffer += file.read(target - len(buffer))
+        ended = len(buffer) < target
+        cut = len(buffer) if ended else buffer.rfind(b"\n") + 1
+        block = _block(buffer[:cut], line)
+        lines_read, width = yield from _records(block, width, ended)
+        if not lines_read and len(buffer) >= MAX_RECORD:
+            lines_read = 1
             if cut:
                 yield [], block, 0, 1, _unclosed(block, 0)
             else:
-                cut, size = len(held), len(held) + _skip_line(file)
-                block = _block(held[:_KEPT_OF_A_LINE], line)
-                detail = f"Line {line} has {size} bytes without a line end; its first {_KEPT_OF_A_LINE} are kept."
+                cut, size = len(buffer), len(buffer) + _skip_line(file)
+                block = _block(buffer[:_STORED_LINE_BYTES], line)
+                detail = f"Line {line} has {size} bytes without a line end; the first {_STORED_LINE_BYTES} are stored."
                 yield [], block, 0, 1, Rejected("line_too_long", detail)
-        held = block.raw(done, len(block.lines)) + held[cut:]
-        line += done
-        want = min(max(_BLOCK, 2 * len(held)), MAX_RECORD)
+        buffer = block.raw(lines_read, len(block.lines)) + buffer[cut:]
+        line += lines_read
+        target = min(max(_BLOCK, 2 * len(buffer)), MAX_RECORD)
 
 
 def _block(content: bytes, first_line: int) -> Block:
     encoded = io.BytesIO(content).readlines()
     try:
-        # Line by line: in one piece, one wide character would make all of the text four times as large.
+        # Line by line: in a single text, one wide character would make all others four times as large.
         return Block(encoded, [line.decode() for line in encoded], first_line, b"\0" not in content)
     except UnicodeDecodeError:
         return Block(encoded, [line.decode("utf-8", "surrogateescape") for line in encoded], first_line, False)
 
 
 def _records(block: Block, width: int, ended: bool) -> Generator[Row, None, tuple[int, int]]:
-    """Give the records of a block; the last one, when it is open, only if the file has ended.
+    """Yield the records of a block; an incomplete last one only if the file has ended.
 
-    Returns how many lines were used up, and the number of cells of the first record (`width`, -1 before it).
+    Returns the number of lines read, and the number of cells of the first record (`width`, -1 before it).
     """
     lines, start = block.lines, 0
     while start < len(lines):

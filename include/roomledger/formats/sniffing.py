@@ -1,4 +1,4 @@
-"""What a text file is by its first bytes, for when its name says nothing or the wrong thing."""
+"""The format of a text file by its first bytes, if its name gives none or a wrong one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from roomledger.formats import chat
-from roomledger.formats.text import HEAD, opened
+from roomledger.formats.text import HEAD, open_text
 from roomledger.formats.turns import TIMING, speakers
 from roomledger.model import Rejected
 
@@ -19,13 +19,13 @@ _OBJECTS = re.compile(r"\[\s*(?:\{|\]|\Z)")
 _LISTS = {"words": "transcript", "sentences": "transcript", "sections": "summary"}
 
 
-def recognised(head: bytes) -> tuple[str, str | None] | None:
-    """Give the asset type, and for a transcript or summary its output mode; None when nothing fits.
+def sniff(head: bytes) -> tuple[str, str | None] | None:
+    """Return the asset type, and for a transcript or summary its output mode; None if nothing matches.
 
-    `head` is the first `HEAD` bytes of the file, or all of a shorter one. A txt transcript has no marks of its own: it
-    is taken for one when nothing but turns stands in it and somebody speaks twice.
+    `head` is the first `HEAD` bytes of the file, or all of a shorter one. A txt transcript has no signature: a text is
+    one if it consists of turns only and somebody speaks twice.
     """
-    content = opened((head,)).read()
+    content = open_text((head,)).read()
     text = content.decode("utf-8", "replace")
     if _JSON.match(content):
         asset_type = _json_type(text)
@@ -38,17 +38,17 @@ def recognised(head: bytes) -> tuple[str, str | None] | None:
     return ("transcript", "txt") if len(names) > len(set(names)) else None
 
 
-def transcript_mode(head: bytes, said: str | None) -> str:
-    """Give the form of what is known to be a transcript: `said` (by its key or the vendor) unless its head denies it.
+def transcript_mode(head: bytes, declared: str | None) -> str:
+    """Return the output mode of a transcript: `declared` (by key or vendor) unless the head contradicts it.
 
-    The vendor's own samples give `.json` paths to srt and txt transcripts.
+    The vendor's own samples have `.json` paths for srt and txt transcripts.
     """
-    if _JSON.match(head) or (said == "json" and head.lstrip().startswith((b"{", b"["))):
+    if _JSON.match(head) or (declared == "json" and head.lstrip().startswith((b"{", b"["))):
         return "json"
     if _SRT.match(head):
         return "srt"
-    if said in ("json", "srt") and not _speakers(head, head.decode("utf-8", "replace")):
-        return said
+    if declared in ("json", "srt") and not _speakers(head, head.decode("utf-8", "replace")):
+        return declared
     return "txt"
 
 
@@ -64,7 +64,7 @@ def _json_type(text: str, at: int = 0, within: str | None = None) -> str | None:
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
-    """Walk over the members of an object, as far as its text goes: their names and where their values start."""
+    """Yield the members of an object as far as the text goes: name, and index of the value."""
     decoder = json.JSONDecoder()
     while member := _MEMBER.match(text, at):
         yield member[1], member.end()

@@ -1,7 +1,7 @@
-"""Summaries: the sections that the vendor writes about one recording, each of bullets or a paragraph.
+"""Summaries: the sections that the vendor generates for one recording, each with bullets or a paragraph.
 
-`{"summary": {"sections": […]}}` in the vendor documentation, `{"sections": […]}` as consumers in the field read it; a
-section is `{"title", "format": "bullets|paragraph", "bullets": […], "paragraph": ""}` with the customer's own titles.
+`{"summary": {"sections": […]}}` in the vendor documentation, `{"sections": […]}` as its consumers read it; a section is
+`{"title", "format": "bullets|paragraph", "bullets": […], "paragraph": ""}` with the customer's own titles.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from roomledger.formats import document
-from roomledger.formats.text import opened
+from roomledger.formats.text import open_text
 from roomledger.model import Asset, Refusal, Rejected, Summary, SummaryPoint, SummarySection
 
 _MEMBERS = {"title", "format", "bullets", "paragraph"}
 
 
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[SummarySection | SummaryPoint | Summary | Refusal]:
-    """Give every section followed by its points, last the Summary that counts them; a bad section gives a Refusal.
+    """Yield each section followed by its points, then a Summary with their counts; a bad section gives a Refusal.
 
     Sections are numbered from 1, refused ones included; points from 1 over the whole file. Raises Rejected as
     `document.read` does, and `unexpected_shape` for other JSON.
     """
     sections = points = 0
-    for ordinal, entry in enumerate(_sections(document.read(opened(content))), 1):
+    for ordinal, entry in enumerate(_sections(document.read(open_text(content))), 1):
         try:
             section, bullets = _section(ordinal, entry)
         except Rejected as error:
-            yield Refusal(ordinal, error.reason_code, f"Section {ordinal}: {error.detail}.", document.written(entry))
+            yield Refusal(ordinal, error.reason_code, f"Section {ordinal}: {error.detail}.", document.encode(entry))
             continue
         yield section
         sections += 1
@@ -44,12 +44,12 @@ def _sections(content: Any) -> list[Any]:
         sections = content["sections"] if content["sections"] is not None else []
         if isinstance(sections, list):
             return sections
-    raise Rejected("unexpected_shape", 'A summary is {"sections": […]}, alone or within "summary"; this is not.')
+    raise Rejected("unexpected_shape", 'A summary is {"sections": […]}, alone or within "summary"; this is other JSON.')
 
 
 def _section(ordinal: int, entry: Any) -> tuple[SummarySection, list[str]]:
     if not isinstance(entry, dict):
-        raise Rejected("bad_section", f"an object was expected, not {document.shown(entry)}")
+        raise Rejected("bad_section", f"an object was expected, not {document.describe(entry)}")
     if not entry.keys() & _MEMBERS:
         raise Rejected("bad_section", "it has no title, format, bullets or paragraph")
     bullets = entry.get("bullets")
@@ -65,7 +65,7 @@ def _section(ordinal: int, entry: Any) -> tuple[SummarySection, list[str]]:
 
 
 def _point(bullet: Any) -> str:
-    """Whatever else a bullet is than a text is kept as JSON; null is an empty one."""
+    """The text of a bullet; other values are formatted as JSON, null is empty."""
     if isinstance(bullet, (list, dict, bool)):
-        bullet = document.written(bullet).decode()
+        bullet = document.encode(bullet).decode()
     return document.text(bullet, "a bullet", "bad_section") or ""

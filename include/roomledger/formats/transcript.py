@@ -1,7 +1,7 @@
-"""Transcripts: what was said in one recording, as sentences and words (json), subtitles (srt) or turns (txt).
+"""Transcripts: the speech of one recording, as sentences and words (json), subtitles (srt) or turns (txt).
 
-The json form holds `words[]` and `sentences[]`, each `{word|sentence, name, peer_id, start_time, end_time}`, times in
-milliseconds from the start of the recording as texts or numbers (vendor documentation).
+The json form has `words[]` and `sentences[]`, each `{word|sentence, name, peer_id, start_time, end_time}`, times in
+milliseconds from the start of the recording, as texts or numbers (vendor documentation).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from roomledger.formats import document
 from roomledger.formats.sniffing import transcript_mode
-from roomledger.formats.text import fault, opened, peeked
+from roomledger.formats.text import open_text, peek, text_fault
 from roomledger.formats.turns import parse_srt, parse_txt
 from roomledger.model import Asset, Refusal, Rejected, Transcript, TranscriptSegment, TranscriptWord
 
@@ -19,14 +19,14 @@ Spoken = TranscriptSegment | TranscriptWord
 
 
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[Spoken | Transcript | Refusal]:
-    """Give the segments, then the words, last the Transcript that counts them; a bad entry gives a Refusal.
+    """Yield the segments, then the words, then the Transcript with their counts; an invalid entry gives a Refusal.
 
-    Segments and words are numbered from 1 each, refused ones included. The number of a refusal runs over both, segments
-    first: with 3 sentences, the second word is record 5. No speech is an empty srt or txt. The file's content tells the
-    form when its name is wrong. Raises Rejected as `document.read` does, `unexpected_shape` for other JSON, and
-    `too_large` for what cannot be cut into turns.
+    Segments and words are numbered from 1 each, refused ones included. The number of a refusal counts both, segments
+    first: with 3 sentences, the second word is record 5. An empty srt or txt has no speech. The content decides on the
+    form if the name is wrong. Raises Rejected as `document.read` does, `unexpected_shape` for other JSON, and
+    `too_large` for text without ends of turns.
     """
-    head, file = peeked(opened(content))
+    head, file = peek(open_text(content))
     mode = transcript_mode(head, asset.output_mode)
     segments = words = 0
     language = None
@@ -43,7 +43,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[Spoken | Transcrip
 
 
 def _lists(content: Any) -> tuple[list[Any], list[Any], str | None]:
-    """Find sentences, words and, if it is ever said, the language; they may lie in a `transcript` object."""
+    """Return sentences, words and the language, if any; they may be within a `transcript` object."""
     if isinstance(content, dict) and isinstance(content.get("transcript"), dict):
         content = content["transcript"]
     if not isinstance(content, dict) or not content.keys() & {"words", "sentences"}:
@@ -52,7 +52,7 @@ def _lists(content: Any) -> tuple[list[Any], list[Any], str | None]:
     if not isinstance(sentences, list) or not isinstance(words, list):
         raise Rejected("unexpected_shape", "The words and the sentences of a transcript are lists; here one is not.")
     language = content.get("language")
-    return sentences, words, language if isinstance(language, str) and not fault(language) else None
+    return sentences, words, language if isinstance(language, str) and not text_fault(language) else None
 
 
 def _entries(sentences: list[Any], words: list[Any]) -> Iterator[Spoken | Refusal]:
@@ -66,7 +66,7 @@ def _entries(sentences: list[Any], words: list[Any]) -> Iterator[Spoken | Refusa
 def _entry(make: Callable[..., Spoken], key: str, reason_code: str, ordinal: int, entry: Any) -> Spoken | Refusal:
     try:
         if not isinstance(entry, dict):
-            raise Rejected(reason_code, f"an object was expected, not {document.shown(entry)}")
+            raise Rejected(reason_code, f"an object was expected, not {document.describe(entry)}")
         text = document.text(entry.get(key), key, reason_code)
         if text is None:
             raise Rejected(reason_code, f"it has no {key!r}")
@@ -80,4 +80,4 @@ def _entry(make: Callable[..., Spoken], key: str, reason_code: str, ordinal: int
         )
     except Rejected as error:
         detail = f"{key.capitalize()} {ordinal}: {error.detail}."
-        return Refusal(ordinal, error.reason_code, detail, document.written(entry))
+        return Refusal(ordinal, error.reason_code, detail, document.encode(entry))

@@ -1,8 +1,8 @@
-"""What was said in the srt and txt form of a transcript, block by block, as files of any size stream by.
+"""The srt and txt forms of a transcript, parsed block by block as a stream, for files of any size.
 
-A block is a run of lines between blank ones: in srt a counter, `HH:MM:SS,mmm --> HH:MM:SS,mmm` and `<name>: <text>`; in
-txt only the last (vendor documentation). A name that itself holds a colon and a space is cut there: nothing in these
-forms tells such a name from the text, only json does.
+A block is the lines between blank ones: in srt a counter, `HH:MM:SS,mmm --> HH:MM:SS,mmm` and `<name>: <text>`; in txt
+only the last (vendor documentation). A name that contains a colon and a space is cut there: only the json form
+separates such a name from the text.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import io
 import re
 from collections.abc import Iterator
 
-from roomledger.formats.text import MAX_RECORD, fault
+from roomledger.formats.text import MAX_RECORD, text_fault
 from roomledger.model import Refusal, Rejected, TranscriptSegment
 
 _POINT = rb"(\d{1,4}):(\d{1,2}):(\d{1,2})(?:[.,](\d{1,9}))?"
 TIMING = re.compile(rb"[ \t]*" + _POINT + rb"[ \t]*-->[ \t]*" + _POINT + rb"(?:[ \t][^\n]*)?\r?\n?")
-"""A line with the start and the end of a subtitle; hours may have one digit, and a point may stand for the comma."""
+"""A line with start and end of a subtitle; hours may have one digit, and a point may replace the comma."""
 
 _TURN = re.compile(r"(\S[^\n]{0,199}?): [^\n]*")
 
 
 def parse_srt(file: io.BufferedReader) -> Iterator[TranscriptSegment | Refusal]:
-    """Give a segment per subtitle. Times that overlap or run backwards are loaded as they are written."""
+    """Yield a segment per subtitle. Times that overlap or run backwards are loaded unchanged."""
     for ordinal, (line, block) in enumerate(_blocks(file), 1):
         for skip, content in enumerate(block[:2], 1):
             match = TIMING.fullmatch(content)
@@ -33,18 +33,18 @@ def parse_srt(file: io.BufferedReader) -> Iterator[TranscriptSegment | Refusal]:
         else:
             broken = any(b"-->" in content and not TIMING.fullmatch(content) for content in block[:2])
             code = "bad_time" if broken else "bad_segment"
-            detail = f"Line {line} starts no subtitle: a number, then a line such as 00:00:01,010 --> 00:00:12,870."
+            detail = f"Line {line} should be a number, before a line such as 00:00:01,010 --> 00:00:12,870."
             yield Refusal(ordinal, code, detail, b"".join(block))
 
 
 def parse_txt(file: io.BufferedReader) -> Iterator[TranscriptSegment | Refusal]:
-    """Give a segment without times per turn; a block that begins with no name has no speaker."""
+    """Yield a segment without times per turn; a block without a name at its start has no speaker."""
     for ordinal, (line, block) in enumerate(_blocks(file), 1):
         yield _segment(ordinal, line, block, 0, None, None)
 
 
 def speakers(text: str) -> list[str] | None:
-    """Give the speaker of every turn of a txt transcript, or None when anything else stands in the text."""
+    """Return the speaker of every turn of a txt transcript, or None if the text contains anything else."""
     turns = [_TURN.fullmatch(block.strip()) for block in re.split(r"\n[ \t\r]*\n", text) if block.strip()]
     return [turn[1] for turn in turns if turn] if all(turns) else None
 
@@ -55,10 +55,10 @@ def _segment(
     try:
         text = "\n".join(content.decode().rstrip("\r\n") for content in block[skip:])
     except UnicodeDecodeError:
-        detail = f"Lines {line} to {line + len(block) - 1} hold bytes that are not UTF-8."
+        detail = f"Lines {line} to {line + len(block) - 1} contain bytes that are not UTF-8."
         return Refusal(ordinal, "invalid_utf8", detail, b"".join(block))
-    if fault(text):
-        detail = f"Lines {line} to {line + len(block) - 1} hold a NUL byte, which no text column can hold."
+    if text_fault(text):
+        detail = f"Lines {line} to {line + len(block) - 1} contain a NUL byte, which a text column cannot store."
         return Refusal(ordinal, "nul_byte", detail, b"".join(block))
     name, colon, rest = text.partition(": ")
     if not colon or "\n" in name:
@@ -71,7 +71,7 @@ def _milliseconds(hours: bytes, minutes: bytes, seconds: bytes, fraction: bytes)
 
 
 def _blocks(file: io.BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
-    """Give the blocks with the number of their first line; a second timing line starts a block of its own."""
+    """Yield the blocks with the number of their first line; a second timing line starts a new block."""
     block: list[bytes] = []
     timed, size, number = False, 0, 0
     for number, line in enumerate(iter(lambda: file.readline(MAX_RECORD + 1), b""), 1):
@@ -84,6 +84,6 @@ def _blocks(file: io.BufferedReader) -> Iterator[tuple[int, list[bytes]]]:
             block.append(line)
             timed, size = timed or timing, size + len(line)
             if size > MAX_RECORD:
-                raise Rejected("too_large", f"{MAX_RECORD >> 20} MiB of lines without a blank one between the turns.")
+                raise Rejected("too_large", f"{MAX_RECORD >> 20} MiB of lines without a blank line between turns.")
     if block:
         yield number - len(block) + 1, block

@@ -1,4 +1,4 @@
-"""The bytes of assets that the vendor holds, from the storage that a signed URL leads to."""
+"""The bytes of vendor-stored assets, from the storage behind a signed URL."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import NamedTuple
 import httpx
 
 from roomledger.hundredms.http import Failure, HttpClient, next_piece
-from roomledger.hundredms.retries import Patience, Transient, asked_pause
+from roomledger.hundredms.retries import RetryPolicy, Transient, requested_pause
 from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
 
 ERROR_BYTES = 4096
-"""How much of a storage's error is read."""
+"""Bytes of an error response that are read."""
 
 _CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """A signed URL, kept out of what shows the variables of a call that failed."""
+class SignedUrl:
+    """A signed URL that `repr` hides, for instance in logs of the variables of a failed call."""
 
     url: str = field(repr=False)
 
 
-class _Opened(NamedTuple):
-    """Content whose first piece is there."""
+class _Download(NamedTuple):
+    """A response whose first piece has been received."""
 
     response: httpx.Response
     first: bytes
@@ -36,19 +36,19 @@ class _Opened(NamedTuple):
 
 
 def read_content(
-    asset_id: str, address: Callable[[], Address], wire: HttpClient, patience: Patience
+    asset_id: str, sign_url: Callable[[], SignedUrl], http: HttpClient, retries: RetryPolicy
 ) -> Iterator[bytes]:
-    """Give the content in pieces; `address` asks the vendor for a URL, a second time if the storage refuses the first.
+    """Yield the content in pieces. `sign_url` requests a URL, and a second one if the storage refuses the first.
 
     Raises `ObjectGone`, `AccessDenied` or `StoreError`, with the first piece or any later one.
     """
-    opened = _open(asset_id, address(), wire, patience)
-    if isinstance(opened, Failure):  # the URL may have run out on its way
-        opened = _open(asset_id, address(), wire, patience)
+    opened = _open(asset_id, sign_url(), http, retries)
+    if isinstance(opened, Failure):  # the URL may have expired
+        opened = _open(asset_id, sign_url(), http, retries)
     if isinstance(opened, Failure):
         raise AccessDenied(
-            f"the storage does not accept the URL that the vendor gave for asset {asset_id} ({opened.words}): "
-            "look whether the vendor's dashboard still lets you download it"
+            f"the storage refuses the URL that the vendor returned for asset {asset_id} ({opened.reason}): "
+            "check whether the vendor's dashboard can still download it"
         )
     received = 0
     piece: bytes | Failure | None = opened.first
@@ -58,43 +58,43 @@ def read_content(
             received += len(piece)
             piece = next_piece(opened.rest)
     if isinstance(piece, Failure):
-        raise StoreError(f"asset {asset_id} broke off after {received} bytes: try again ({piece.words})")
+        raise StoreError(f"asset {asset_id} broke off after {received} bytes: try again ({piece.reason})")
 
 
-def _open(asset_id: str, address: Address, wire: HttpClient, patience: Patience) -> _Opened | Failure:
-    """Begin to read; a failure says why the storage refuses the URL."""
-    return patience.ask(lambda: _try_to_open(asset_id, address, wire, patience))
+def _open(asset_id: str, signed: SignedUrl, http: HttpClient, retries: RetryPolicy) -> _Download | Failure:
+    """Start the download; a failure tells why the storage refuses the URL."""
+    return retries.call(lambda: _try_to_open(asset_id, signed, http, retries))
 
 
-def _try_to_open(asset_id: str, address: Address, wire: HttpClient, patience: Patience) -> _Opened | Failure:
-    answer = wire.open(address.url)
-    if isinstance(answer, Failure):
-        raise Transient(_not_given(asset_id, answer.words))
-    status = answer.status_code
+def _try_to_open(asset_id: str, signed: SignedUrl, http: HttpClient, retries: RetryPolicy) -> _Download | Failure:
+    response = http.open(signed.url)
+    if isinstance(response, Failure):
+        raise Transient(_unavailable(asset_id, response.reason))
+    status = response.status_code
     if status == 200:
-        pieces = answer.iter_raw(PIECE_BYTES)
+        pieces = response.iter_raw(PIECE_BYTES)
         first = next_piece(pieces)
         if not isinstance(first, Failure):
-            return _Opened(answer, first or b"", pieces)
-        raise Transient(_not_given(asset_id, first.words))
-    why = _why(answer)
+            return _Download(response, first or b"", pieces)
+        raise Transient(_unavailable(asset_id, first.reason))
+    reason = _reason(response)
     if status == 404:
-        raise ObjectGone(f"the storage holds the content of asset {asset_id} no more ({why})")
+        raise ObjectGone(f"the storage no longer has the content of asset {asset_id} ({reason})")
     if status in (400, 401, 403):
-        return Failure(why)
+        return Failure(reason)
     if status in (408, 429) or status >= 500:
-        pause_s = asked_pause(answer.headers.get("Retry-After"), "", patience.clock())
-        raise Transient(_not_given(asset_id, why), pause_s=pause_s)
-    raise StoreError(_not_given(asset_id, why))
+        pause_s = requested_pause(response.headers.get("Retry-After"), "", retries.clock())
+        raise Transient(_unavailable(asset_id, reason), pause_s=pause_s)
+    raise StoreError(_unavailable(asset_id, reason))
 
 
-def _why(answer: httpx.Response) -> str:
-    """Status and code of an error; nothing else of it, since it may repeat the signature."""
-    with closing(answer):
-        body = next_piece(answer.iter_raw(ERROR_BYTES))
+def _reason(response: httpx.Response) -> str:
+    """Status and error code; the rest of the body may repeat the signature."""
+    with closing(response):
+        body = next_piece(response.iter_raw(ERROR_BYTES))
     code = _CODE.search(body) if isinstance(body, bytes) else None
-    return f"{answer.status_code} {code[1].decode() if code else answer.reason_phrase}"
+    return f"{response.status_code} {code[1].decode() if code else response.reason_phrase}"
 
 
-def _not_given(asset_id: str, why: str) -> str:
-    return f"the storage does not give the content of asset {asset_id} ({why}): try again later"
+def _unavailable(asset_id: str, reason: str) -> str:
+    return f"the storage does not return the content of asset {asset_id} ({reason}): try again later"

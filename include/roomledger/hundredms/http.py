@@ -1,4 +1,4 @@
-"""HTTP without leaks: neither an exception nor a log line of the libraries below tells a signed URL or a token."""
+"""HTTP without leaks: no exception and no log line of the HTTP libraries shows a signed URL or a token."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ import httpx
 
 from roomledger.hundredms.redact import redact_text
 
-# What a URL asks for, signature included, in whatever way it is signed.
+# The query of a URL, with any signature in it.
 _QUERY = re.compile(r"\?[^\s\"<>]*")
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks")
 
 
 class Failure(NamedTuple):
-    """No answer, or not all of it.
+    """A missing or incomplete response.
 
-    A value instead of httpx's exception, which carries the request along: raised from here, or from inside an `except`
-    clause, it would show the URL and the token to whoever logs exceptions with all that belongs to them.
+    This is a value because httpx's exceptions hold the request: raised from here, or as the context of another one,
+    they would show URL and token in logs that include the variables of a traceback.
     """
 
-    words: str
+    reason: str
 
 
 class HttpClient:
-    """The connections to any number of servers, for any number of threads. Redirects are not followed."""
+    """Connections to any number of servers. Safe to use from many threads. Redirects are not followed."""
 
-    def __init__(self, timeout: httpx.Timeout, kept_connections: int) -> None:
+    def __init__(self, timeout: httpx.Timeout, idle_connections: int) -> None:
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_without_secrets)
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=kept_connections)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=idle_connections)
         self._client = httpx.Client(
             timeout=timeout, limits=limits, follow_redirects=False, headers={"User-Agent": "roomledger"}
         )
         self._lock = threading.Lock()
         self.requests = 0
-        """Requests sent so far."""
+        """Number of requests sent so far."""
 
     def get(self, url: str, parameters: Mapping[str, str], token: str) -> httpx.Response | Failure:
-        """Ask with a bearer token, and wait for the whole answer."""
+        """Send a request with a bearer token, and wait for the whole response."""
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         return self._send(url, headers, parameters, stream=False)
 
     def open(self, url: str) -> httpx.Response | Failure:
-        """Ask without a token; the answer's body is to be read with `next_piece`, as it is stored, and closed."""
+        """Send a request without a token; read the raw body with `next_piece`, then close the response."""
         return self._send(url, {"Accept-Encoding": "identity"}, None, stream=True)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         self._client.close()
 
     def _send(
@@ -67,7 +67,7 @@ class HttpClient:
 
 
 def next_piece(pieces: Iterator[bytes]) -> bytes | Failure | None:
-    """Read on; None at the end."""
+    """Return the next piece; None at the end."""
     try:
         return next(pieces, None)
     except httpx.HTTPError as error:
@@ -75,8 +75,8 @@ def next_piece(pieces: Iterator[bytes]) -> bytes | Failure | None:
 
 
 def _failure(error: Exception) -> Failure:
-    words = " ".join(redact_text(str(error)).split())[:300]
-    return Failure(f"{type(error).__name__}: {words}" if words else type(error).__name__)
+    reason = " ".join(redact_text(str(error)).split())[:300]
+    return Failure(f"{type(error).__name__}: {reason}" if reason else type(error).__name__)
 
 
 def _without_secrets(record: logging.LogRecord) -> bool:

@@ -1,8 +1,8 @@
 """Rows of rooms, sessions, peers, recordings and asset records, read from the JSON objects of the vendor's REST API.
 
-A row's fields are the columns of its table in the table's order, but for those that are added when it is stored. Only
-what has no id, or is no object, is refused; any other field of a wrong type gives null and stays in `record`, as do
-all fields that have no column. Nothing in a row was not redacted. The shapes are those of the vendor documentation.
+The fields of a row are the columns of its table in order, without those that storing adds. Only a value without an id,
+or one that is not an object, is rejected. A field of a wrong type gives null and stays in `record`, as do all fields
+without a column. All values are redacted. The shapes are those of the vendor documentation.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from roomledger.hundredms import fields
 from roomledger.hundredms.fields import INT32, INT64, Json
-from roomledger.hundredms.fields import MAX_INDEXED_BYTES as MAX_INDEXED_BYTES  # who reads records meets these two, too
-from roomledger.model import Rejected as Rejected
+from roomledger.model import Rejected
 
-_FINAL = ("completed", "failed")
-_TYPES = {"chat-log": "chat", "chat_log": "chat"}
-_OF_JOB = (("job_id", "id"), ("room_id", "room_id"), ("session_id", "session_id"))
+_TYPE_ALIASES = {"chat-log": "chat", "chat_log": "chat"}
+_JOB_FIELDS = (("job_id", "id"), ("room_id", "room_id"), ("session_id", "session_id"))
 
 _Row = TypeVar("_Row")
 
@@ -44,7 +42,7 @@ class Room(NamedTuple):
 
 
 class Session(NamedTuple):
-    """A row of `sessions`; `ended_at` comes from the peers, too, which `record` leaves out."""
+    """A row of `sessions`; `ended_at` also depends on the peers, which `record` leaves out."""
 
     session_id: str
     room_id: str | None
@@ -120,119 +118,107 @@ class AssetRecord(NamedTuple):
     record_sha256: str
 
 
-def final_asset(status: str | None) -> bool:
-    """Tell whether an asset of this status is done; unknown statuses are pending."""
-    return status in _FINAL
+def is_final(status: str | None) -> bool:
+    """Tell whether this status of an asset or job is final; unknown ones are pending. A final job may get assets."""
+    return status in ("completed", "failed")
 
 
-def final_job(status: str | None) -> bool:
-    """Tell whether a job of this status is done; its assets may still come, and unknown statuses are pending."""
-    return status in _FINAL
-
-
-def room(said: Any) -> Room:
+def room(value: Any) -> Room:
     """Read a room. Raises Rejected."""
-    kept = fields.keep(said, "room")
-    recorded = fields.inner(kept, "recording_info")
-    storage = fields.inner(recorded, "upload_info")
+    clean = fields.sanitize(value, "room")
+    recording_info = fields.inner(clean, "recording_info")
+    storage = fields.inner(recording_info, "upload_info")
     return Room(
-        fields.identity(kept, "room"),
-        fields.text(kept, "name"),
-        fields.text(kept, "description"),
-        fields.flag(kept, "enabled"),
-        fields.text(kept, "template_id"),
-        fields.text(kept, "template"),
-        fields.text(kept, "region"),
-        fields.flag(recorded, "enabled"),
+        fields.identity(clean, "room"),
+        fields.text(clean, "name"),
+        fields.text(clean, "description"),
+        fields.flag(clean, "enabled"),
+        fields.text(clean, "template_id"),
+        fields.text(clean, "template"),
+        fields.text(clean, "region"),
+        fields.flag(recording_info, "enabled"),
         fields.text(storage, "type"),
         fields.text(storage, "location"),
         fields.text(storage, "prefix"),
-        fields.time(kept, "created_at"),
-        fields.time(kept, "updated_at"),
-        *fields.record(kept),
+        fields.time(clean, "created_at"),
+        fields.time(clean, "updated_at"),
+        *fields.record(clean),
     )
 
 
-def session(said: Any) -> tuple[Session, list[Peer]]:
+def session(value: Any) -> tuple[Session, list[Peer]]:
     """Read a session and its peers. Raises Rejected for the session.
 
-    A peer that cannot be used, or repeats another's id, stays in the session's record. A session that the vendor does
-    not call inactive has no end.
+    A peer that is rejected, or repeats the id of another one, stays in the session's record. A session ends only when
+    the vendor reports it as inactive.
     """
-    kept = fields.keep(said, "session")
-    session_id = fields.identity(kept, "session")
-    peers, rest = _parted(
-        kept.pop("peers", None), lambda entry, key: _peer(entry, key, session_id), lambda p: p.peer_id
+    clean = fields.sanitize(value, "session")
+    session_id = fields.identity(clean, "session")
+    peers, rejected = _read_entries(
+        clean.pop("peers", None), lambda entry, key: _peer(entry, key, session_id), lambda peer: peer.peer_id
     )
-    if rest:
-        kept["peers"] = rest
-    active = fields.flag(kept, "active")
+    if rejected:
+        clean["peers"] = rejected
+    active = fields.flag(clean, "active")
     left = [peer.left_at for peer in peers if peer.left_at]
     ended = None
     if active is False:
-        all_left = bool(peers) and not rest and len(left) == len(peers)
-        ended = max(left) if all_left else fields.time(kept, "updated_at")
-    row = Session(
-        session_id,
-        fields.indexed(kept, "room_id"),
-        active,
-        fields.time(kept, "created_at"),
-        ended,
-        *fields.record(kept),
-    )
-    return row, peers
+        all_left = bool(peers) and not rejected and len(left) == len(peers)
+        ended = max(left) if all_left else fields.time(clean, "updated_at")
+    room_id, started = fields.indexed(clean, "room_id"), fields.time(clean, "created_at")
+    return Session(session_id, room_id, active, started, ended, *fields.record(clean)), peers
 
 
-def recording(said: Any, kind: str) -> tuple[Recording, list[AssetRecord]]:
+def recording(value: Any, kind: str) -> tuple[Recording, list[AssetRecord]]:
     """Read a job of kind `recording`, `live-stream` or `external-stream`, and the assets it names. Raises Rejected.
 
-    An asset gives the row that the list of assets gives. One that cannot be used, or repeats another's id, stays in
-    the job's record.
+    An asset gives the same row as in the list of assets. One that is rejected, or repeats the id of another one, stays
+    in the job's record.
     """
-    job = dict(fields.given(said, kind))
-    assets, rest = _parted(
+    job = dict(fields.require_object(value, kind))
+    assets, rejected = _read_entries(
         job.pop("recording_assets", None), lambda entry, _: asset(_with_job(entry, job)), lambda row: row.asset_id
     )
-    if rest:
-        job["recording_assets"] = rest
-    kept = fields.keep(job, kind)
+    if rejected:
+        job["recording_assets"] = rejected
+    clean = fields.sanitize(job, kind)
     row = Recording(
-        fields.identity(kept, kind),
+        fields.identity(clean, kind),
         kind,
-        fields.indexed(kept, "room_id"),
-        fields.indexed(kept, "session_id"),
-        fields.text(kept, "status"),
-        fields.canonical(_PLANNED[kind](kept)),
-        fields.time(kept, "created_at"),
-        fields.time(kept, "started_at"),
-        fields.time(kept, "stopped_at"),
-        fields.time(kept, "updated_at"),
-        fields.text(kept, "started_by"),
-        fields.text(kept, "stopped_by"),
-        *fields.record(kept),
+        fields.indexed(clean, "room_id"),
+        fields.indexed(clean, "session_id"),
+        fields.text(clean, "status"),
+        fields.canonical(_PLANNED[kind](clean)),
+        fields.time(clean, "created_at"),
+        fields.time(clean, "started_at"),
+        fields.time(clean, "stopped_at"),
+        fields.time(clean, "updated_at"),
+        fields.text(clean, "started_by"),
+        fields.text(clean, "stopped_by"),
+        *fields.record(clean),
     )
     return row, assets
 
 
-def asset(said: Any) -> AssetRecord:
+def asset(value: Any) -> AssetRecord:
     """Read a recording asset. Raises Rejected."""
-    kept = fields.keep(said, "asset")
-    metadata = fields.inner(kept, "metadata")
+    clean = fields.sanitize(value, "asset")
+    metadata = fields.inner(clean, "metadata")
     size = fields.inner(metadata, "resolution")
-    thumbnails = kept.get("thumbnails")
-    raw_type = fields.text(kept, "type")
+    thumbnails = clean.get("thumbnails")
+    raw_type = fields.text(clean, "type")
     return AssetRecord(
-        fields.identity(kept, "asset"),
-        fields.indexed(kept, "job_id"),
-        fields.indexed(kept, "room_id"),
-        fields.indexed(kept, "session_id"),
-        _TYPES.get(raw_type, raw_type) if raw_type else None,
+        fields.identity(clean, "asset"),
+        fields.indexed(clean, "job_id"),
+        fields.indexed(clean, "room_id"),
+        fields.indexed(clean, "session_id"),
+        _TYPE_ALIASES.get(raw_type, raw_type) if raw_type else None,
         raw_type,
-        fields.uri(said, kept, "path"),
-        fields.text(kept, "status"),
-        fields.whole(kept, "size", INT64),
-        fields.seconds(kept, "duration"),
-        fields.time(kept, "created_at"),
+        fields.uri(value, clean, "path"),
+        fields.text(clean, "status"),
+        fields.whole(clean, "size", INT64),
+        fields.seconds(clean, "duration"),
+        fields.time(clean, "created_at"),
         fields.text(metadata, "peer_id"),
         fields.text(metadata, "user_id"),
         fields.text(metadata, "stream_id"),
@@ -244,68 +230,68 @@ def asset(said: Any) -> AssetRecord:
         fields.text(metadata, "layer"),
         fields.whole(metadata, "num_layers", INT32),
         fields.text(metadata, "output_mode"),
-        fields.canonical(metadata) if isinstance(kept.get("metadata"), dict) else None,
+        fields.canonical(metadata) if isinstance(clean.get("metadata"), dict) else None,
         fields.canonical(thumbnails) if isinstance(thumbnails, list) else None,
-        *fields.record(kept),
+        *fields.record(clean),
     )
 
 
-def _peer(kept: Any, key: str | None, session_id: str) -> Peer:
-    fields.given(kept, "peer")
+def _peer(clean: Any, key: str | None, session_id: str) -> Peer:
+    fields.require_object(clean, "peer")
     return Peer(
         session_id,
-        fields.identity(kept if fields.text(kept, "id") else {"id": key}, "peer"),
-        fields.indexed(kept, "user_id"),
-        fields.text(kept, "name"),
-        fields.text(kept, "role"),
-        fields.time(kept, "joined_at"),
-        fields.time(kept, "left_at"),
-        fields.is_recorder(kept),
-        *fields.record(kept),
+        fields.identity(clean if fields.text(clean, "id") else {"id": key}, "peer"),
+        fields.indexed(clean, "user_id"),
+        fields.text(clean, "name"),
+        fields.text(clean, "role"),
+        fields.time(clean, "joined_at"),
+        fields.time(clean, "left_at"),
+        fields.is_recorder(clean),
+        *fields.record(clean),
     )
 
 
 def _with_job(entry: Any, job: Json) -> Any:
-    """Give an asset of a job as the list of assets has it: there it names job, room and session."""
+    """Add job, room and session to an asset of a job, as in the list of assets."""
     if not isinstance(entry, dict):
         return entry
-    lacks = {name: job.get(of) for name, of in _OF_JOB if entry.get(name) in (None, "")}
-    return {**entry, **{name: value for name, value in lacks.items() if value not in (None, "")}}
+    missing = {name: job.get(source) for name, source in _JOB_FIELDS if entry.get(name) in (None, "")}
+    return {**entry, **{name: value for name, value in missing.items() if value not in (None, "")}}
 
 
-def _parted(
-    found: Any, read: Callable[[Any, str | None], _Row], identity: Callable[[_Row], str]
+def _read_entries(
+    entries: Any, read: Callable[[Any, str | None], _Row], identity: Callable[[_Row], str]
 ) -> tuple[list[_Row], Any]:
-    """Read the entries of a list, or of an object by key, and give with the rows what did not become one."""
-    if not isinstance(found, (dict, list)):
-        return [], found
-    entries = list(found.items()) if isinstance(found, dict) else [(None, entry) for entry in found]
+    """Read the entries of a list, or of an object by key; return the rows and the entries that gave none."""
+    if not isinstance(entries, (dict, list)):
+        return [], entries
     rows: dict[str, _Row] = {}
-    rest = []
-    for key, entry in entries:
+    rejected = []
+    for key, entry in entries.items() if isinstance(entries, dict) else ((None, entry) for entry in entries):
         try:
             row = read(entry, key)
         except Rejected:
-            rest.append((key, entry))
+            rejected.append((key, entry))
         else:
             if rows.setdefault(identity(row), row) != row:
-                rest.append((key, entry))
-    return list(rows.values()), dict(rest) if isinstance(found, dict) else [entry for _, entry in rest]
+                rejected.append((key, entry))
+    return list(rows.values()), dict(rejected) if isinstance(entries, dict) else [entry for _, entry in rejected]
 
 
-def _planned(found: Any) -> list[str]:
-    types = [_TYPES.get(name, name) for name in found if isinstance(name, str)] if isinstance(found, list) else []
-    return list(dict.fromkeys(filter(None, types)))
+def _planned_recording(job: Json) -> list[str]:
+    names = job.get("asset_types")
+    texts = [name for name in names if name and isinstance(name, str)] if isinstance(names, list) else []
+    return list(dict.fromkeys(_TYPE_ALIASES.get(name, name) for name in texts))
 
 
 def _planned_live(job: Json) -> list[str]:
-    wanted = fields.inner(job, "recording")
+    options = fields.inner(job, "recording")
     flags = (("hls_vod", "room-vod"), ("single_file_per_layer", "room-composite"))
-    return [asset_type for flag, asset_type in flags if wanted.get(flag) is True]
+    return [asset_type for flag, asset_type in flags if options.get(flag) is True]
 
 
 _PLANNED: dict[str, Callable[[Json], list[str]]] = {
-    "recording": lambda job: _planned(job.get("asset_types")),
+    "recording": _planned_recording,
     "live-stream": _planned_live,
     "external-stream": lambda job: ["room-composite"] if job.get("recording") is True else [],
 }

@@ -1,6 +1,6 @@
-"""Assets that lie in the vendor's own storage: their bytes, by pre-signed URLs that are never kept.
+"""Assets in the vendor's own storage: their bytes, by pre-signed URLs that are never stored.
 
-The vendor deletes them after `RETENTION`. No listing shows them: the vendor's records name them.
+The vendor deletes them after `RETENTION`. No listing shows them; only the vendor's records name them.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class VendorStorage:
     def read(self, seen: Observation) -> Iterator[bytes]:
         """See `Reader.read`.
 
-        An asset that is not there although the vendor should still store it may appear later: that is a `StoreError`.
+        Raises `StoreError` for a missing asset that is younger than `RETENTION`: it may still appear.
         """
-        asset_id = seen.version.rpartition("-")[0]  # the version is the asset and its size
+        asset_id = seen.version.rpartition("-")[0]  # a version is asset id and size
         try:
             yield from self.client.content(asset_id)
         except ObjectGone as error:
             if seen.modified_at < datetime.now(UTC) - RETENTION:
                 raise
-            raise StoreError(f"{error}, though it is not {RETENTION.days} days old") from None
+            raise StoreError(f"{error}, but it is less than {RETENTION.days} days old") from None
 
 
 def open_client(url: str, access: WorkspaceAccess) -> Client:
-    """Give the client of the workspace at `100ms://name`; no request is made yet. Raises CredentialsMissing."""
+    """Create the client of the workspace at `100ms://name`, without any request. Raises CredentialsMissing."""
     if not access.keys:
-        raise CredentialsMissing(f"{url}: its connection has no access key and app secret: set login and password")
+        raise CredentialsMissing(f"{url}: the connection has no access key and app secret: set its login and password")
     return Client(access.endpoint or BASE_URL, access.keys)

@@ -1,4 +1,4 @@
-"""The management token that opens one workspace's API: made from the workspace's keys, and anew before it expires."""
+"""The management token of one workspace's API: signed with the workspace's keys, and renewed before it expires."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from roomledger.hundredms.access import Keys
 
 LIFETIME_S = 24 * 3600
 RENEWAL_S = 3600
-"""A token with less life left is replaced unasked."""
+"""A token that expires sooner is renewed."""
 CLOCK_SKEW_S = 10
-"""How far the vendor's clock may lie behind ours."""
+"""How far the vendor's clock may be behind ours."""
 
 
 class Tokens:
-    """The current token of one workspace, for any number of threads."""
+    """The current token of one workspace. Safe to use from many threads."""
 
     def __init__(self, keys: Keys, clock: Callable[[], float]) -> None:
-        """`clock` gives unix seconds."""
+        """`clock` returns Unix seconds."""
         self._keys = keys
         self._clock = clock
         self._lock = threading.Lock()
@@ -29,12 +29,12 @@ class Tokens:
         self._renew_at = float("-inf")
 
     def current(self) -> str:
-        """Give the token to ask with."""
+        """Return a valid token."""
         with self._lock:
             return self._valid()
 
     def renew(self, refused: str) -> str:
-        """Give another token than the one that was refused: a new one, unless another thread has made one already."""
+        """Replace a refused token; return the current one if another thread has already replaced it."""
         with self._lock:
             if refused == self._token:
                 self._renew_at = float("-inf")
@@ -43,12 +43,12 @@ class Tokens:
     def _valid(self) -> str:
         now = self._clock()
         if now >= self._renew_at:
-            self._token = self._made(int(now) - CLOCK_SKEW_S)
+            self._token = self._sign(int(now) - CLOCK_SKEW_S)
             self._renew_at = now + LIFETIME_S - RENEWAL_S
         return self._token
 
-    def _made(self, issued_at: int) -> str:
-        """Make a token (claims: vendor documentation); it differs from all others by its `jti`."""
+    def _sign(self, issued_at: int) -> str:
+        """Sign a token (claims: vendor documentation); its `jti` makes it unique."""
         claims = {
             "access_key": self._keys.access_key,
             "type": "management",

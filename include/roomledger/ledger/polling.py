@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
-from roomledger.hundredms.records import final_asset, final_job
+from roomledger.hundredms.records import is_final
 from roomledger.ledger.database import Database, stage_ids
 
 ROOM_AGE = timedelta(days=1)
@@ -100,7 +100,7 @@ def schedule_jobs(
     final: defaultdict[str, set[str]] = defaultdict(set)
     query = f"SELECT DISTINCT job_id, asset_type, status FROM asset_records WHERE {mine}"
     for job_id, asset_type, status in tx.execute(text(query)):
-        if final_asset(status):
+        if is_final(status):
             final[job_id].add(asset_type)
     times = [_poll_at(row, final[row.job_id], now, until) for row in found]
     scheduled = {
@@ -122,7 +122,7 @@ def _poll_at(job: Any, final: set[str], now: datetime, until: timedelta) -> date
     began: datetime | None = job.stopped_at or job.created_at
     if began is None or now - began > until:
         return None
-    if not final_job(job.status):
+    if not is_final(job.status):
         return now
     if job.status == "failed" or set(planned) <= final:
         return None

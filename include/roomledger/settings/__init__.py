@@ -1,6 +1,6 @@
-"""Settings: what `roomledger.toml` and the environment say, as frozen data.
+"""Settings from `roomledger.toml` and the environment, as frozen data.
 
-Every mistake is found in one pass and told as one sentence that names the source and the way out.
+One pass finds all mistakes and reports each as one sentence that names the source and the way out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from roomledger.settings.queues import QueueSettings, check_twice, read_queue
+from roomledger.settings.queues import QueueSettings, check_duplicates, read_queue
 from roomledger.settings.sources import BucketSource, Source, WorkspaceSource, check_overlaps, read_source
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 DEFAULT_MEMORY_MB = 128
-"""With this a chat file of 1 GB is loaded in less than 500 MB, and no slower than with more."""
+"""Enough to load a chat file of 1 GB in less than 500 MB, as fast as with more."""
 
 _WAREHOUSE_KEYS = ("url", "memory_mb")
 _INBOX_EXAMPLE = 'inbox = "file:///absolute/folder"'
@@ -48,11 +48,11 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All that a run needs to know."""
+    """All settings of a run."""
 
     warehouse_url: str
     warehouse_memory_mb: int
-    """What DuckDB may hold in memory before it spills to disk; PostgreSQL has its own settings."""
+    """Memory of DuckDB before it spills to disk; PostgreSQL has its own settings."""
     sources: tuple[Source, ...]
     queues: tuple[QueueSettings, ...] = ()
     inbox_url: str | None = None
@@ -64,11 +64,11 @@ class Settings:
         return tuple(source for source in self.sources if isinstance(source, BucketSource))
 
     def queue(self, name: str) -> QueueSettings:
-        """Give the queue of this name. Raises KeyError."""
+        """Return the queue of this name. Raises KeyError."""
         return {queue.name: queue for queue in self.queues}[name]
 
     def select(self, names: Sequence[str] = ()) -> tuple[Source, ...]:
-        """Give the sources with these names, all without names; raises SettingsError when one is unknown."""
+        """Return the sources with these names, or all if there are none. Raises SettingsError for an unknown name."""
         known = {source.name: source for source in self.sources}
         if unknown := [name for name in names if name not in known]:
             have = ", ".join(known)
@@ -77,11 +77,11 @@ class Settings:
 
 
 INBOX = "webhooks"
-"""Name under which the inbox stands among the queues."""
+"""Name of the inbox among the queues."""
 
 
 def queue_names(settings: Settings) -> list[str]:
-    """Name the queues, and the inbox of webhooks when there is one."""
+    """Name all queues, and the inbox of webhooks if there is one."""
     return [queue.name for queue in settings.queues] + [INBOX] * (settings.inbox_url is not None)
 
 
@@ -91,10 +91,10 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def read(path: Path, environ: Mapping[str, str]) -> Settings:
-    """Read `roomledger.toml`; `ROOMLEDGER_WAREHOUSE_URL` in the environment overrides the warehouse's address.
+    """Read `roomledger.toml`; `ROOMLEDGER_WAREHOUSE_URL` in the environment overrides the warehouse's URL.
 
-    The override keeps the warehouse's password out of files. A relative DuckDB path counts from the folder of the
-    settings file. Raises SettingsError.
+    The override keeps the warehouse's password out of files. A relative DuckDB path is relative to the folder
+    of the settings file. Raises SettingsError.
     """
     try:
         document = tomllib.loads(path.read_text("utf-8"))
@@ -105,22 +105,21 @@ def read(path: Path, environ: Mapping[str, str]) -> Settings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError([f"{path} cannot be read as TOML: {error}"]) from None
     problems: list[str] = []
-    known = ("warehouse", "source", "queue", "webhooks")
     problems += [
         f"{path}: unknown table or key '{key}': use [warehouse], [[source]], [[queue]] and [webhooks]"
-        for key in sorted(document.keys() - set(known))
+        for key in sorted(document.keys() - {"warehouse", "source", "queue", "webhooks"})
     ]
     warehouse_url, memory = _warehouse(document.get("warehouse", {}), path, environ, problems)
     found = _tables(document, "source", path, problems)
     sources = [read_source(table, number, problems) for number, table in enumerate(found, 1)]
     if not document.get("source", []):
-        problems.append(f"{path} names no source: add a [[source]] with name, customer and url")
+        problems.append(f"{path} has no source: add a [[source]] with name, customer and url")
     check_overlaps(sources, problems)
     queues = [
         read_queue(table, number, problems)
         for number, table in enumerate(_tables(document, "queue", path, problems), 1)
     ]
-    check_twice(queues, problems)
+    check_duplicates(queues, problems)
     inbox = _inbox(document.get("webhooks", {}), sources, path, problems)
     if problems:
         raise SettingsError(problems)
@@ -146,10 +145,10 @@ def _warehouse(table: Any, path: Path, environ: Mapping[str, str], problems: lis
         problems.append(f"{path}: write the warehouse as a table: [warehouse] and below it url = …")
         return "", 0
     unknown = sorted(table.keys() - set(_WAREHOUSE_KEYS))
-    problems += [f"[warehouse]: unknown key '{key}': it knows {', '.join(_WAREHOUSE_KEYS)}" for key in unknown]
+    problems += [f"[warehouse]: unknown key '{key}': use {', '.join(_WAREHOUSE_KEYS)}" for key in unknown]
     memory = table.get("memory_mb", DEFAULT_MEMORY_MB)
     if not isinstance(memory, int) or memory < 64:
-        problems.append(f"[warehouse] memory_mb = {memory!r}: give whole megabytes, at least 64")
+        problems.append(f"[warehouse] memory_mb = {memory!r}: use whole megabytes, at least 64")
     url = environ.get("ROOMLEDGER_WAREHOUSE_URL") or table.get("url")
     if not isinstance(url, str) or not url:
         problems.append(
@@ -166,30 +165,29 @@ def _warehouse(table: Any, path: Path, environ: Mapping[str, str], problems: lis
 
 
 def _inbox(table: Any, sources: Sequence[Source], path: Path, problems: list[str]) -> str | None:
-    takers = [source.name for source in sources if isinstance(source, WorkspaceSource) and source.webhook_header]
+    receivers = [source.name for source in sources if isinstance(source, WorkspaceSource) and source.webhook_header]
     problems += [
-        f"source {name}: {other} takes webhooks, too, and their names differ in '-' and '_' alone, which variables of "
-        "the environment cannot tell apart: rename one"
-        for number, name in enumerate(takers)
-        for other in takers[:number]
+        f"source {name}: {other} accepts webhooks, too, and the names differ only in '-' and '_', which are the same "
+        "in the names of environment variables: rename one"
+        for number, name in enumerate(receivers)
+        for other in receivers[:number]
         if name.replace("-", "_") == other.replace("-", "_")
     ]
     if not isinstance(table, dict) or table.keys() - {"inbox"}:
-        problems.append(f"{path}: write where webhooks wait as [webhooks] and below it {_INBOX_EXAMPLE}")
+        problems.append(f"{path}: write the inbox of webhooks as [webhooks] and below it {_INBOX_EXAMPLE}")
         return None
     inbox = table.get("inbox")
     if inbox is None:
-        if takers:
+        if receivers:
             problems.append(
-                f"source {takers[0]} takes webhooks, and nothing says where they are to wait: add [webhooks] with "
-                f"{_INBOX_EXAMPLE}"
+                f"source {receivers[0]} accepts webhooks, but they have no inbox: add [webhooks] with {_INBOX_EXAMPLE}"
             )
         return None
     if not isinstance(inbox, str) or not _INBOX.fullmatch(inbox):
         problems.append(f"[webhooks] inbox = {inbox!r}: use {_INBOX_EXAMPLE}, s3://bucket/prefix or gs://bucket/prefix")
         return None
     problems += [
-        f"[webhooks] inbox: {inbox} lies in source {source.name}: give it a place of its own"
+        f"[webhooks] inbox: {inbox} lies within source {source.name}: use a separate location"
         for source in sources
         if source.url and f"{inbox.rstrip('/')}/".startswith(f"{source.url}/")
     ]

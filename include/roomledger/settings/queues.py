@@ -1,4 +1,4 @@
-"""Queues in the settings: where the clouds put word of new objects."""
+"""Queues in the settings: where the clouds send notifications of new objects."""
 
 from __future__ import annotations
 
@@ -19,39 +19,38 @@ _EXAMPLES = "sqs://queue-name, sqs://account/queue-name or pubsub://project/subs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
-    """One queue; it may bring notices for any number of sources."""
+    """One queue; it may carry notifications for any number of sources."""
 
     name: str
     url: str
     """`sqs://queue`, `sqs://account/queue` or `pubsub://project/subscription`."""
     connection: str | None = None
-    """As that of a source: Airflow connection id, or an AWS profile."""
+    """As in a source: Airflow connection id, or an AWS profile."""
     endpoint: str | None = None
     region: str | None = None
-    """Of SQS."""
+    """SQS only."""
 
     @property
     def parts(self) -> Mapping[str, str | None]:
-        """What the address names: `queue` and maybe `account`, or `project` and `subscription`."""
-        found = _URLS[self.url.partition("://")[0]].fullmatch(self.url)
-        assert found, self.url  # noqa: S101  # it was read by `read_queue`
-        return found.groupdict()
+        """Parts of the URL: `queue` and `account` (may be None), or `project` and `subscription`."""
+        match = _URLS[self.url.partition("://")[0]].fullmatch(self.url)
+        assert match, self.url  # noqa: S101  # `read_queue` has checked it
+        return match.groupdict()
 
 
 def read_queue(table: Mapping[str, Any], number: int, problems: list[str]) -> QueueSettings:
-    """Read a [[queue]]; what is wrong with it is added to the problems."""
+    """Read a [[queue]]; its mistakes are added to the problems."""
     name = table.get("name")
     label = f"queue {name}" if isinstance(name, str) and name else f"queue number {number}"
-    wrong = [f"unknown key '{key}': a queue knows {', '.join(_KEYS)}" for key in sorted(table.keys() - set(_KEYS))]
-    wrong += [f"'{key}' is missing: every queue needs name and url" for key in ("name", "url") if key not in table]
-    given = {key: table[key] for key in _KEYS if key in table}
-    wrong += [f"'{key}' must be text and not empty" for key, value in given.items() if not _is_text(value)]
+    mistakes = [f"unknown key '{key}': a queue has {', '.join(_KEYS)}" for key in sorted(table.keys() - set(_KEYS))]
+    mistakes += [f"'{key}' is missing: every queue needs name and url" for key in ("name", "url") if key not in table]
+    mistakes += [f"'{key}' must be text and not empty" for key in _KEYS if key in table and not _is_text(table[key])]
     if isinstance(name, str) and name and not NAME.fullmatch(name):
-        wrong.append("a name has lower-case letters, digits, '-' and '_' and opens with a letter or digit")
+        mistakes.append("a name has only lower-case letters, digits, '-' and '_' and starts with a letter or digit")
     url = table.get("url")
     if _is_text(url) and not any(form.fullmatch(url) for form in _URLS.values()):
-        wrong.append(f"'{url}' is no address of a queue: use {_EXAMPLES}")
-    problems += [f"{label}: {sentence}" for sentence in wrong]
+        mistakes.append(f"'{url}' is not a supported queue URL: use {_EXAMPLES}")
+    problems += [f"{label}: {sentence}" for sentence in mistakes]
     return QueueSettings(
         name=str(name),
         url=str(url),
@@ -65,8 +64,8 @@ def _is_text(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and bool(value.strip())
 
 
-def check_twice(queues: Sequence[QueueSettings], problems: list[str]) -> None:
-    """Two queues of one name could not be told apart; one queue read as two would take its own messages away."""
+def check_duplicates(queues: Sequence[QueueSettings], problems: list[str]) -> None:
+    """Refuse duplicate names, and duplicate URLs: two readers of one queue would take each other's messages."""
     for key in ("name", "url"):
         seen: set[str] = set()
         for queue in queues:

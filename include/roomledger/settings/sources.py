@@ -1,4 +1,4 @@
-"""Sources in the settings: the buckets and the vendor's workspaces that are collected."""
+"""Sources in the settings: the buckets and the workspaces of 100ms that are collected."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _SCHEMES = {
     _WORKSPACE: "100ms://workspace-name",
 }
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-"""What a source or queue may be called."""
+"""Allowed names of sources and queues."""
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """What a bucket and a workspace have in common."""
+    """Settings that buckets and workspaces share."""
 
     name: str
     customer: str
     url: str
     connection: str | None = None
-    """Airflow connection id; outside Airflow an AWS profile of that name, else the standard credential chain."""
+    """Airflow connection id; outside Airflow an AWS profile of that name; without it the standard credential chain."""
     endpoint: str | None = None
     asset_types: frozenset[str] = frozenset(ASSET_TYPES)
     not_before: date | None = None
 
     def excludes(self, asset: Asset) -> str | None:
-        """Say why the settings exclude this asset, or None when they include it."""
+        """Return why the settings exclude this asset, or None if they include it."""
         if asset.asset_type != UNKNOWN and asset.asset_type not in self.asset_types:
             return f"excluded_by_source: the settings leave out assets of type {asset.asset_type}"
         day = asset.session_date or asset.modified_at.date()
@@ -50,7 +50,7 @@ class _Source:
         return None
 
     def classify(self, found: Asset | Ignored) -> Asset | Ignored:
-        """Give what was recognised, or why the settings exclude it."""
+        """Return the recognised asset, or the reason why the settings exclude it."""
         excluded = self.excludes(found) if isinstance(found, Asset) else None
         return Ignored(excluded) if excluded else found
 
@@ -60,7 +60,7 @@ class BucketSource(_Source):
     """One customer's bucket and prefix, or folder: `s3://bucket/prefix`, `gs://bucket/prefix`, `file:///folder`."""
 
     region: str | None = None
-    """Of S3."""
+    """S3 only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +68,11 @@ class WorkspaceSource(_Source):
     """One customer's workspace at the vendor: `100ms://workspace`."""
 
     look_back_days: int = 2
-    """How far behind the cursor lists are read again, for records that appear late."""
+    """How far before the cursor lists are read again, for records that appear late."""
     unfinished_days: int = 14
     """For how long a recording job may still get assets."""
     api: bool = True
-    """Whether the vendor's API is read; without it there are only webhooks."""
+    """Whether the vendor's API is read; otherwise webhooks are the only evidence."""
     webhook_header: str | None = None
     """The header that carries the secret of webhooks; None accepts no webhooks."""
 
@@ -81,28 +81,28 @@ Source = BucketSource | WorkspaceSource
 
 
 def read_source(table: Mapping[str, Any], number: int, problems: list[str]) -> Source:
-    """Read a [[source]]; what is wrong with it is added to the problems."""
+    """Read a [[source]]; its mistakes are added to the problems."""
     name = table.get("name")
     label = f"source {name}" if isinstance(name, str) and name else f"source number {number}"
 
-    def wrong(sentence: str) -> None:
+    def report(sentence: str) -> None:
         problems.append(f"{label}: {sentence}")
 
-    url = _source_url(table.get("url"), wrong)
+    url = _source_url(table.get("url"), report)
     keys = (*_KEYS, *(_WORKSPACE_KEYS if url.startswith(f"{_WORKSPACE}://") else _BUCKET_KEYS))
     for key in sorted(table.keys() - set(keys)):
-        wrong(f"unknown key '{key}': a source knows {', '.join(keys)}")
+        report(f"unknown key '{key}': a source has {', '.join(keys)}")
     for key in ("name", "customer", "url"):
         if key not in table:
-            wrong(f"'{key}' is missing: every source needs name, customer and url")
+            report(f"'{key}' is missing: every source needs name, customer and url")
     for key in {*_KEYS, *_BUCKET_KEYS} - {"include", "exclude", "not_before"}:
         if key in table and (not isinstance(table[key], str) or not table[key].strip()):
-            wrong(f"'{key}' must be text and not empty")
+            report(f"'{key}' must be text and not empty")
     if isinstance(name, str) and name and not NAME.fullmatch(name):
-        wrong("a name has lower-case letters, digits, '-' and '_' and opens with a letter or digit")
+        report("a name has only lower-case letters, digits, '-' and '_' and starts with a letter or digit")
     not_before = table.get("not_before")
     if not_before is not None and type(not_before) is not date:
-        wrong(f"not_before = {not_before!r}: write a date without quotes, such as not_before = 2026-01-31")
+        report(f"not_before = {not_before!r}: write a date without quotes, such as not_before = 2026-01-31")
         not_before = None
     common: dict[str, Any] = {
         "name": str(name),
@@ -110,87 +110,87 @@ def read_source(table: Mapping[str, Any], number: int, problems: list[str]) -> S
         "url": url,
         "connection": table.get("connection"),
         "endpoint": table.get("endpoint"),
-        "asset_types": _asset_types(table, wrong),
+        "asset_types": _asset_types(table, report),
         "not_before": not_before,
     }
     if not url.startswith(f"{_WORKSPACE}://"):
         return BucketSource(**common, region=table.get("region"))
     return WorkspaceSource(
         **common,
-        api=_flag(table.get("api", True), "api", wrong),
-        webhook_header=_header(table.get("webhook_header"), wrong),
-        look_back_days=_days(table.get("look_back_days", 2), "look_back_days", wrong),
-        unfinished_days=_days(table.get("unfinished_days", 14), "unfinished_days", wrong),
+        api=_flag(table.get("api", True), "api", report),
+        webhook_header=_header(table.get("webhook_header"), report),
+        look_back_days=_days(table.get("look_back_days", 2), "look_back_days", report),
+        unfinished_days=_days(table.get("unfinished_days", 14), "unfinished_days", report),
     )
 
 
-def _days(value: Any, key: str, wrong: Callable[[str], None]) -> int:
+def _days(value: Any, key: str, report: Callable[[str], None]) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 90:
         return value
-    wrong(f"{key} = {value!r}: give whole days from 1 to 90")
+    report(f"{key} = {value!r}: use whole days from 1 to 90")
     return 1
 
 
-def _flag(value: Any, key: str, wrong: Callable[[str], None]) -> bool:
+def _flag(value: Any, key: str, report: Callable[[str], None]) -> bool:
     if isinstance(value, bool):
         return value
-    wrong(f"{key} = {value!r}: write true or false, without quotes")
+    report(f"{key} = {value!r}: write true or false, without quotes")
     return True
 
 
-def _header(value: Any, wrong: Callable[[str], None]) -> str | None:
+def _header(value: Any, report: Callable[[str], None]) -> str | None:
     if value is None or (isinstance(value, str) and _HEADER.fullmatch(value)):
         return value
-    wrong(f"webhook_header = {value!r}: give the name of an HTTP header, such as 'X-Roomledger-Secret'")
+    report(f"webhook_header = {value!r}: use the name of an HTTP header, such as 'X-Roomledger-Secret'")
     return None
 
 
-def _source_url(url: Any, wrong: Callable[[str], None]) -> str:
+def _source_url(url: Any, report: Callable[[str], None]) -> str:
     if not isinstance(url, str) or not url.strip():
-        return ""  # said already
+        return ""  # reported by the caller
     if url.startswith(f"{_WORKSPACE}://"):
         if not NAME.fullmatch(url.partition("://")[2]):
-            wrong(f"'{url}' does not name a workspace: use {_SCHEMES[_WORKSPACE]}, with a name of your choice")
+            report(f"'{url}' does not name a workspace: use {_SCHEMES[_WORKSPACE]}, with a name of your choice")
         return url
     parts = urlsplit(url, allow_fragments=False)
     if parts.scheme not in _SCHEMES:
-        wrong(f"'{url}' is not a supported URL: use {', '.join(_SCHEMES.values())}")
+        report(f"'{url}' is not a supported URL: use {', '.join(_SCHEMES.values())}")
     elif parts.query:
-        wrong(f"'{url}' holds a '?': give the address of a bucket and prefix, not a link to a file")
+        report(f"'{url}' contains a '?': use the URL of a bucket and prefix, not a link to a file")
     elif parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
-        wrong(f"'{url}' is not an absolute folder: use {_SCHEMES['file']}, with three slashes")
+        report(f"'{url}' is not an absolute folder: use {_SCHEMES['file']}, with three slashes")
     elif parts.scheme != "file" and (not parts.netloc or "@" in parts.netloc or ":" in parts.netloc):
-        wrong(f"'{url}' does not name a bucket: use {_SCHEMES[parts.scheme]}")
+        report(f"'{url}' does not name a bucket: use {_SCHEMES[parts.scheme]}")
     return url.rstrip("/")
 
 
-def _asset_types(table: Mapping[str, Any], wrong: Callable[[str], None]) -> frozenset[str]:
+def _asset_types(table: Mapping[str, Any], report: Callable[[str], None]) -> frozenset[str]:
     chosen: dict[str, frozenset[str]] = {}
     for key in ("include", "exclude"):
         value = table.get(key, list(ASSET_TYPES) if key == "include" else [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            wrong(f'\'{key}\' must be a list of asset types, such as {key} = ["chat", "transcript"]')
+            report(f'\'{key}\' must be a list of asset types, such as {key} = ["chat", "transcript"]')
             value = []
         for unknown in sorted(set(value) - set(ASSET_TYPES)):
-            wrong(f"{key}: '{unknown}' is not an asset type: choose from {', '.join(ASSET_TYPES)}")
+            report(f"{key}: '{unknown}' is not an asset type: choose from {', '.join(ASSET_TYPES)}")
         chosen[key] = frozenset(value)
-    left = chosen["include"] - chosen["exclude"]
-    if not left:
-        wrong("include and exclude leave no asset type: take one out of exclude or put one into include")
-    return left
+    remaining = chosen["include"] - chosen["exclude"]
+    if not remaining:
+        report("include and exclude leave no asset type: remove one from exclude or add one to include")
+    return remaining
 
 
 def check_overlaps(sources: Sequence[Source], problems: list[str]) -> None:
-    """The same object reached through two sources would be loaded under two customers or none."""
+    """Refuse sources that overlap: an object in two of them would be loaded for two customers or for none."""
     seen: dict[str, Source] = {}
     for source in sources:
         if source.name in seen:
-            problems.append(f"source {source.name}: the name is used twice: give every source its own")
+            problems.append(f"source {source.name}: the name is used twice: use a different name for each source")
         for other in seen.values():
             inner, outer = sorted((f"{source.url}/", f"{other.url}/"), key=len, reverse=True)
             if source.url and other.url and inner.startswith(outer):
                 problems.append(
                     f"source {source.name}: {source.url} and {other.url} of source {other.name} overlap: "
-                    "an object belongs to one source, so give them separate prefixes or keep one of them"
+                    "an object belongs to one source, so use separate prefixes or remove one of them"
                 )
         seen[source.name] = source

@@ -1,4 +1,4 @@
-"""The endpoint that takes the vendor's webhooks: authenticated, without their secrets, and durable before the answer.
+"""The endpoint that receives the vendor's webhooks: it authenticates, redacts, and answers once the event is durable.
 
-It does not look at what an event says and needs no warehouse: that is for whoever takes it out of the inbox.
+It does not decode events and needs no warehouse: the pipeline decodes them when it reads the inbox.
 """
