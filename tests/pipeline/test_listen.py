@@ -49,7 +49,7 @@ from sandbox.dataset import generate
 from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
 from sandbox.servers.s3 import S3Server
-from tests.queues.conftest import aws, numbers, pubsub_place, session, sqs_place
+from tests.queues.conftest import aws, numbers, pubsub_queue, session, sqs_queue
 from tests.worlds import Tables, ask, change, chat, chat_key, contents, lay_out, put, source_of, store_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -80,7 +80,7 @@ class Place:
 
 
 def s3_place(server: S3Server, name: str = "acme") -> Place:
-    queue, s3, sqs = sqs_place(server), aws(server, "s3"), aws(server, "sqs")
+    queue, s3, sqs = sqs_queue(server), aws(server, "s3"), aws(server, "sqs")
     bucket = f"reacting-{next(numbers)}"
     s3.create_bucket(Bucket=bucket)
     url = sqs.get_queue_url(QueueName=queue.settings.url.removeprefix("sqs://"))["QueueUrl"]
@@ -118,7 +118,7 @@ def s3_place(server: S3Server, name: str = "acme") -> Place:
 def telling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GcsServer, PubSubServer, Any]]:
     """A GCS whose buckets all tell one subscription."""
     with pubsub_server() as pubsub:
-        queue = pubsub_place(pubsub)
+        queue = pubsub_queue(pubsub)
         topic = queue.settings.url.replace("pubsub://demo/sub-", "projects/demo/topics/topic-")
         with gcs_server(tmp_path_factory.mktemp("telling"), topic, pubsub.host) as gcs:
             yield gcs, pubsub, queue
