@@ -24,7 +24,7 @@ from sandbox.hundredms_api import Vendor, vendor_server
 from sandbox.servers.gcs import GcsServer
 from sandbox.servers.s3 import S3Server
 from sandbox.servers.upload import upload_all
-from tests.worlds import ask
+from tests.warehouses import fetch
 
 ROOT = Path(__file__).parents[2]
 DAGS = sorted((ROOT / "dags").glob("*.py"))
@@ -236,7 +236,7 @@ def test_the_dags_load_both_clouds_and_webhooks_into_both_engines(
     for engine, database in warehouses.items():
         assert b"meeting_url" in written[engine]
         found: dict[str, dict[str, int]] = {}
-        for source, disposition, count in ask(
+        for source, disposition, count in fetch(
             database, "SELECT source, disposition, count(*) FROM object_ledger GROUP BY 1, 2"
         ):
             found.setdefault(source, {})[disposition] = count
@@ -244,6 +244,6 @@ def test_the_dags_load_both_clouds_and_webhooks_into_both_engines(
         # A recorder whose job has no file is known to webhooks by other ids, and is a recording of its own.
         tables = {"recordings": "recordings WHERE record IS NOT NULL"}
         for table, rows in filled.expected.rows.items():
-            assert ask(database, f"SELECT count(*) FROM {tables.get(table, table)}") == [(rows,)], (engine, table)
-        assert ask(database, "SELECT count(*) > 500 FROM vendor_events") == [(True,)], engine
-        assert ask(database, "SELECT DISTINCT split_part(started_by, ' ', 1) FROM loads") == [("airflow",)], engine
+            assert fetch(database, f"SELECT count(*) FROM {tables.get(table, table)}") == [(rows,)], (engine, table)
+        assert fetch(database, "SELECT count(*) > 500 FROM vendor_events") == [(True,)], engine
+        assert fetch(database, "SELECT DISTINCT split_part(started_by, ' ', 1) FROM loads") == [("airflow",)], engine
