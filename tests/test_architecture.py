@@ -63,7 +63,7 @@ LIBRARIES = {
     "psycopg": {"ledger/postgres"},
     "rich": {"cli"},
     "sqlalchemy": {"ledger", "warehouse", "queries", "pipeline/sync_workspace", "pipeline/listen", "pipeline/load"}
-    | {"pipeline/staging", "cli/inspect"},
+    | {"pipeline/staging"},
     "starlette": {"webhook"},
     "typer": {"cli"},
 }
