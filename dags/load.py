@@ -22,7 +22,7 @@ Plans the pending object versions of the ledger into batches. Each load task cla
 files, and commits rows and ledger together. Runs after every `collect`, and every 15 minutes for retries. A task that
 dies loses nothing: its claims expire after five minutes. The pool `roomledger_load` limits how many load tasks run at
 once. Fails when most of a batch is refused for one reason: if the files really are bad, trigger it with
-`accept_refusals`; otherwise see *Operations* in the README.
+`accept_refusals`; otherwise see `docs/operations.md`.
 """,
 )
 def load() -> None:
