@@ -47,8 +47,6 @@ class Queue(Protocol):
     Some kinds, such as Pub/Sub, wait longer than `patience_s` before they report that no message waits.
     """
 
-    name: str
-    """Its name in `roomledger.toml`."""
     visibility_timeout_s: float
     """How long messages are hidden from other receivers after `receive` or `extend`."""
 

@@ -26,7 +26,6 @@ _ERRORS = (*s3_errors.ERRORS, GoogleAuthError)
 class BucketInbox:
     """An inbox below a prefix; `upload` stores an object under a key with this content."""
 
-    name = "inbox"
     visibility_timeout_s = math.inf
 
     def __init__(self, url: str, objects: ObjectStore, upload: Callable[[str, bytes], object]) -> None:

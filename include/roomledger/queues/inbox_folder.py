@@ -34,7 +34,6 @@ class _Scan(NamedTuple):
 class FolderInbox:
     """An inbox in a folder that all API servers and tasks share."""
 
-    name = "inbox"
     visibility_timeout_s = math.inf
 
     def __init__(self, folder: Path) -> None:

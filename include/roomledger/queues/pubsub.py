@@ -45,7 +45,7 @@ class PubSub:
     visibility_timeout_s = 120.0
 
     def __init__(self, settings: QueueSettings, access: Access) -> None:
-        self.name, self.url = settings.name, settings.url
+        self.url = settings.url
         self._subscription = "projects/{project}/subscriptions/{subscription}".format(**settings.parts)
         endpoint = settings.endpoint or access.endpoint or SubscriberClient.DEFAULT_ENDPOINT
         scheme, _, self._endpoint = endpoint.rstrip("/").rpartition("://")

@@ -33,7 +33,7 @@ class Sqs:
     visibility_timeout_s = 120.0
 
     def __init__(self, settings: QueueSettings, access: Access) -> None:
-        self.name, self.url = settings.name, settings.url
+        self.url = settings.url
         self._sqs_url: str | None = None
         self._parts = settings.parts
         self._endpoint = settings.endpoint or access.endpoint
