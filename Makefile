@@ -1,4 +1,4 @@
-# The verbs of the project, for people and for CI alike. `make help` lists them.
+# The commands of the project, for people and for CI. `make help` lists them.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ export UV_PYTHON_DOWNLOADS := never
 COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --annotation-style line \
 	--custom-compile-command "make requirements"
 SOURCES := include dags plugins sandbox tests benchmarks
-# A worker for each processor, but no more than four: each starts the servers that its tests ask for.
+# One worker per processor, at most four: each starts the servers that its tests need.
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --d
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-install: $(BIN)/.installed ## Make .venv with the pinned requirements
+install: $(BIN)/.installed ## Create .venv with the pinned requirements
 
 $(BIN)/.installed: requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Roomledger needs Python 3.11, 3.12 or 3.13, and {sys.executable} is {v[0]}.{v[1]}: run make PYTHON=python3.11 …")'
@@ -27,16 +27,16 @@ $(BIN)/.installed: requirements-dev.txt pyproject.toml
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install ## Let Airflow load two invented customers' buckets into a warehouse file, and show the result
+demo: install ## Load two invented customers' buckets into a DuckDB file with Airflow, and show the result
 	@$(BIN)/python -m sandbox.demo
 
 up: install ## Run everything until Ctrl-C: Airflow, buckets with notifications, a simulated 100ms, new sessions
 	@$(BIN)/python -m sandbox.up
 
-test: install ## Run the tests
+test: install ## Run the tests on real local servers
 	@$(PYTEST)
 
-thorough: install ## Run them with those that take minutes and prove little more
+thorough: install ## Run all tests, with the slow ones, which take minutes
 	@$(PYTEST) -m "slow or not slow"
 
 large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcript on both engines
@@ -45,7 +45,7 @@ large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcrip
 bench-freshness: install ## Measure the seconds until new objects are queryable, for each of the three notification paths
 	@$(BIN)/python -m benchmarks.freshness
 
-bench-webhooks: install ## Measure webhooks at 100 requests a second, by one API server of Airflow
+bench-webhooks: install ## Measure the latency of webhooks at 100 requests a second, with one API server of Airflow
 	@$(BIN)/python -m benchmarks.webhooks
 
 chaos: install ## Lose notifications, kill processes of Airflow, sweep, and compare with a run without faults
@@ -56,18 +56,18 @@ lint: install ## Check style and types
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy
 
-format: install ## Put the code into the project's form
+format: install ## Fix style and format the code
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-requirements: ## Compile the pinned requirements anew from pyproject.toml
+requirements: ## Compile the pinned requirements from pyproject.toml
 	@$(COMPILE) --upgrade --extra airflow --extra dev --output-file requirements-dev.txt
 	@$(COMPILE) --upgrade --extra airflow --constraint requirements-dev.txt --output-file requirements.txt
 
-dictionary: install ## Write docs/data-dictionary.md anew from the schema
+dictionary: install ## Write docs/data-dictionary.md from the schema
 	@$(BIN)/python -m roomledger.warehouse.dictionary > docs/data-dictionary.md
 
-clean: ## Remove what make made: .venv, the demo's files, caches
+clean: ## Remove what make created: .venv, .work, caches
 	rm -rf .venv .work build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Collect: list every source's bucket and record what is new, or missing, in the ledger."""
+"""Collect: list every source's bucket and record new and missing objects in the ledger."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from roomledger.airflow.schedule import NEW_OBJECTS, PENDING_LOADS, RETRIES, on_
     default_args=RETRIES,
     doc_md="""
 Lists the bucket of every `[[source]]` in `roomledger.toml`, reads the vendor's API for every workspace, and records
-each object version that is not known yet. Runs every 15 minutes, and at once when something updates the asset
-`roomledger_new_objects`. It may run as often as you like: known versions change nothing. One task per source, limited
-by the pool `roomledger_collect`.
+each new object version. Runs every 15 minutes, and at once when the asset `roomledger_new_objects` is updated. It may
+run any number of times: known versions change nothing. One task per source; the pool `roomledger_collect` limits how
+many run at once.
 """,
 )
 def collect() -> None:
-    """List every source; the task's log and return value hold the counts."""
+    """List every source; the tasks' logs and return values have the counts."""
 
-    @task(task_display_name="name the sources")
+    @task(task_display_name="list the sources")
     def sources() -> list[str]:
         from roomledger.airflow import tasks
 

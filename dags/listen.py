@@ -1,4 +1,4 @@
-"""Listen: take what waits in the queues and the inbox into the ledger, and load what is new, within seconds."""
+"""Listen: ingest the messages of the queues and the inbox, and load what is new, within seconds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from roomledger.airflow.schedule import notifications, on_update_and_every_quart
     catchup=False,
     max_active_runs=1,
     tags=["roomledger"],
-    default_args={"retries": 0},  # a run that waits to be tried again would hold up those that come after it
+    default_args={"retries": 0},  # a run that waits for a retry would delay the next runs
     doc_md="""
-Runs when something waits in a `[[queue]]` of `roomledger.toml` or in the inbox of webhooks: notes what the notices
-name, removes them, and loads what is new. It listens on until nothing has come for some seconds, five minutes at most,
-so that under steady load an object is queryable seconds after it was written. Runs every 15 minutes in any case, and
-needs no schedule to be right: what a lost notice would have said, `collect` finds.
+Runs when messages wait in a `[[queue]]` of `roomledger.toml` or in the inbox of webhooks. It records the objects and
+events that the messages name, acknowledges the messages, and loads what is new. It listens until nothing has arrived
+for some seconds, or for five minutes, so that under steady load an object is queryable seconds after it was written.
+It also runs every 15 minutes. Lost notifications do no harm: `collect` finds their objects.
 """,
 )
 def listen() -> None:
-    """Answer the queues; the task's log and return value hold the counts."""
+    """Drain the queues; the task's log and return value have the counts."""
 
     @task(task_display_name="drain the queues")
     def drain_queues() -> dict[str, int]:

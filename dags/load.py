@@ -1,4 +1,4 @@
-"""Load: read what waits in the ledger and load it into the warehouse, batch by batch."""
+"""Load: read the pending objects of the ledger and load them into the warehouse, batch by batch."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from roomledger.airflow.schedule import PENDING_LOADS, RETRIES, on_update_and_ev
     max_active_runs=1,
     tags=["roomledger"],
     default_args=RETRIES,
-    params={"accept_refusals": Param(False, type="boolean", description="Go on though most of a batch is refused.")},
+    params={
+        "accept_refusals": Param(False, type="boolean", description="Continue even if most of a batch is refused.")
+    },
     doc_md="""
-Plans the object versions that wait in the ledger into batches; each load task claims its batches, reads and parses the
-files and commits rows and ledger together. Runs after every `collect`, and every 15 minutes for what is to be tried
-again. A task that dies loses nothing: its claims come free after five minutes. The pool `roomledger_load` says how many
-load tasks run at once. Fails when most of a batch is refused for one reason: if the files are bad indeed, trigger it
-with `accept_refusals`; else see *Operations* in the README.
+Plans the pending object versions of the ledger into batches. Each load task claims its batches, reads and parses the
+files, and commits rows and ledger together. Runs after every `collect`, and every 15 minutes for retries. A task that
+dies loses nothing: its claims expire after five minutes. The pool `roomledger_load` limits how many load tasks run at
+once. Fails when most of a batch is refused for one reason: if the files really are bad, trigger it with
+`accept_refusals`; otherwise see `docs/operations.md`.
 """,
 )
 def load() -> None:
-    """Plan, then load; the tasks' logs and return values hold the counts."""
+    """Plan, then load; the tasks' logs and return values have the counts."""
 
     @task(task_display_name="plan the batches")
     def plan() -> list[int]:

@@ -1,5 +1,5 @@
--- Two databases and two roles: Airflow's metadata, and the warehouse. The postgres image runs this once, on an empty
--- volume; an unset password is a syntax error here and stops the start.
+-- Two databases with one role each: Airflow's metadata and the warehouse. The postgres image runs this once, on an empty
+-- volume. An unset password is a syntax error here and stops the start.
 \getenv airflow_password AIRFLOW_DB_PASSWORD
 \getenv warehouse_password WAREHOUSE_DB_PASSWORD
 

@@ -1,6 +1,6 @@
 """The vendor's webhooks, mounted in Airflow's API server: `POST /roomledger/webhooks/<source>`.
 
-Every Airflow process imports this file, tasks among them: what it needs is imported with the first request.
+Every Airflow process imports this file, including tasks: the endpoint is imported with the first request only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _app() -> Any:
 
 
 async def webhooks(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-    """Answer a request (ASGI). Airflow's own authentication does not stand before this: the endpoint has its own."""
+    """Handle a request (ASGI). Airflow's authentication does not cover this path: the endpoint has its own."""
     await _app()(scope, receive, send)
 
 

@@ -34,7 +34,7 @@ class Connections(Protocol):
         """Raises CredentialsMissing."""
 
     def queue(self, queue: QueueSettings) -> Access:
-        """Raises QueueError."""
+        """Raises CredentialsMissing, and QueueError when a library is not installed."""
 
 
 class StandardConnections:
@@ -44,14 +44,15 @@ class StandardConnections:
         """See `Connections`. A missing AWS key shows when the store is opened."""
         match split_url(source.url)[0]:
             case "s3":
-                from roomledger.stores.s3 import default_session
+                from roomledger.stores.aws_client import default_session
 
                 session = default_session(source.connection)
                 return Access(session=session, endpoint=source.endpoint, region=source.region)
             case "gs":
-                from roomledger.stores.gcs import default_credentials
+                from roomledger.stores.gcs import READ_SCOPE
+                from roomledger.stores.google_credentials import default_credentials
 
-                credentials = None if _is_emulator(source.endpoint) else default_credentials(source.url)
+                credentials = default_credentials(source.url, READ_SCOPE, source.endpoint)
                 return Access(credentials=credentials, endpoint=source.endpoint)
         return Access()
 
@@ -64,17 +65,13 @@ class StandardConnections:
     def queue(self, queue: QueueSettings) -> Access:
         """See `Connections`. A missing AWS key shows when the queue is opened."""
         if queue.url.startswith("sqs:"):
-            from roomledger.stores.s3 import default_session
+            from roomledger.stores.aws_client import default_session
 
             return Access(session=default_session(queue.connection))
-        from roomledger.queues.pubsub import default_credentials
+        from roomledger.queues.pubsub import SCOPE
+        from roomledger.stores.google_credentials import default_credentials
 
-        return Access(credentials=None if _is_emulator(queue.endpoint) else default_credentials(queue.url))
-
-
-def _is_emulator(endpoint: str | None) -> bool:
-    """Whether it is an emulator, the only endpoint without TLS, which wants no credentials."""
-    return (endpoint or "").startswith("http://")
+        return Access(credentials=default_credentials(queue.url, SCOPE, queue.endpoint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +162,10 @@ def open_store(url: str, access: Access) -> Store:
 
 
 def open_queue(settings: Settings, name: str, connections: Connections) -> Queue:
-    """Open the queue of this name, or the inbox; nothing is received yet. Raises QueueError, and KeyError."""
+    """Open the queue of this name, or the inbox; nothing is received yet.
+
+    Raises CredentialsMissing, QueueError, and KeyError for an unknown name.
+    """
     if name == INBOX and settings.inbox_url:
         return open_inbox(settings.inbox_url)
     queue = settings.queue(name)
@@ -175,7 +175,7 @@ def open_queue(settings: Settings, name: str, connections: Connections) -> Queue
 def open_bucket_queue(queue: QueueSettings, access: Access) -> Queue:
     """Open a queue of bucket events; endpoint and region of the settings go before those of `access`.
 
-    Raises QueueError when there are no credentials, or the library that Pub/Sub needs is not installed.
+    Raises CredentialsMissing, and QueueError when the library that Pub/Sub needs is not installed.
     """
     if queue.url.startswith("sqs:"):
         from roomledger.queues.sqs import Sqs

@@ -1,4 +1,4 @@
-"""The DAGs in a real Airflow: they import fast, do nothing at import, and load buckets on both engines."""
+"""The DAGs in a real Airflow: they import fast and without side effects, and load buckets on both engines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sandbox.hundredms_api import Vendor, vendor_server
 from sandbox.servers.gcs import GcsServer
 from sandbox.servers.s3 import S3Server
 from sandbox.servers.upload import upload_all
-from tests.worlds import ask
+from tests.warehouses import fetch
 
 ROOT = Path(__file__).parents[2]
 DAGS = sorted((ROOT / "dags").glob("*.py"))
@@ -37,12 +37,12 @@ for command in sys.argv[1:]:
     sys.argv = ["airflow", *command.split()]
     main()
 """
-"""Airflow's own commands, in one process: each takes seconds to begin."""
+"""Several Airflow commands in one process: each takes seconds to start."""
 
 
 @pytest.fixture(scope="module")
 def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of an Airflow with a database of its own, and the pools that the DAGs name."""
+    """The environment of an Airflow with a database of its own, and the pools of the DAGs."""
     home = tmp_path_factory.mktemp("airflow")
     environment = {
         "AIRFLOW_HOME": str(home),
@@ -57,15 +57,15 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def filled(s3: S3Server, gcs: GcsServer) -> Dataset:
-    """A small world, in the buckets of both clouds."""
-    world = generate(sessions=6)
-    upload_all(world, s3, gcs)
-    return world
+    """A small dataset in the buckets of both clouds."""
+    dataset = generate(sessions=6)
+    upload_all(dataset, s3, gcs)
+    return dataset
 
 
 @pytest.fixture(scope="module")
 def vendor(filled: Dataset) -> Iterator[Vendor]:
-    """The vendor of that world."""
+    """The vendor's API with that dataset."""
     with vendor_server(filled.workspaces) as server:
         yield server
 
@@ -85,19 +85,19 @@ def run(command: list[str], environment: Mapping[str, str]) -> str:
     return done.stdout + done.stderr
 
 
-LOOK = """
+IMPORT_AND_RUN = """
 import json, sys, time
 import airflow.sdk, airflow.models  # what Airflow itself costs
 from airflow.dag_processing.dagbag import DagBag
 import builtins, socket
 
 opened = []
-def watched(event, args):
+def record(event, args):
     if event == "open" and isinstance(args[0], str) and args[0].endswith((".toml", ".duckdb")):
         opened.append(args[0])
     if event in ("socket.connect", "subprocess.Popen"):
         opened.append(event)
-sys.addaudithook(watched)
+sys.addaudithook(record)
 before = set(sys.modules)
 bag = DagBag(sys.argv[1])
 heavy = {"boto3", "pandas", "pyarrow", "duckdb", "obstore", "google.cloud.storage", "roomledger.pipeline"}
@@ -119,12 +119,12 @@ print("STATE", run.state, task.state, task.try_number, task.max_tries)
 
 @pytest.fixture(scope="module")
 def without_settings(airflow_home: dict[str, str]) -> str:
-    """What an Airflow says that imports the DAGs, then runs one, where there is no settings file."""
+    """The output of an Airflow that imports the DAGs and runs one without a settings file."""
     nowhere = airflow_home | {"ROOMLEDGER_CONFIG": "/nowhere/roomledger.toml"}
-    return run([sys.executable, "-c", LOOK, str(ROOT / "dags")], nowhere)
+    return run([sys.executable, "-c", IMPORT_AND_RUN, str(ROOT / "dags")], nowhere)
 
 
-def test_dags_import_fast_without_errors_and_do_nothing(without_settings: str) -> None:
+def test_dags_import_fast_and_without_side_effects(without_settings: str) -> None:
     found = json.loads(without_settings.split("FOUND")[1])
     assert found["errors"] == {}
     assert found["dags"] == {
@@ -134,7 +134,7 @@ def test_dags_import_fast_without_errors_and_do_nothing(without_settings: str) -
     }
     assert found["undocumented"] == []
     assert found["pools"] == ["default_pool", "roomledger_collect", "roomledger_load"]
-    assert found["opened"] == ["/nowhere/roomledger.toml"]  # for the names of the queues that ring
+    assert found["opened"] == ["/nowhere/roomledger.toml"]  # for the names of the queues to watch
     assert found["heavy"] == []
     assert found["seconds"] < 1
 
@@ -146,7 +146,7 @@ def test_a_dag_file_is_a_schedule(dag: Path) -> None:
     assert top <= {ast.Expr, ast.Import, ast.ImportFrom, ast.FunctionDef}
 
 
-def test_only_the_airflow_folder_knows_airflow() -> None:
+def test_only_the_airflow_folder_imports_airflow() -> None:
     for module in (ROOT / "include" / "roomledger").rglob("*.py"):
         imported = {
             name.split(".")[0]
@@ -162,7 +162,7 @@ def test_only_the_airflow_folder_knows_airflow() -> None:
         assert "airflow" not in imported or module.parent.name == "airflow", module
 
 
-def test_a_mistake_in_the_settings_is_told_at_once_and_not_tried_again(without_settings: str) -> None:
+def test_an_error_in_the_settings_is_reported_at_once_and_not_retried(without_settings: str) -> None:
     assert "there is no settings file at /nowhere/roomledger.toml" in without_settings
     assert without_settings.split("STATE")[1].split() == ["failed", "failed", "1", "3"]
 
@@ -183,7 +183,7 @@ for config in sys.argv[2:]:
 """
 
 
-def test_the_dags_bring_both_clouds_and_webhooks_into_both_engines(
+def test_the_dags_load_both_clouds_and_webhooks_into_both_engines(
     airflow_home: dict[str, str],
     ready_duckdb: Callable[[Path], Database],
     ready_postgres: Callable[[], Database],
@@ -223,27 +223,27 @@ def test_the_dags_bring_both_clouds_and_webhooks_into_both_engines(
         connections[f"{workspace.name.upper()}_DEMO"] = keys
     environment = airflow_home | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
     environment |= {f"AIRFLOW_CONN_{name}": json.dumps(c) for name, c in connections.items()}
-    said = run([sys.executable, "-c", TEST_RUN, str(ROOT / "dags"), *map(str, configs)], environment)
+    output = run([sys.executable, "-c", TEST_RUN, str(ROOT / "dags"), *map(str, configs)], environment)
     secrets = [*CANARIES, *(workspace.secret for workspace in filled.workspaces)]
-    # When it logs at this level, Airflow tells each secret that it is going to mask from then on.
-    said = "\n".join(line for line in said.splitlines() if "MaskSecret(" not in line)
+    # At this level, Airflow logs each secret that it masks from then on.
+    output = "\n".join(line for line in output.splitlines() if "MaskSecret(" not in line)
     home = Path(airflow_home["AIRFLOW_HOME"])
     written = {str(path): path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    written |= {"output": said.encode()} | {engine: everything(database) for engine, database in warehouses.items()}
+    written |= {"output": output.encode()} | {engine: everything(database) for engine, database in warehouses.items()}
     assert [
         (where, secret) for where, content in written.items() for secret in secrets if secret.encode() in content
     ] == []
     for engine, database in warehouses.items():
         assert b"meeting_url" in written[engine]
         found: dict[str, dict[str, int]] = {}
-        for source, disposition, count in ask(
+        for source, disposition, count in fetch(
             database, "SELECT source, disposition, count(*) FROM object_ledger GROUP BY 1, 2"
         ):
             found.setdefault(source, {})[disposition] = count
         assert found == filled.expected.objects, engine
-        # A recorder whose job has no file is known to webhooks by other ids, and stands for itself.
+        # A recorder whose job has no file is known to webhooks by other ids, and is a recording of its own.
         tables = {"recordings": "recordings WHERE record IS NOT NULL"}
         for table, rows in filled.expected.rows.items():
-            assert ask(database, f"SELECT count(*) FROM {tables.get(table, table)}") == [(rows,)], (engine, table)
-        assert ask(database, "SELECT count(*) > 500 FROM vendor_events") == [(True,)], engine
-        assert ask(database, "SELECT DISTINCT split_part(started_by, ' ', 1) FROM loads") == [("airflow",)], engine
+            assert fetch(database, f"SELECT count(*) FROM {tables.get(table, table)}") == [(rows,)], (engine, table)
+        assert fetch(database, "SELECT count(*) > 500 FROM vendor_events") == [(True,)], engine
+        assert fetch(database, "SELECT DISTINCT split_part(started_by, ' ', 1) FROM loads") == [("airflow",)], engine

@@ -20,9 +20,9 @@ from benchmarks.freshness_results import ObjectTimes, PathResult, cpu_table, tim
 from roomledger.ledger.database import Database
 from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
+from tests.folders import chat, chat_key, source_of, store_of
+from tests.folders import put as put_file
 from tests.rows import NOON, at, put, put_object
-from tests.worlds import chat, chat_key, source_of, store_of
-from tests.worlds import put as put_file
 
 
 class FolderPath:

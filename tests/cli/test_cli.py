@@ -23,8 +23,8 @@ from roomledger.runtime import open_database, open_inbox
 from roomledger.warehouse import setup
 from sandbox.hundredms_api import vendor_server
 from sandbox.servers.s3 import S3Server
-from tests import rows, story
-from tests.worlds import chat, chat_key, put
+from tests import payloads, rows
+from tests.folders import chat, chat_key, put
 
 
 def roomledger(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -181,9 +181,9 @@ def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedf
 
 
 def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> None:
-    job = story.job("j", "room1", "s1", 1, 30, "chat")
-    held = story.asset("good", job, "chat", "s3://vendor-held/Rec-room1-1772445700000.csv", 9)
-    acme = story.workspace(recordings=[job], assets=[held, held | {"id": ""}, held | {"id": "", "size": 1}])
+    job = payloads.job("j", "room1", "s1", 1, 30, "chat")
+    held = payloads.asset("good", job, "chat", "s3://vendor-held/Rec-room1-1772445700000.csv", 9)
+    acme = payloads.workspace(recordings=[job], assets=[held, held | {"id": ""}, held | {"id": "", "size": 1}])
     acme.contents["good"] = chat("hello")
     config = tmp_path / "roomledger.toml"
     keys = {"ROOMLEDGER_ACCESS_KEY_ACME": acme.access_key, "ROOMLEDGER_APP_SECRET_ACME": acme.secret}

@@ -1,4 +1,4 @@
-"""The files of the container deployment: valid, complete, without secrets, and one with the code beside them."""
+"""The files of the container deployment: valid, complete, without secrets, and consistent with the code."""
 
 import ast
 import os
@@ -23,7 +23,7 @@ EXAMPLE = dict(
 )
 SECRET = re.compile(r"(PASSWORD|SECRET|KEY)$")
 
-# `$$` is a dollar sign for the container's own shell; ${NAME}, ${NAME:-default} and ${NAME:?complaint} are Compose's.
+# `$$` is a dollar sign for the container's own shell; ${NAME}, ${NAME:-default} and ${NAME:?error} are Compose's.
 VARIABLES = [
     found.groups()
     for found in re.finditer(r"\$\$|\$\{(\w+)(?:(:[-?])([^}]*))?\}", COMPOSE_TEXT)
@@ -37,20 +37,20 @@ def test_the_compose_file_follows_the_specification() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_only_redis_and_the_worker_wait_for_the_celery_profile() -> None:
+def test_only_redis_and_the_worker_need_the_celery_profile() -> None:
     profiles = {name: service["profiles"] for name, service in SERVICES.items() if "profiles" in service}
     assert profiles == {"redis": ["celery"], "worker": ["celery"]}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT))
-def test_a_long_running_service_is_watched(name: str) -> None:
+def test_a_long_running_service_has_a_health_check(name: str) -> None:
     service = SERVICES[name]
     assert service["restart"] == "unless-stopped"
     assert service["healthcheck"]["test"][0] in ("CMD", "CMD-SHELL")
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES.keys() - {"postgres", "redis"}))
-def test_a_service_waits_until_what_it_needs_is_ready(name: str) -> None:
+def test_a_service_waits_until_its_dependencies_are_ready(name: str) -> None:
     for needed, how in SERVICES[name]["depends_on"].items():
         ready = "service_completed_successfully" if needed in ONE_SHOT else "service_healthy"
         assert how["condition"] == ready
@@ -65,15 +65,15 @@ def test_images_are_pinned() -> None:
         assert re.search(r":\d+\.?\d*", image), f"{image} names no version"
 
 
-def test_the_example_names_every_variable_and_gives_no_value() -> None:
-    assert EXAMPLE.keys() - {"COMPOSE_PROFILES"} == {name for name, _, _ in VARIABLES}  # Compose itself reads that one
+def test_the_example_names_every_variable_without_a_value() -> None:
+    assert EXAMPLE.keys() - {"COMPOSE_PROFILES"} == {name for name, _, _ in VARIABLES}  # Compose itself reads this one
     assert not any(EXAMPLE.values())
 
 
 @pytest.mark.parametrize("name", sorted(name for name in EXAMPLE if SECRET.search(name)))
 def test_a_secret_has_no_default(name: str) -> None:
     uses = {(operator, text) for used, operator, text in VARIABLES if used == name}
-    if name == "REDIS_PASSWORD":  # Compose reads the whole file: `:?` would ask people without the profile for it
+    if name == "REDIS_PASSWORD":  # Compose reads the whole file: `:?` would require it without the profile, too
         assert uses == {(":-", "")}
     else:
         assert uses == {(":?", "set it in .env")}
@@ -88,7 +88,7 @@ def test_redis_does_not_start_without_a_password() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
-def test_a_setting_that_is_secret_comes_from_the_environment(name: str) -> None:
+def test_a_secret_setting_comes_from_the_environment(name: str) -> None:
     for setting, value in SERVICES[name].get("environment", {}).items():
         if SECRET.search(setting) or setting == "REDISCLI_AUTH":
             assert re.fullmatch(r"\$\{\w+:[-?][^}]*\}", value), setting
@@ -97,7 +97,7 @@ def test_a_setting_that_is_secret_comes_from_the_environment(name: str) -> None:
 
 
 LITERAL_SECRET = re.compile(
-    r"://[\w.-]*:(?![A-Z_]+@)[^@\s/:${}<>…]+@"  # a password in a URL that is no PLACEHOLDER
+    r"://[\w.-]*:(?![A-Z_]+@)[^@\s/:${}<>…]+@"  # a password in a URL, except a PLACEHOLDER
     r"|\b(AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
     r"|^\s*[\w.-]*(password|passwd|secret|secret_key|access_key|fernet_key|token)[\"']?\s*[:=]\s*[\"'][^\"'$<{]+[\"']\s*$",
@@ -106,7 +106,7 @@ LITERAL_SECRET = re.compile(
 
 
 @pytest.mark.parametrize(
-    ("text", "caught"),
+    ("text", "found"),
     [
         ("url = 'postgresql+psycopg://roomledger:hunter2@db/roomledger'", True),
         ("url = 'postgresql+psycopg://roomledger:PASSWORD@db/roomledger'", False),
@@ -117,11 +117,11 @@ LITERAL_SECRET = re.compile(
         ("aws_access_key_id = AKIAABCDEFGHIJKLMNOP", True),
     ],
 )
-def test_a_literal_secret_is_told_from_a_placeholder(text: str, caught: bool) -> None:
-    assert bool(LITERAL_SECRET.search(text)) is caught
+def test_a_literal_secret_is_distinguished_from_a_placeholder(text: str, found: bool) -> None:
+    assert bool(LITERAL_SECRET.search(text)) is found
 
 
-def test_no_shipped_file_holds_a_secret() -> None:
+def test_no_shipped_file_has_a_secret() -> None:
     shipped = [path for path in ROOT.iterdir() if path.is_file() and path.name not in (".env", "connections.env")]
     for folder in ("dags", "deploy", "docs", "include", "plugins"):
         shipped += [path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"]
@@ -131,7 +131,7 @@ def test_no_shipped_file_holds_a_secret() -> None:
         assert found is None, f"{path.relative_to(ROOT)}: {found[0] if found else ''}"
 
 
-def test_bind_mounts_are_shipped_or_explained_and_never_written() -> None:
+def test_bind_mounts_are_shipped_or_explained_and_read_only() -> None:
     header = COMPOSE_TEXT.split("\nname:")[0]
     for service in SERVICES.values():
         for mount in service["volumes"]:
@@ -144,19 +144,19 @@ def test_bind_mounts_are_shipped_or_explained_and_never_written() -> None:
                 assert mount.split(":")[0] in COMPOSE["volumes"]
 
 
-def test_the_image_is_made_of_what_there_is() -> None:
+def test_the_image_is_built_from_existing_files() -> None:
     sent = [line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")]
     copied = [word for words in DOCKERFILE if words[0] == "COPY" for word in words[1:-1] if word[:2] != "--"]
     assert sorted(copied) == sorted(sent)
     assert {path for path in copied if not (ROOT / path).exists()} == set()
 
 
-def test_the_image_has_the_airflow_that_is_pinned() -> None:
+def test_the_image_has_the_pinned_airflow() -> None:
     requirements = (ROOT / "requirements.txt").read_text("utf-8")
     pins = dict(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==([^\s;]+)", requirements, re.MULTILINE))
     assert ["FROM", f"apache/airflow:{pins['apache-airflow']}-python3.11"] in DOCKERFILE
     assert f"apache-airflow=={pins['apache-airflow']}" in PROJECT["optional-dependencies"]["airflow"]
-    # `uv pip sync` leaves nothing in the image that has no pin.
+    # `uv pip sync` removes packages without a pin from the image.
     assert pins.keys() >= {"apache-airflow-providers-celery", "celery", "psycopg", "psycopg-binary", "redis"}
 
 
@@ -165,8 +165,8 @@ def test_nothing_runs_as_root() -> None:
     assert not any("user" in service or "privileged" in service for service in SERVICES.values())
 
 
-def test_the_pinned_celery_fits_the_pinned_provider(tmp_path: Path) -> None:
-    # Celery 5.7 dropped a name that provider 3.26 imports: nothing but the import shows such a mismatch.
+def test_the_pinned_celery_is_compatible_with_the_pinned_provider(tmp_path: Path) -> None:
+    # Celery 5.7 dropped a name that provider 3.26 imports: only the import shows such a mismatch.
     program = "from airflow.providers.celery.executors.celery_executor import app"
     environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)

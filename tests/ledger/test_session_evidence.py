@@ -11,59 +11,62 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.pipeline.load import load_batches
 from roomledger.queries.status import read_status
+from roomledger.settings import Source
 from roomledger.warehouse import setup
+from sandbox.dataset.workspace import Workspace
 from sandbox.hundredms_api import vendor_server
-from tests import story
-from tests.worlds import ask, collect_from, store_of
+from tests import folders, payloads, vendor_story
+from tests.folders import store_of
+from tests.warehouses import collect_from, fetch
 
 
 def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
-    bucket, acme = story.told(tmp_path / "bucket")
+    bucket, acme = vendor_story.complete(tmp_path / "bucket")
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "bucket load api load")
     found = (
         "SELECT uri, session_id, session_evidence, split_part(session_reason, ':', 1) FROM object_ledger ORDER BY uri"
     )
-    assert {(uri.rpartition("/")[2], *rest) for uri, *rest in ask(ready, found)} == {
-        (f"Rec-room1-{story.epoch(1)}.csv", "s1", "asset_record", "asset_record"),
-        (f"Rec-room1-{story.epoch(91)}.csv", "s2", "time_window", "time_window"),
-        (f"Rec-room2-{story.epoch(5)}.csv", None, "none", "several_sessions"),
-        (f"Rec-room9-{story.epoch(5)}.csv", None, "none", "no_session_known"),
+    assert {(uri.rpartition("/")[2], *rest) for uri, *rest in fetch(ready, found)} == {
+        (f"Rec-room1-{payloads.epoch(1)}.csv", "s1", "asset_record", "asset_record"),
+        (f"Rec-room1-{payloads.epoch(91)}.csv", "s2", "time_window", "time_window"),
+        (f"Rec-room2-{payloads.epoch(5)}.csv", None, "none", "several_sessions"),
+        (f"Rec-room9-{payloads.epoch(5)}.csv", None, "none", "no_session_known"),
         ("said.json", None, "none", "no_room_in_key"),
-        (f"Rec-s1-{story.epoch(1)}.mp4", "s1", "key", "key"),
+        (f"Rec-s1-{payloads.epoch(1)}.mp4", "s1", "key", "key"),
         ("one.mp4", "s1", "asset_record", "asset_record"),
         ("0001.json", "s1", "asset_record", "asset_record"),
         ("Rec-room1-1772445700000.csv", "s2", "asset_record", "asset_record"),
     }
-    assert ask(ready, "SELECT DISTINCT disposition FROM object_ledger") == [("loaded",)]
-    assert ask(ready, "SELECT message, session_id FROM chat_messages ORDER BY message") == [
+    assert fetch(ready, "SELECT DISTINCT disposition FROM object_ledger") == [("loaded",)]
+    assert fetch(ready, "SELECT message, session_id FROM chat_messages ORDER BY message") == [
         ("held", "s2"),
         ("in the window", "s2"),
         ("in two sessions", None),
         ("named", "s1"),
         ("of nobody's room", None),
     ]
-    assert ask(ready, "SELECT job_id, recording_started_at IS NULL FROM transcripts ORDER BY job_id") == [
+    assert fetch(ready, "SELECT job_id, recording_started_at IS NULL FROM transcripts ORDER BY job_id") == [
         ("j1", False),
         (None, True),
     ]
 
 
 def test_a_change_of_session_leaves_a_trace(ready: Database, tmp_path: Path) -> None:
-    bucket, acme = story.told(tmp_path / "bucket")
+    bucket, acme = vendor_story.complete(tmp_path / "bucket")
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "bucket load")
-        before = ask(ready, "SELECT count(*) FROM session_changes")
+        before = fetch(ready, "SELECT count(*) FROM session_changes")
         run(ready, bucket, acme, vendor.endpoint, "api")
         after = "SELECT from_evidence, to_evidence, to_session_id, changed_by FROM session_changes ORDER BY 2, 3"
         assert before == [(0,)]
-        assert ask(ready, after) == [
+        assert fetch(ready, after) == [
             ("none", "asset_record", "s1", "api"),
             ("none", "asset_record", "s1", "api"),
             ("none", "time_window", "s2", "api"),
         ]
         run(ready, bucket, acme, vendor.endpoint, "api bucket load api")
-        assert len(ask(ready, after)) == 3
+        assert len(fetch(ready, after)) == 3
 
 
 @pytest.mark.parametrize(
@@ -71,20 +74,24 @@ def test_a_change_of_session_leaves_a_trace(ready: Database, tmp_path: Path) -> 
     [(0, "s1"), (-9 / 60, "s1"), (-11 / 60, None), (10, "s1"), (10 + 5 / 60, "s1"), (12 - 5 / 60, "s2"), (12, "s2")],
 )
 def test_the_tolerance_of_time_windows(tmp_path: Path, minutes: float, session_id: str | None) -> None:
-    acme = story.workspace(sessions=[story.session("s1", "room1", 0, 10), story.session("s2", "room1", 12, None)])
-    bucket = story.source_of(tmp_path / "bucket")
-    story.put(tmp_path / "bucket", f"chat/room1/20260302/Rec-room1-{story.epoch(minutes)}.csv", story.chat("hello"))
+    acme = payloads.workspace(
+        sessions=[payloads.session("s1", "room1", 0, 10), payloads.session("s2", "room1", 12, None)]
+    )
+    bucket = folders.source_of(tmp_path / "bucket")
+    folders.put(
+        tmp_path / "bucket", f"chat/room1/20260302/Rec-room1-{payloads.epoch(minutes)}.csv", folders.chat("hello")
+    )
     database = DuckDB(f"duckdb:///{tmp_path}/warehouse.duckdb")
     setup.upgrade(database)
     with vendor_server([acme]) as vendor:
         run(database, bucket, acme, vendor.endpoint, "api bucket load")
-    assert ask(database, "SELECT session_id FROM chat_messages") == [(session_id,)]
+    assert fetch(database, "SELECT session_id FROM chat_messages") == [(session_id,)]
 
 
-def run(database: Database, bucket: story.Source, acme: story.Workspace, endpoint: str, steps: str) -> None:
+def run(database: Database, bucket: Source, acme: Workspace, endpoint: str, steps: str) -> None:
     """Look into the bucket, ask the vendor, or load, in this order."""
-    sources = (bucket, story.source_of_workspace(acme))
-    with story.opened(acme, endpoint) as workspace:
+    sources = (bucket, payloads.workspace_source(acme))
+    with payloads.open_workspace(acme, endpoint) as workspace:
         stores = {bucket.name: store_of(bucket), acme.source: workspace}
         for step in steps.split():
             if step == "load":
@@ -95,11 +102,11 @@ def run(database: Database, bucket: story.Source, acme: story.Workspace, endpoin
 
 
 def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Database, tmp_path: Path) -> None:
-    bucket, acme = story.told(tmp_path / "bucket")
-    film = story.asset("a5", acme.recordings[0], "room-composite", "s3://vendor-held/film.mp4", 9)
-    acme.assets.append(film | {"created_at": story.at(24 * 60)})
+    bucket, acme = vendor_story.complete(tmp_path / "bucket")
+    film = payloads.asset("a5", acme.recordings[0], "room-composite", "s3://vendor-held/film.mp4", 9)
+    acme.assets.append(film | {"created_at": payloads.at(24 * 60)})
     acme.assets.append(film | {"id": "a6", "status": "failed", "path": ""})
-    now = story.START + timedelta(days=5)
+    now = payloads.START + timedelta(days=5)
 
     def unsafe() -> list[tuple[str, float]]:
         with ready.begin(read_only=True) as tx:

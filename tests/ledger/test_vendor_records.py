@@ -16,11 +16,12 @@ from roomledger.model import Observation
 from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from roomledger.warehouse import facts
-from tests import story
-from tests.worlds import ask, chat, put, source_of, store_of
+from tests import payloads
+from tests.folders import chat, put, source_of, store_of
+from tests.warehouses import fetch
 
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
-JOB = story.job("j1", "room1", "s1", 1, 30, "chat")
+JOB = payloads.job("j1", "room1", "s1", 1, 30, "chat")
 
 
 @pytest.fixture
@@ -30,9 +31,9 @@ def folder(tmp_path: Path) -> Path:
 
 def named(database: Database, folder: Path, key: str, asset_type: str = "chat", asset_id: str = "a1") -> int:
     """Have the vendor name the object under this key; give how many versions are read again."""
-    asset = records.asset(story.asset(asset_id, JOB, asset_type, f"file://{folder / key}", 9))
+    asset = records.asset(payloads.asset(asset_id, JOB, asset_type, f"file://{folder / key}", 9))
     with database.begin() as tx:
-        ingested = upsert_records(tx, database, story.source_of_workspace(story.workspace()), [asset], now=NOW)
+        ingested = upsert_records(tx, database, payloads.workspace_source(payloads.workspace()), [asset], now=NOW)
         assert ingested.changes
         facts.rekey_rows(tx, ingested.changes)
         return ingested.counts["new_seen"]
@@ -49,7 +50,7 @@ def noted(database: Database, folder: Path, key: str, *minutes: int) -> dict[str
 
 
 def dispositions(database: Database) -> list[tuple[str, str | None]]:
-    return ask(database, "SELECT disposition, asset_type FROM object_ledger ORDER BY modified_at")
+    return fetch(database, "SELECT disposition, asset_type FROM object_ledger ORDER BY modified_at")
 
 
 def test_of_several_versions_that_only_the_vendor_names_the_newest_is_read(ready: Database, folder: Path) -> None:
@@ -81,12 +82,12 @@ def loaded(ready: Database, folder: Path) -> Database:
 
 def test_the_vendor_may_call_it_something_else_later(loaded: Database, folder: Path) -> None:
     source = source_of(folder)
-    assert ask(loaded, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
+    assert fetch(loaded, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
     assert named(loaded, folder, "x/one.bin", "track") == 1
     list(load_batches(loaded, [source], {source.name: store_of(source)}))
     assert dispositions(loaded) == [("loaded", "track")]
-    assert ask(loaded, "SELECT count(*) FROM chat_messages") == [(0,)]
-    assert ask(loaded, "SELECT asset_type, session_id FROM object_assets") == [("track", "s1")]
+    assert fetch(loaded, "SELECT count(*) FROM chat_messages") == [(0,)]
+    assert fetch(loaded, "SELECT asset_type, session_id FROM object_assets") == [("track", "s1")]
 
 
 def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Database, folder: Path) -> None:

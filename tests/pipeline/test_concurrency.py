@@ -17,9 +17,10 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
 from roomledger.pipeline.load import load_batches
 from sandbox.hundredms_api import vendor_server
-from tests import story
+from tests import payloads
+from tests.folders import chat, chat_key, replace, source_of, store_of
 from tests.rows import put_object
-from tests.worlds import ask, change, chat, chat_key, collect_from, contents, replace, source_of, store_of
+from tests.warehouses import collect_from, contents, execute, fetch
 
 OBJECTS, SECONDS = 60, 6
 
@@ -60,11 +61,13 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Da
             done.result()
     for _ in range(2):
         collect_from(ready, source, stores["acme"])
-        change(ready, "UPDATE object_ledger SET retry_at = NULL")
+        execute(ready, "UPDATE object_ledger SET retry_at = NULL")
         list(load_batches(ready, [source], stores))
-    said = ask(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
+    said = fetch(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
     assert sorted(said) == sorted(latest.items())
-    assert ask(ready, "SELECT count(*) FROM object_ledger WHERE disposition NOT IN ('loaded', 'superseded')") == [(0,)]
+    assert fetch(ready, "SELECT count(*) FROM object_ledger WHERE disposition NOT IN ('loaded', 'superseded')") == [
+        (0,)
+    ]
 
 
 def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callable[[], Database]) -> None:
@@ -82,7 +85,7 @@ def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callabl
     with ThreadPoolExecutor(1) as pool, database.begin() as tx:
         tx.execute(lock, {"last": "01"})
         replaying = pool.submit(replay)
-        while not replaying.done() and not ask(database, WAITS):
+        while not replaying.done() and not fetch(database, WAITS):
             time.sleep(0.05)
         tx.execute(lock, {"last": "20"})
         tx.commit()
@@ -100,8 +103,8 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
 ) -> None:
     """Versions, sessions and records come at random, while others list, ask and load."""
     bucket = tmp_path / "bucket"
-    source, acme = source_of(bucket), story.workspace()
-    sources = (source, story.source_of_workspace(acme))
+    source, acme = source_of(bucket), payloads.workspace()
+    sources = (source, payloads.workspace_source(acme))
     end = time.monotonic() + SECONDS
 
     def upload() -> None:
@@ -110,7 +113,7 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
             for key in chance.sample(keys, 10):
                 minute += 1
                 said = f"version {minute}"
-                content = story.TRANSCRIPT.replace(b"Good morning", said.encode()) if "x/" in key else chat(said)
+                content = payloads.TRANSCRIPT.replace(b"Good morning", said.encode()) if "x/" in key else chat(said)
                 replace(bucket, key, content, minute)
             time.sleep(0.1)
 
@@ -129,11 +132,11 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
             setattr(acme, name, [*others, record])
 
     def collect(database: Database, which: int) -> None:
-        with story.opened(acme, vendor.endpoint) as workspace:
+        with payloads.open_workspace(acme, vendor.endpoint) as workspace:
             collect_from(database, sources[which], (store_of(source), workspace)[which], sources=sources)
 
     def load(database: Database, batch: int) -> None:
-        with story.opened(acme, vendor.endpoint) as workspace:
+        with payloads.open_workspace(acme, vendor.endpoint) as workspace:
             stores = {source.name: store_of(source), acme.source: workspace}
             list(load_batches(database, sources, stores, batch=batch))
 
@@ -152,7 +155,7 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
         for database in (ready, ready, plain):
             collect(database, 0)
             collect(database, 1)
-            change(database, "UPDATE object_ledger SET retry_at = NULL")
+            execute(database, "UPDATE object_ledger SET retry_at = NULL")
             load(database, 1000)
     found, expected = contents(ready, past=False), contents(plain, past=False)
     for table, rows in expected.items():
@@ -164,7 +167,7 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
 
 def keys_of(number: int) -> tuple[str, str, str]:
     """A chat whose key tells the room, a text that tells by its content and a film that the vendor alone names."""
-    return story.chat_at(f"room{number % 4}", number), f"x/{number}.json", f"films/{number}.mp4"
+    return payloads.chat_key_at(f"room{number % 4}", number), f"x/{number}.json", f"films/{number}.mp4"
 
 
 def said_of(number: int, bucket: str) -> Iterator[tuple[float, str, dict[str, Any]]]:
@@ -175,14 +178,18 @@ def said_of(number: int, bucket: str) -> Iterator[tuple[float, str, dict[str, An
     room_id, session_id = f"room{number % 4}", f"s{number}"
     chance = random.Random(number)
     chat_key, text, film = keys_of(number)
-    job = story.job(f"j{number}", room_id, session_id, number, number + 0.5, "chat", "transcript", "room-composite")
+    job = payloads.job(f"j{number}", room_id, session_id, number, number + 0.5, "chat", "transcript", "room-composite")
     moments = sorted(chance.uniform(0, 0.9) for _ in range(2))
-    yield moments[0], "sessions", story.session(session_id, room_id, number, None)
-    yield moments[1], "sessions", story.session(session_id, room_id, number, number + 1)
+    yield moments[0], "sessions", payloads.session(session_id, room_id, number, None)
+    yield moments[1], "sessions", payloads.session(session_id, room_id, number, number + 1)
     yield chance.uniform(0, 0.9), "recordings", job
-    yield chance.uniform(0, 0.9), "assets", story.asset(f"text{number}", job, "transcript", f"{bucket}/{text}", 9)
-    yield chance.uniform(0, 0.9), "assets", story.asset(f"film{number}", job, "room-composite", f"{bucket}/{film}", 9)
-    yield chance.uniform(0, 0.9), "assets", story.asset(f"held{number}", job, "chat", f"s3://held/{number}.csv", 9)
+    yield chance.uniform(0, 0.9), "assets", payloads.asset(f"text{number}", job, "transcript", f"{bucket}/{text}", 9)
+    yield (
+        chance.uniform(0, 0.9),
+        "assets",
+        payloads.asset(f"film{number}", job, "room-composite", f"{bucket}/{film}", 9),
+    )
+    yield chance.uniform(0, 0.9), "assets", payloads.asset(f"held{number}", job, "chat", f"s3://held/{number}.csv", 9)
     moments = sorted(chance.uniform(0, 0.9) for _ in range(2))
     for moment, key in zip(moments, (keys_of(number + 4)[0], chat_key), strict=True):
-        yield moment, "assets", story.asset(f"chat{number}", job, "chat", f"{bucket}/{key}", 9)
+        yield moment, "assets", payloads.asset(f"chat{number}", job, "chat", f"{bucket}/{key}", 9)

@@ -17,7 +17,8 @@ from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
 from sandbox.dataset import generate
-from tests.worlds import Tables, ask, change, contents, lay_out, source_of, store_of
+from tests.folders import source_of, store_of, write_dataset
+from tests.warehouses import Tables, contents, execute, fetch
 
 DYING = """
 import os, signal, sys, threading
@@ -43,7 +44,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
     """A small world in folders."""
     world = generate(sessions=6)
     folder = tmp_path_factory.mktemp("world")
-    lay_out(world.objects, folder)
+    write_dataset(world.objects, folder)
     return [source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in world.buckets]
 
 
@@ -84,10 +85,10 @@ def test_runs_that_are_killed_leave_the_tables_of_a_run_that_was_not(
         )
         killed += run.returncode == -signal.SIGKILL
         # What five minutes would do: the claims of the dead come free.
-        change(ready, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
+        execute(ready, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
     assert killed, "every run was done before it could be killed"
-    assert ask(ready, "SELECT count(*) FROM loads") > [(0,)], "every run was killed before it could load"
+    assert fetch(ready, "SELECT count(*) FROM loads") > [(0,)], "every run was killed before it could load"
 
     assert run_to_the_end(ready, sources) == undisturbed
     unbalanced = "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')"
-    assert ask(ready, unbalanced) == [(0,)]
+    assert fetch(ready, unbalanced) == [(0,)]

@@ -19,10 +19,11 @@ from roomledger.ledger.replays import request_replay
 from roomledger.pipeline.load import load_batches
 from sandbox.dataset.workspace import Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
-from tests import story
-from tests.worlds import Tables, ask, collect_from, contents, empty, source_of, store_of
+from tests import payloads, vendor_story
+from tests.folders import source_of, store_of
+from tests.warehouses import Tables, collect_from, contents, delete_all_rows, fetch
 
-PARTS = story.unfolding(Path("/"))
+PARTS = vendor_story.parts(Path("/"))
 KEYS = sorted({key for part in PARTS.values() for key in part.files})
 MOST = 6
 """Steps before the sweep."""
@@ -45,7 +46,7 @@ class Run:
     def now(self) -> datetime:
         """Later each time that somebody asks."""
         self.minutes += 1
-        return story.START + timedelta(minutes=self.minutes)
+        return payloads.START + timedelta(minutes=self.minutes)
 
     def step(self, verb: str, what: int | str = 0) -> None:
         """Look into the bucket, ask the vendor, load one batch of so many or all, or have objects read again.
@@ -53,7 +54,10 @@ class Run:
         Enough time passes before for what failed to be tried again.
         """
         self.minutes += 70
-        sources = (source_of(self.folder, **story.TAKEN), story.source_of_workspace(self.acme, **story.TAKEN))
+        sources = (
+            source_of(self.folder, **vendor_story.FILTERS),
+            payloads.workspace_source(self.acme, **vendor_story.FILTERS),
+        )
         stores = {sources[0].name: store_of(sources[0]), sources[1].name: self.asked}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(times, "utc_now", self.now)
@@ -71,7 +75,7 @@ class Run:
 
     def sweep(self) -> Tables:
         """Look at everything and load it, when all of it is true; give what the tables hold then."""
-        story.be(self.folder, self.acme, story.unfolding(self.folder).values())
+        vendor_story.apply(self.folder, self.acme, vendor_story.parts(self.folder).values())
         for verb in ("bucket", "api", "load"):
             self.step(verb)
         return contents(self.database, past=False)
@@ -90,9 +94,9 @@ class Scene:
 
     def begin(self, database: Database) -> Run:
         """An empty warehouse, bucket and workspace."""
-        empty(database)
-        acme = story.workspace()
-        story.be(self.folder, acme, [])
+        delete_all_rows(database)
+        acme = payloads.workspace()
+        vendor_story.apply(self.folder, acme, [])
         self.vendor.workspaces = [acme]
         return Run(database, self.folder, acme, self.asked)
 
@@ -100,8 +104,8 @@ class Scene:
         """See that these steps, while the story unfolds, come to the same."""
         run = self.begin(database)
         for number, step in enumerate(steps):
-            parts = story.unfolding(self.folder)
-            story.be(self.folder, run.acme, [part for name, part in parts.items() if when[name] <= number])
+            parts = vendor_story.parts(self.folder)
+            vendor_story.apply(self.folder, run.acme, [part for name, part in parts.items() if when[name] <= number])
             run.step(*step)
         found = run.sweep()
         note(f"late: { ({name: at for name, at in when.items() if at}) }")
@@ -115,12 +119,12 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("order")
-    with vendor_server([]) as vendor, story.opened(story.workspace(), vendor.endpoint) as asked:
+    with vendor_server([]) as vendor, payloads.open_workspace(payloads.workspace(), vendor.endpoint) as asked:
         yield Scene(ready_duckdb(folder), folder / "bucket", vendor, asked)
 
 
 def test_the_story_has_every_kind_of_evidence_and_end(scene: Scene) -> None:
-    found = ask(
+    found = fetch(
         scene.database,
         "SELECT DISTINCT disposition, split_part(reason, ':', 1), session_evidence FROM object_ledger ORDER BY ALL",
     )
@@ -137,7 +141,7 @@ def test_the_story_has_every_kind_of_evidence_and_end(scene: Scene) -> None:
         ("refused", "not_chat_csv", "asset_record"),
         ("refused", "nul_byte", "asset_record"),
     ]
-    found = ask(scene.database, "SELECT message, session_id FROM chat_messages ORDER BY message")
+    found = fetch(scene.database, "SELECT message, session_id FROM chat_messages ORDER BY message")
     assert found == [
         ("a chat", "s1"),
         ("by what it holds", "s1"),

@@ -18,8 +18,9 @@ from roomledger.settings import BucketSource
 from roomledger.stores import StoreError
 from sandbox.dataset.workspace import Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
-from tests import story
-from tests.worlds import ask, change, chat, collect_from
+from tests import payloads
+from tests.folders import chat
+from tests.warehouses import collect_from, execute, fetch
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -31,7 +32,7 @@ def database(ready_duckdb: Callable[[Path], Database], tmp_path: Path) -> Databa
 
 def long_ago(jobs: int, days: float = 60) -> Workspace:
     """A workspace with so many finished jobs, evenly over the days before today, each with a session and two assets."""
-    acme = story.workspace(rooms=[{"id": "room1", "name": "harbour", "created_at": stamp(days + 1)}])
+    acme = payloads.workspace(rooms=[{"id": "room1", "name": "harbour", "created_at": stamp(days + 1)}])
     for number in range(jobs):
         add_job(acme, number, days * (jobs - number) / jobs)
     return acme
@@ -41,13 +42,13 @@ def add_job(acme: Workspace, number: int, days_ago: float, **more: Any) -> None:
     """Hold one more session, which is recorded."""
     begin, end = stamp(days_ago), stamp(days_ago - 0.01)
     times = {"created_at": begin, "updated_at": end}
-    acme.sessions.append(story.session(f"s{number:05}", "room1", 0, 1, peers={}) | times)
-    done = story.job(f"j{number:05}", "room1", f"s{number:05}", 0, 1, "chat", "room-composite")
+    acme.sessions.append(payloads.session(f"s{number:05}", "room1", 0, 1, peers={}) | times)
+    done = payloads.job(f"j{number:05}", "room1", f"s{number:05}", 0, 1, "chat", "room-composite")
     done |= times | {"started_at": begin, "stopped_at": end} | more
     acme.recordings.append(done)
     for kind in ("chat", "room-composite"):
         path = f"s3://acme/{kind}/{number}"
-        acme.assets.append(story.asset(f"a{number:05}-{kind}", done, kind, path, 7, created_at=end))
+        acme.assets.append(payloads.asset(f"a{number:05}-{kind}", done, kind, path, 7, created_at=end))
 
 
 def stamp(days_ago: float) -> str:
@@ -64,13 +65,13 @@ def hear(database: Database, vendor: Vendor, acme: Workspace) -> Counter[str]:
     """Ask the vendor once; all that is named lies in the customer's own bucket."""
     vendor.workspaces = [acme]
     bucket = BucketSource(name="acme", customer="Acme", url="s3://acme")
-    with story.opened(acme, vendor.endpoint) as opened:
-        return collect_from(database, story.source_of_workspace(acme), opened, sources=[bucket])
+    with payloads.open_workspace(acme, vendor.endpoint) as opened:
+        return collect_from(database, payloads.workspace_source(acme), opened, sources=[bucket])
 
 
 def counted(database: Database) -> dict[str, int]:
     tables = ("rooms", "sessions", "recordings", "asset_records")
-    return {table: ask(database, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+    return {table: fetch(database, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
 def test_the_number_of_requests_grows_with_what_is_new(database: Database, vendor: Vendor) -> None:
@@ -105,19 +106,19 @@ def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
     job = acme.recordings[-1]
     hear(database, vendor, acme)
     check = "SELECT status, poll_at IS NULL FROM job_records WHERE job_id = 'j00900'"
-    assert ask(database, check) == [("post_processing", False)]
+    assert fetch(database, check) == [("post_processing", False)]
     job["status"] = "completed"
-    acme.assets.append(story.asset("late", job, "transcript", "s3://acme/t.txt", 5, created_at=stamp(1), status="x"))
+    acme.assets.append(payloads.asset("late", job, "transcript", "s3://acme/t.txt", 5, created_at=stamp(1), status="x"))
     days = [NOW + timedelta(days=3)]
     monkeypatch.setattr(times, "utc_now", lambda: days[0])
     assert (
         hear(database, vendor, acme)["vendor_records"] == 2
     )  # by its id: the lists are read no further back than two days
-    assert ask(database, check) == [("completed", False)]
+    assert fetch(database, check) == [("completed", False)]
     acme.assets[-1]["status"] = "completed"
     days[0] += timedelta(days=3)
     assert hear(database, vendor, acme)["vendor_records"] == 1
-    assert ask(database, check) == [("completed", True)]
+    assert fetch(database, check) == [("completed", True)]
     before = len(vendor.requests)
     days[0] += timedelta(days=3)
     hear(database, vendor, acme)
@@ -189,8 +190,8 @@ def test_nothing_is_lost_to_a_fault(database: Database, vendor: Vendor, faults: 
 
 def test_what_is_named_but_not_listed_is_asked_for_once(database: Database, vendor: Vendor) -> None:
     acme = long_ago(2)
-    ghost = story.job("ghost", "room8", "s-ghost", 0, 1)
-    acme.assets.append(story.asset("a-ghost", ghost, "chat", "s3://acme/ghost.csv", 5))
+    ghost = payloads.job("ghost", "room8", "s-ghost", 0, 1)
+    acme.assets.append(payloads.asset("a-ghost", ghost, "chat", "s3://acme/ghost.csv", 5))
     hear(database, vendor, acme)
     asked = [request.partition("/v2/")[2] for request in vendor.requests if "ghost" in request or "room8" in request]
     assert sorted(asked) == [
@@ -230,35 +231,35 @@ def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
     acme.recordings.insert(-1, forgotten[2] | {"status": "completed"})
     days[0] += timedelta(hours=2)
     assert asked() == []  # the lists tell of them again
-    assert ask(database, "SELECT count(*) FROM vendor_unknown_ids") == [(0,)]
-    assert ask(database, "SELECT status FROM recordings WHERE job_id = 'j00008'") == [("completed",)]
+    assert fetch(database, "SELECT count(*) FROM vendor_unknown_ids") == [(0,)]
+    assert fetch(database, "SELECT status FROM recordings WHERE job_id = 'j00008'") == [("completed",)]
 
 
 def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(database: Database, vendor: Vendor) -> None:
     acme = long_ago(3)
     hear(database, vendor, acme)
-    assert ask(database, "SELECT count(*) FROM object_ledger") == [(0,)]
-    with story.opened(acme, vendor.endpoint) as opened:
-        found = collect_from(database, story.source_of_workspace(acme), opened, sources=[])
-        again = collect_from(database, story.source_of_workspace(acme), opened, sources=[])
+    assert fetch(database, "SELECT count(*) FROM object_ledger") == [(0,)]
+    with payloads.open_workspace(acme, vendor.endpoint) as opened:
+        found = collect_from(database, payloads.workspace_source(acme), opened, sources=[])
+        again = collect_from(database, payloads.workspace_source(acme), opened, sources=[])
     assert (found["vendor_records"], found["new_seen"], again["new_seen"]) == (0, 3, 0)
-    assert ask(database, "SELECT DISTINCT asset_type, disposition FROM object_ledger") == [("chat", "seen")]
+    assert fetch(database, "SELECT DISTINCT asset_type, disposition FROM object_ledger") == [("chat", "seen")]
 
 
 @pytest.mark.parametrize(("days_ago", "becomes"), [(1, "loaded"), (16, "missing")])
 def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps_it(
     database: Database, vendor: Vendor, days_ago: float, becomes: str
 ) -> None:
-    acme, source = story.workspace(), story.source_of_workspace(story.workspace())
+    acme, source = payloads.workspace(), payloads.workspace_source(payloads.workspace())
     add_job(acme, 1, days_ago)
     vendor.workspaces = [acme]
-    with story.opened(acme, vendor.endpoint) as opened:
+    with payloads.open_workspace(acme, vendor.endpoint) as opened:
         collect_from(database, source, opened, sources=[])
         list(load_batches(database, [source], {source.name: opened}))
         acme.contents["a00001-chat"] = chat("late")
-        change(database, "UPDATE object_ledger SET retry_at = NULL")  # what half a minute would do
+        execute(database, "UPDATE object_ledger SET retry_at = NULL")  # what half a minute would do
         list(load_batches(database, [source], {source.name: opened}))
-    assert ask(database, "SELECT asset_type, disposition FROM object_ledger") == [("chat", becomes)]
+    assert fetch(database, "SELECT asset_type, disposition FROM object_ledger") == [("chat", becomes)]
 
 
 def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(database: Database, vendor: Vendor) -> None:
@@ -266,12 +267,12 @@ def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(database:
     acme.assets.append({"id": "", "type": "chat", "created_at": stamp(1), "rtmp": "rtmp://live/secret-key"})
     assert hear(database, vendor, acme)["records_refused"] == 1
     hear(database, vendor, acme)
-    [(uri, code, raw, resolved)] = ask(database, "SELECT uri, reason_code, raw, resolved_at FROM refusals")
+    [(uri, code, raw, resolved)] = fetch(database, "SELECT uri, reason_code, raw, resolved_at FROM refusals")
     assert uri.startswith("100ms://acme/recording-assets/")
     assert (code, resolved) == ("id_missing", None)
     assert b"secret-key" not in bytes(raw)
     with database.begin() as tx:  # as if an older version had refused what this one understands
         tx.exec_driver_sql('UPDATE refusals SET raw = encode(\'{"id": "a-good", "type": "chat"}\')')
     hear(database, vendor, long_ago(2))
-    assert ask(database, "SELECT asset_type FROM asset_records WHERE asset_id = 'a-good'") == [("chat",)]
-    assert ask(database, "SELECT resolved_at IS NULL FROM refusals") == [(False,)]
+    assert fetch(database, "SELECT asset_type FROM asset_records WHERE asset_id = 'a-good'") == [("chat",)]
+    assert fetch(database, "SELECT resolved_at IS NULL FROM refusals") == [(False,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -212,8 +213,12 @@ def test_missing_credentials_are_reported(read: Read) -> None:
         _ = Google(selection, None).project
 
 
-def test_missing_libraries_are_named_with_the_install_command(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    selection = select(read('[[source]]\nname = "a"\ncustomer = "A"\nurl = "gs://b"\n'), ["a"], scheme="gs")
-    monkeypatch.setitem(sys.modules, "google.cloud.storage", None)
-    with pytest.raises(CannotConfigure, match=r"google\.cloud\.storage .*pip install google-cloud-storage"):
-        Google(selection, None)
+def test_a_missing_library_is_named_with_the_install_command() -> None:
+    program = (
+        "import sys; sys.modules['google.pubsub_v1'] = None\n"
+        "from roomledger.provisioning import CannotConfigure\n"
+        "try: import roomledger.provisioning.gcp.apply\n"
+        "except CannotConfigure as error: print(error)\n"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed == "google.pubsub_v1 is not installed: pip install 'roomledger[pubsub]'\n"

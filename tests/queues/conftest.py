@@ -1,4 +1,4 @@
-"""One empty queue of each kind of cloud queue, with what a test needs to fill it."""
+"""One empty queue of each kind of cloud queue, and how to send to it."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def session(server: S3Server) -> boto3.Session:
     return _session(server.access_key, server.secret_key, server.region)
 
 
-# What a session has read of boto3's descriptions it keeps: to read them takes longer than most tests.
+# A session caches boto3's service descriptions, and reading them takes longer than most tests.
 @cache
 def _session(access_key: str, secret_key: str, region: str) -> boto3.Session:
     return boto3.Session(access_key, secret_key, region_name=region)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A queue that is there and empty."""
+class CloudQueue:
+    """An empty queue: how to send to it, and how to open it."""
 
     settings: QueueSettings
     access: Access
@@ -54,24 +54,24 @@ class Place:
         return open_bucket_queue(self.settings, self.access)
 
 
-def sqs_place(server: S3Server) -> Place:
+def sqs_queue(server: S3Server) -> CloudQueue:
     name, client = f"queue-{next(numbers)}", aws(server, "sqs")
     url = client.create_queue(QueueName=name)["QueueUrl"]
 
     def send(bodies: Sequence[bytes], attributes: dict[str, str]) -> None:
-        given = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
+        values = {key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()}
         for start in range(0, len(bodies), 10):
             entries = [
-                {"Id": str(number), "MessageBody": body.decode(), "MessageAttributes": given}
+                {"Id": str(number), "MessageBody": body.decode(), "MessageAttributes": values}
                 for number, body in enumerate(bodies[start : start + 10])
             ]
             assert not client.send_message_batch(QueueUrl=url, Entries=entries).get("Failed")
 
     settings = QueueSettings(name="events", url=f"sqs://{name}", endpoint=server.endpoint)
-    return Place(settings, Access(session=session(server)), send)
+    return CloudQueue(settings, Access(session=session(server)), send)
 
 
-def pubsub_place(server: PubSubServer, **subscription: Any) -> Place:
+def pubsub_queue(server: PubSubServer, **subscription: Any) -> CloudQueue:
     number = next(numbers)
     settings = QueueSettings(name="events", url=f"pubsub://demo/sub-{number}", endpoint=server.endpoint)
     server.subscribe(settings.url, f"topic-{number}", **subscription)
@@ -79,13 +79,13 @@ def pubsub_place(server: PubSubServer, **subscription: Any) -> Place:
     def send(bodies: Sequence[bytes], attributes: dict[str, str]) -> None:
         server.publish(f"projects/demo/topics/topic-{number}", bodies, **attributes)
 
-    return Place(settings, Access(), send)
+    return CloudQueue(settings, Access(), send)
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Place:
+def cloud_queue(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> CloudQueue:
     if request.param == "sqs":
-        return sqs_place(request.getfixturevalue("s3"))
-    # The stand-in is near, and answers at once.
+        return sqs_queue(request.getfixturevalue("s3"))
+    # The simulator responds at once.
     monkeypatch.setattr("roomledger.queues.pubsub._LEAST_PATIENCE_S", 0.5)
-    return pubsub_place(request.getfixturevalue("pubsub"))
+    return pubsub_queue(request.getfixturevalue("pubsub"))

@@ -1,4 +1,4 @@
-"""From the bucket to the notice, with real servers: what an upload brings leads to just what a listing finds."""
+"""From the bucket to the notification, with real servers: it leads to the same observation as a listing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from roomledger.runtime import open_store
 from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer
 from sandbox.servers.s3 import S3Server
-from tests.queues.conftest import Place, aws, numbers, pubsub_place, session, sqs_place
+from tests.queues.conftest import CloudQueue, aws, numbers, pubsub_queue, session, sqs_queue
 
 KEYS = ("live/chat/room/Rec-1.csv", "live/a+b c%20d%/Zoë 日本\U0001f600", "live/q?x=1&y#z", "live/x//y")
 
@@ -26,30 +26,30 @@ def listed(store: stores.Store) -> dict[str, Observation]:
     return {seen.uri: seen for page in store.list() for seen in page}
 
 
-def drain(place: Place, count: int) -> list[Notification]:
+def drain(cloud_queue: CloudQueue, count: int) -> list[Notification]:
     """The notifications of as many messages."""
-    queue, messages = place.open(), []
+    queue, messages = cloud_queue.open(), []
     while len(messages) < count:
         found = queue.receive(10)
         assert found, f"{len(messages)} of {count} messages came"
         queue.ack(found)
         messages += found
-    decode = s3_events.notifications if place.settings.url.startswith("sqs:") else gcs_events.notifications
+    decode = s3_events.notifications if cloud_queue.settings.url.startswith("sqs:") else gcs_events.notifications
     return [notification for message in messages for notification in decode(message)]
 
 
-class Ways:
-    """The ways on which a bucket's events come to a queue."""
+class Paths:
+    """The paths of a bucket's events to a queue."""
 
     def __init__(self, server: S3Server) -> None:
         self.s3, self.sqs, self.sns, self.events = (aws(server, name) for name in ("s3", "sqs", "sns", "events"))
-        self.place = sqs_place(server)
+        self.cloud_queue = sqs_queue(server)
         self.bucket = f"events-{next(numbers)}"
         self.s3.create_bucket(Bucket=self.bucket)
-        name = self.place.settings.url.removeprefix("sqs://")
+        name = self.cloud_queue.settings.url.removeprefix("sqs://")
         self.queue_url = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        asked = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])
-        self.queue = asked["Attributes"]["QueueArn"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])
+        self.queue = found["Attributes"]["QueueArn"]
 
     def notify(self, **configuration: Any) -> None:
         self.s3.put_bucket_notification_configuration(Bucket=self.bucket, NotificationConfiguration=configuration)
@@ -84,54 +84,54 @@ class Ways:
 
 
 ALL = ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
-WAYS = ("direct", "through_sns", "through_sns_raw", "through_event_bridge", "through_event_bridge_and_sns")
+PATHS = ("direct", "through_sns", "through_sns_raw", "through_event_bridge", "through_event_bridge_and_sns")
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_upload_to_s3_leads_to_what_the_listing_finds(way: str, s3: S3Server) -> None:
-    ways = Ways(s3)
-    getattr(ways, way)()
+@pytest.mark.parametrize("path", PATHS)
+def test_an_upload_to_s3_leads_to_the_observation_of_a_listing(path: str, s3: S3Server) -> None:
+    paths = Paths(s3)
+    getattr(paths, path)()
     for key in KEYS:
-        ways.s3.put_object(Bucket=ways.bucket, Key=key, Body=key.encode())
-    test_events = 0 if "event_bridge" in way else 1
-    store = open_store(f"s3://{ways.bucket}", stores.Access(session=session(s3), endpoint=s3.endpoint))
-    notices = drain(ways.place, len(KEYS) + test_events)
-    assert {notice.seen for notice in notices} == {None}
-    assert {notice.uri: store.stat(notice.uri) for notice in notices} == listed(store)
-    ways.s3.delete_object(Bucket=ways.bucket, Key=KEYS[1])
-    [notice] = drain(ways.place, 1)
-    assert notice == Notification(f"s3://{ways.bucket}/{KEYS[1]}", None)
-    assert store.stat(notice.uri) is None
+        paths.s3.put_object(Bucket=paths.bucket, Key=key, Body=key.encode())
+    test_events = 0 if "event_bridge" in path else 1
+    store = open_store(f"s3://{paths.bucket}", stores.Access(session=session(s3), endpoint=s3.endpoint))
+    found = drain(paths.cloud_queue, len(KEYS) + test_events)
+    assert {one.seen for one in found} == {None}
+    assert {one.uri: store.stat(one.uri) for one in found} == listed(store)
+    paths.s3.delete_object(Bucket=paths.bucket, Key=KEYS[1])
+    [notification] = drain(paths.cloud_queue, 1)
+    assert notification == Notification(f"s3://{paths.bucket}/{KEYS[1]}", None)
+    assert store.stat(notification.uri) is None
 
 
 @pytest.fixture(scope="module")
-def telling(tmp_path_factory: pytest.TempPathFactory, pubsub: PubSubServer) -> Iterator[tuple[GcsServer, Place]]:
-    """A GCS that tells a subscription of everything."""
-    place = pubsub_place(pubsub)
-    topic = place.settings.url.replace("pubsub://demo/sub-", "projects/demo/topics/topic-")
-    with gcs_server(tmp_path_factory.mktemp("telling"), topic, pubsub.host) as server:
-        yield server, place
+def notifying(tmp_path_factory: pytest.TempPathFactory, pubsub: PubSubServer) -> Iterator[tuple[GcsServer, CloudQueue]]:
+    """A GCS that notifies a subscription of everything."""
+    cloud_queue = pubsub_queue(pubsub)
+    topic = cloud_queue.settings.url.replace("pubsub://demo/sub-", "projects/demo/topics/topic-")
+    with gcs_server(tmp_path_factory.mktemp("notifying"), topic, pubsub.host) as server:
+        yield server, cloud_queue
 
 
-def test_an_upload_to_gcs_names_what_the_listing_finds(telling: tuple[GcsServer, Place]) -> None:
-    server, place = telling
+def test_an_upload_to_gcs_names_the_observation_of_a_listing(notifying: tuple[GcsServer, CloudQueue]) -> None:
+    server, cloud_queue = notifying
     bucket = f"events-{next(numbers)}"
 
-    def ask(method: str, path: str, **request: Any) -> None:
-        requests.request(method, f"{server.endpoint}{path}", timeout=30, **request).raise_for_status()
+    def request(method: str, path: str, **parameters: Any) -> None:
+        requests.request(method, f"{server.endpoint}{path}", timeout=30, **parameters).raise_for_status()
 
-    ask("POST", "/storage/v1/b", params={"project": "demo"}, json={"name": bucket})
+    request("POST", "/storage/v1/b", params={"project": "demo"}, json={"name": bucket})
     for key in KEYS:
         parameters = {"uploadType": "media", "name": key}
-        ask("POST", f"/upload/storage/v1/b/{bucket}/o", params=parameters, data=key.encode())
+        request("POST", f"/upload/storage/v1/b/{bucket}/o", params=parameters, data=key.encode())
     store = open_store(f"gs://{bucket}", stores.Access(endpoint=server.endpoint))
     found = listed(store)
-    assert {notice.uri: notice.seen for notice in drain(place, len(KEYS))} == found
+    assert {one.uri: one.seen for one in drain(cloud_queue, len(KEYS))} == found
     assert {uri: store.stat(uri) for uri in found} == found
 
     uri, path = f"gs://{bucket}/{KEYS[1]}", f"/storage/v1/b/{bucket}/o/{quote(KEYS[1], safe='')}"
-    ask("PATCH", path, json={"metadata": {"checked": "yes"}})
-    assert drain(place, 1) == [Notification(uri, found[uri])]
-    ask("DELETE", path)
-    assert drain(place, 1) == [Notification(uri, None)]
+    request("PATCH", path, json={"metadata": {"checked": "yes"}})
+    assert drain(cloud_queue, 1) == [Notification(uri, found[uri])]
+    request("DELETE", path)
+    assert drain(cloud_queue, 1) == [Notification(uri, None)]
     assert store.stat(uri) is None

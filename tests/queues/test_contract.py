@@ -1,4 +1,4 @@
-"""What every queue of bucket events promises, asked of each kind with a real server behind it."""
+"""The contract of a queue of bucket events, tested for each kind with a real server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from roomledger import queues
-from tests.queues.conftest import Place
+from tests.queues.conftest import CloudQueue
 
 
 def numbered(count: int) -> list[bytes]:
@@ -30,61 +30,60 @@ def at_most(seconds: float) -> Iterator[None]:
     assert time.monotonic() - began < seconds
 
 
-def test_an_empty_queue_gives_nothing(place: Place) -> None:
-    queue = place.open()
+def test_an_empty_queue_gives_nothing(cloud_queue: CloudQueue) -> None:
+    queue = cloud_queue.open()
     with at_most(6):
         assert not queue.peek(0)
         assert queue.receive(0) == []
 
 
-def test_a_message_comes_as_it_was_sent(place: Place) -> None:
-    place.send(['{"key": "Zoë\\n日本\U0001f600"}'.encode()], {"eventType": "x", "objectId": "Zoë/日本"})
-    queue = place.open()
+def test_a_message_is_received_as_it_was_sent(cloud_queue: CloudQueue) -> None:
+    cloud_queue.send(['{"key": "Zoë\\n日本\U0001f600"}'.encode()], {"eventType": "x", "objectId": "Zoë/日本"})
+    queue = cloud_queue.open()
     [message] = queue.receive(5)
-    assert queue.name == "events"
     assert message.body == '{"key": "Zoë\\n日本\U0001f600"}'.encode()
     assert message.attributes == {"eventType": "x", "objectId": "Zoë/日本"}
     assert message.message_id
     assert message.receipt
 
 
-def test_what_waits_comes_at_once(place: Place) -> None:
-    queue = place.open()
+def test_a_waiting_message_is_received_at_once(cloud_queue: CloudQueue) -> None:
+    queue = cloud_queue.open()
     assert queue.receive(0) == []  # connected
-    place.send([b"message"], {})
+    cloud_queue.send([b"message"], {})
     with at_most(1.5):
         assert queue.peek(10)
         assert bodies(queue.receive(10)) == [b"message"]
 
 
-def test_what_comes_meanwhile_ends_the_waiting(place: Place) -> None:
-    queue = place.open()
+def test_a_new_message_ends_the_wait(cloud_queue: CloudQueue) -> None:
+    queue = cloud_queue.open()
     for verb in (queue.peek, queue.receive):
-        sender = threading.Timer(1, place.send, ([b"message"], {}))
+        sender = threading.Timer(1, cloud_queue.send, ([b"message"], {}))
         sender.start()
         with at_most(4):
             assert verb(15)
         sender.join()
 
 
-def test_whether_something_waits_takes_nothing_away(place: Place) -> None:
-    queue = place.open()
-    place.send([b"message"], {})
+def test_peek_removes_nothing(cloud_queue: CloudQueue) -> None:
+    queue = cloud_queue.open()
+    cloud_queue.send([b"message"], {})
     assert [queue.peek(5) for _ in range(5)] == [True] * 5
     assert bodies(queue.receive(0)) == [b"message"]
 
 
-def test_what_is_received_is_kept_from_others(place: Place) -> None:
-    place.send(numbered(3), {})
-    assert bodies(place.open().receive(5)) == numbered(3)
-    other = place.open()
+def test_a_received_message_is_hidden_from_other_receivers(cloud_queue: CloudQueue) -> None:
+    cloud_queue.send(numbered(3), {})
+    assert bodies(cloud_queue.open().receive(5)) == numbered(3)
+    other = cloud_queue.open()
     assert not other.peek(0)
     assert other.receive(0) == []
 
 
-def test_what_is_not_settled_comes_again(place: Place) -> None:
-    place.send(numbered(3), {})
-    queue = place.open()
+def test_a_message_that_is_not_acknowledged_is_delivered_again(cloud_queue: CloudQueue) -> None:
+    cloud_queue.send(numbered(3), {})
+    queue = cloud_queue.open()
     queue.visibility_timeout_s = 1
     first = queue.receive(5)
     queue.ack([message for message in first if message.body == b"message 1"])
@@ -97,9 +96,9 @@ def test_what_is_not_settled_comes_again(place: Place) -> None:
     assert {message.message_id for message in again} < {message.message_id for message in first}
 
 
-def test_what_is_held_stays_away_longer(place: Place) -> None:
-    place.send(numbered(3), {})
-    queue = place.open()
+def test_extend_hides_messages_longer(cloud_queue: CloudQueue) -> None:
+    cloud_queue.send(numbered(3), {})
+    queue = cloud_queue.open()
     queue.visibility_timeout_s = 2
     messages = queue.receive(5)
     queue.visibility_timeout_s = 60
@@ -108,9 +107,9 @@ def test_what_is_held_stays_away_longer(place: Place) -> None:
     assert queue.receive(0) == []
 
 
-def test_settling_twice_or_too_late_is_no_error(place: Place) -> None:
-    place.send(numbered(2), {})
-    queue = place.open()
+def test_ack_twice_or_too_late_is_not_an_error(cloud_queue: CloudQueue) -> None:
+    cloud_queue.send(numbered(2), {})
+    queue = cloud_queue.open()
     queue.visibility_timeout_s = 1
     messages = queue.receive(5)
     queue.ack(messages[:1])
@@ -122,9 +121,9 @@ def test_settling_twice_or_too_late_is_no_error(place: Place) -> None:
     queue.extend([])
 
 
-def test_no_more_comes_than_was_asked_for(place: Place) -> None:
-    place.send(numbered(25), {})
-    queue = place.open()
+def test_no_more_messages_are_received_than_requested(cloud_queue: CloudQueue) -> None:
+    cloud_queue.send(numbered(25), {})
+    queue = cloud_queue.open()
     found = []
     for most in (1, 12, 12, 12):
         messages = queue.receive(0, most)
@@ -133,9 +132,9 @@ def test_no_more_comes_than_was_asked_for(place: Place) -> None:
     assert bodies(found) == sorted(numbered(25))
 
 
-def test_a_thousand_messages_come_and_go_in_seconds(place: Place) -> None:
-    place.send(numbered(1000), {})
-    queue = place.open()
+def test_a_thousand_messages_are_received_and_acknowledged_in_seconds(cloud_queue: CloudQueue) -> None:
+    cloud_queue.send(numbered(1000), {})
+    queue = cloud_queue.open()
     with at_most(10):
         found = queue.receive(5)
         assert len(found) == queues.MOST_MESSAGES == 1000
@@ -145,9 +144,9 @@ def test_a_thousand_messages_come_and_go_in_seconds(place: Place) -> None:
     assert queue.receive(0) == []
 
 
-def test_many_threads_share_a_queue(place: Place) -> None:
-    place.send(numbered(400), {})
-    queue = place.open()
+def test_many_threads_share_a_queue(cloud_queue: CloudQueue) -> None:
+    cloud_queue.send(numbered(400), {})
+    queue = cloud_queue.open()
 
     def work(_: int) -> list[queues.Message]:
         found = queue.receive(0, 30)
@@ -159,9 +158,9 @@ def test_many_threads_share_a_queue(place: Place) -> None:
     assert bodies(found) == sorted(numbered(400))
 
 
-def test_a_queue_that_is_not_there_is_named(place: Place) -> None:
-    url = place.settings.url + "-missing"
-    queue = replace(place, settings=replace(place.settings, url=url)).open()
+def test_a_missing_queue_is_named(cloud_queue: CloudQueue) -> None:
+    url = cloud_queue.settings.url + "-missing"
+    queue = replace(cloud_queue, settings=replace(cloud_queue.settings, url=url)).open()
     message = queues.Message("id", b"", {}, "receipt")
     for attempt in (
         lambda: queue.peek(0),

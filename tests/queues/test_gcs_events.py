@@ -1,4 +1,4 @@
-"""What Pub/Sub brings of GCS: the versions that messages name, and when a look is wanted instead."""
+"""Messages of GCS in Pub/Sub: the versions that they name, and when the object must be inspected instead."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ RESOURCE = {
     "md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg==",
 }
 SEEN = Observation(URI, GENERATION, datetime(2026, 3, 2, 12, 0, 0, 123000, tzinfo=UTC), 42, "1B2M2Y8AsgTpgAmY7PhCfg==")
-LOOK = [Notification(URI, None)]
+INSPECT = [Notification(URI, None)]
 
 
-def understood(resource: Any = RESOURCE, **attributes: str | None) -> list[Notification]:
+def decode(resource: Any = RESOURCE, **attributes: str | None) -> list[Notification]:
     body = resource if isinstance(resource, bytes) else json.dumps(resource).encode()
-    given = {name: value for name, value in (ATTRIBUTES | attributes).items() if value is not None}
-    return notifications(Message("m-1", body, given, "receipt"))
+    values = {name: value for name, value in (ATTRIBUTES | attributes).items() if value is not None}
+    return notifications(Message("m-1", body, values, "receipt"))
 
 
 @pytest.mark.parametrize("event", ["OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE"])
-def test_an_event_of_what_is_there_names_its_version(event: str) -> None:
-    assert understood(eventType=event) == [Notification(URI, SEEN)]
+def test_an_event_of_an_existing_object_names_its_version(event: str) -> None:
+    assert decode(eventType=event) == [Notification(URI, SEEN)]
 
 
 @pytest.mark.parametrize("event", ["OBJECT_DELETE", "OBJECT_ARCHIVE", "OBJECT_OF_NEXT_YEAR"])
-def test_any_other_event_wants_a_look(event: str) -> None:
-    assert understood(eventType=event) == LOOK
+def test_any_other_event_requires_an_inspection(event: str) -> None:
+    assert decode(eventType=event) == INSPECT
 
 
-def test_an_object_composed_of_others_has_no_content_tag() -> None:
-    [notice] = understood({name: value for name, value in RESOURCE.items() if name != "md5Hash"})
-    assert notice.seen is not None
-    assert notice.seen.content_tag is None
-    assert notice.seen.object_id == SEEN.object_id
+def test_a_composite_object_has_no_content_tag() -> None:
+    [notification] = decode({name: value for name, value in RESOURCE.items() if name != "md5Hash"})
+    assert notification.seen is not None
+    assert notification.seen.content_tag is None
+    assert notification.seen.object_id == SEEN.object_id
 
 
 WRONG = {
@@ -88,28 +88,28 @@ WRONG = {
 
 
 @pytest.mark.parametrize("payload", WRONG)
-def test_a_payload_that_is_not_the_resource_wants_a_look(payload: str) -> None:
-    assert understood(WRONG[payload]) == LOOK
+def test_a_payload_that_is_not_the_resource_requires_an_inspection(payload: str) -> None:
+    assert decode(WRONG[payload]) == INSPECT
 
 
-def test_a_message_without_payload_wants_a_look() -> None:
-    assert understood(b"", payloadFormat="NONE") == LOOK
+def test_a_message_without_payload_requires_an_inspection() -> None:
+    assert decode(b"", payloadFormat="NONE") == INSPECT
 
 
 @pytest.mark.parametrize("name", ["eventType", "bucketId", "objectId"])
-def test_a_message_without_its_attributes_is_no_event(name: str) -> None:
-    with pytest.raises(Rejected) as refusal:
-        understood(**{name: None})
-    assert refusal.value.reason_code == "not_an_event"
+def test_a_message_without_its_attributes_is_rejected(name: str) -> None:
+    with pytest.raises(Rejected) as rejected:
+        decode(**{name: None})
+    assert rejected.value.reason_code == "not_an_event"
 
 
 @pytest.mark.parametrize(
     "names", [{"bucketId": ""}, {"bucketId": "a/b"}, {"objectId": ""}, {"objectId": "x" * 1025}, {"objectId": "a\0"}]
 )
-def test_an_address_that_no_bucket_can_hold_is_refused(names: dict[str, str]) -> None:
-    with pytest.raises(Rejected) as refusal:
-        understood(**names)
-    assert refusal.value.reason_code == "bad_address"
+def test_an_address_that_no_bucket_can_have_is_rejected(names: dict[str, str]) -> None:
+    with pytest.raises(Rejected) as rejected:
+        decode(**names)
+    assert rejected.value.reason_code == "bad_address"
 
 
 VALUES = st.none() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.none(), max_size=1)
@@ -117,21 +117,21 @@ VALUES = st.none() | st.integers() | st.floats() | st.text(max_size=20) | st.lis
 
 @settings(deadline=None)
 @given(st.binary() | st.tuples(st.sampled_from(sorted(RESOURCE)), VALUES).map(lambda field: RESOURCE | dict([field])))
-def test_any_payload_names_the_version_or_wants_a_look(payload: Any) -> None:
-    [notice] = understood(payload)
-    assert notice.uri == URI
-    if notice.seen is not None:
-        assert notice.seen.version == GENERATION
-        assert len(notice.seen.object_id) == 32
-        assert 0 <= notice.seen.size_bytes < 2**63
+def test_any_payload_names_the_version_or_requires_an_inspection(payload: Any) -> None:
+    [notification] = decode(payload)
+    assert notification.uri == URI
+    if notification.seen is not None:
+        assert notification.seen.version == GENERATION
+        assert len(notification.seen.object_id) == 32
+        assert 0 <= notification.seen.size_bytes < 2**63
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(ATTRIBUTES)), st.text(max_size=20)))
-def test_any_attributes_are_understood_or_refused(attributes: dict[str, str]) -> None:
+def test_any_attributes_are_decoded_or_rejected(attributes: dict[str, str]) -> None:
     try:
-        [notice] = notifications(Message("m-1", json.dumps(RESOURCE).encode(), attributes, "receipt"))
-        told = notice.uri[:5]
-    except Rejected as refusal:
-        told = refusal.reason_code
-    assert told in {"gs://", "not_an_event", "bad_address"}
+        [notification] = notifications(Message("m-1", json.dumps(RESOURCE).encode(), attributes, "receipt"))
+        result = notification.uri[:5]
+    except Rejected as rejected:
+        result = rejected.reason_code
+    assert result in {"gs://", "not_an_event", "bad_address"}

@@ -1,4 +1,4 @@
-"""What an inbox in GCS asks of Google: no emulator checks rights."""
+"""Permissions that an inbox in GCS needs: no emulator checks them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from roomledger.runtime import open_inbox
 from tests.stores.object_rights import object_rights
 
 
-def test_an_api_server_needs_only_the_right_to_create_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_api_server_needs_only_the_permission_to_create_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", raising=False)
     with object_rights() as server:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.endpoint)

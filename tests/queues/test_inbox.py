@@ -1,4 +1,4 @@
-"""The inbox of webhooks: one contract for a folder and for buckets on real servers, and what only a folder can do."""
+"""The inbox of webhooks: one contract for a folder and for buckets on real servers, and details of each kind."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ numbers = count(1)
 
 @pytest.fixture(params=KINDS)
 def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Where an inbox may be made; the environment leads to the server that holds it."""
+    """The URL of an inbox that does not exist yet; the environment has the endpoint of its server."""
     name = f"inbox-{next(numbers)}"
     match request.param:
         case "folder":
-            return f"file://{tmp_path}/made/with the first/event"
+            return f"file://{tmp_path}/created/with the first/event"
         case "gcs":
             gcs: GcsServer = request.getfixturevalue("gcs")
             monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs.endpoint)
@@ -79,29 +79,29 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def place_strange_things(url: str, endpoint: str) -> None:
-    """What may lie in an inbox and is no event."""
+def put_other_objects(url: str, endpoint: str) -> None:
+    """Store objects in an inbox that are not events."""
     event = new_name("acme", NOON)
     scheme, _, rest = url.partition("://")
     bucket, _, prefix = rest.partition("/")
-    strange = ["0.txt", "readme.json", f"{event}.bak", f"old/{event}", event.replace("-acme", "")]
-    for name in strange:
+    others = ["0.txt", "readme.json", f"{event}.bak", f"old/{event}", event.replace("-acme", "")]
+    for name in others:
         if scheme == "file":
             path = Path(rest, name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"strange")
+            path.write_bytes(b"other")
         elif scheme == "gs":
             where = f"{endpoint}/upload/storage/v1/b/{bucket}/o"
             query = {"uploadType": "media", "name": f"{prefix}/{name}"}
-            requests.post(where, params=query, data=b"strange", timeout=30).raise_for_status()
+            requests.post(where, params=query, data=b"other", timeout=30).raise_for_status()
         else:
             s3 = boto3.Session().client("s3")
-            s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=b"strange")
+            s3.put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=b"other")
             s3.put_object(Bucket=bucket, Key=f"{prefix}/", Body=b"")  # as S3's console makes folders
             s3.put_object(Bucket=bucket, Key=f"{prefix}er/{event}", Body=b"another inbox")
 
 
-def test_an_event_waits_until_it_is_settled(url: str, inbox: Inbox) -> None:
+def test_an_event_waits_until_it_is_acknowledged(url: str, inbox: Inbox) -> None:
     assert (inbox.peek(0), inbox.receive(0)) == (False, [])
     body = bytes(range(256)) * 40
     inbox.put("acme-eu_2", body, NOON + timedelta(microseconds=1234))
@@ -118,7 +118,7 @@ def test_an_event_waits_until_it_is_settled(url: str, inbox: Inbox) -> None:
     inbox.ack([])
 
 
-def test_the_oldest_come_first_whoever_put_them_down(url: str, inbox: Inbox) -> None:
+def test_the_oldest_events_of_all_writers_come_first(url: str, inbox: Inbox) -> None:
     other = open_inbox(url)
     for minute in (3, 0, 4, 1, 2):
         (inbox, other)[minute % 2].put("acme", f"{minute}".encode(), NOON + timedelta(minutes=minute))
@@ -126,7 +126,7 @@ def test_the_oldest_come_first_whoever_put_them_down(url: str, inbox: Inbox) -> 
     assert bodies(other.receive(0)) == [b"0", b"1", b"2", b"3", b"4"]
 
 
-def test_events_of_one_moment_are_all_kept(inbox: Inbox) -> None:
+def test_simultaneous_events_are_all_stored(inbox: Inbox) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda number: inbox.put("acme", f"{number}".encode(), NOON), range(40)))
     found = inbox.receive(0)
@@ -139,17 +139,17 @@ def test_an_empty_body_is_an_event(inbox: Inbox) -> None:
     assert bodies(inbox.receive(0)) == [b""]
 
 
-def test_two_receivers_at_once_lose_nothing_and_do_not_disturb_each_other(url: str, inbox: Inbox) -> None:
+def test_two_receivers_at_once_lose_nothing_and_do_not_fail(url: str, inbox: Inbox) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda number: inbox.put("acme", f"{number}".encode(), NOON), range(120)))
 
     def drain() -> set[bytes]:
-        taken: set[bytes] = set()
+        received: set[bytes] = set()
         mine = open_inbox(url)
         while found := mine.receive(0, most=25):
-            taken |= set(bodies(found))
+            received |= set(bodies(found))
             mine.ack(found)
-        return taken
+        return received
 
     with ThreadPoolExecutor(2) as threads:
         one, other = (threads.submit(drain) for _ in range(2))
@@ -157,7 +157,7 @@ def test_two_receivers_at_once_lose_nothing_and_do_not_disturb_each_other(url: s
     assert not inbox.peek(0)
 
 
-def test_what_another_receiver_has_settled_does_not_keep_the_rest(url: str, inbox: Inbox) -> None:
+def test_events_that_another_receiver_acknowledged_do_not_block_the_rest(url: str, inbox: Inbox) -> None:
     for number in range(15):
         inbox.put("acme", f"{number}".encode(), NOON + timedelta(seconds=number))
     found = inbox.receive(0)
@@ -166,29 +166,29 @@ def test_what_another_receiver_has_settled_does_not_keep_the_rest(url: str, inbo
     assert inbox.receive(0) == []
 
 
-def test_what_is_removed_between_the_look_and_the_reading_is_left_out() -> None:
-    kept, removed = new_name("acme", NOON), new_name("acme", NOON)
+def test_an_event_that_is_removed_before_it_is_read_is_omitted() -> None:
+    stored, removed = new_name("acme", NOON), new_name("acme", NOON)
 
     def read(name: str) -> bytes:
         if name == removed:
             raise FileNotFoundError(name)
         return b"event"
 
-    assert bodies(read_all(read, [removed, kept])) == [b"event"]
+    assert bodies(read_all(read, [removed, stored])) == [b"event"]
     assert read_all(read, [removed]) == []
 
 
-def test_what_is_no_event_is_left_alone(url: str, inbox: Inbox) -> None:
+def test_objects_that_are_not_events_are_ignored(url: str, inbox: Inbox) -> None:
     inbox.put("acme", b"event", NOON)
     endpoint = os.environ.get("STORAGE_EMULATOR_HOST", "")
-    place_strange_things(url, endpoint)
+    put_other_objects(url, endpoint)
     found = inbox.receive(0)
     assert bodies(found) == [b"event"]
     inbox.ack(found)
     assert (inbox.peek(0), inbox.receive(0)) == (False, [])
 
 
-def test_waiting_ends_with_the_first_event_or_the_patience(inbox: Inbox) -> None:
+def test_peek_returns_at_the_first_event_or_after_its_patience(inbox: Inbox) -> None:
     began = time.monotonic()
     assert not inbox.peek(0.2)
     assert 0.2 <= time.monotonic() - began < 5
@@ -203,13 +203,13 @@ def test_waiting_ends_with_the_first_event_or_the_patience(inbox: Inbox) -> None
 
 
 @pytest.mark.parametrize("source", ["", "../acme", "a/b", "Acme", "acme.json", "acme\n"])
-def test_only_the_name_of_a_source_becomes_part_of_a_name(source: str, folder: FolderInbox) -> None:
-    with pytest.raises(ValueError, match="is no name of a source"):
+def test_only_a_valid_source_name_becomes_part_of_a_name(source: str, folder: FolderInbox) -> None:
+    with pytest.raises(ValueError, match="is not a valid source name"):
         folder.put(source, b"{}", NOON)
 
 
 @pytest.mark.parametrize("source", ["a", "acme", "acme-eu_2", "20260302t120000", "-".join("abc")])
-def test_a_name_is_told_from_others(source: str) -> None:
+def test_the_name_of_an_event_is_recognised(source: str) -> None:
     name = new_name(source, NOON)
     assert is_event(name)
     assert not any(is_event(other) for other in (f".{name}.part", f"x{name}", f"{name}x", name.upper(), f"{name}\n"))
@@ -218,12 +218,12 @@ def test_a_name_is_told_from_others(source: str) -> None:
 def test_names_sort_by_arrival_in_any_time_zone() -> None:
     moments = [NOON - timedelta(days=400), NOON, NOON + timedelta(microseconds=1), NOON + timedelta(hours=1)]
     zones = [timezone(timedelta(hours=hours)) for hours in (-11, 14, 0, -3)]
-    made = [new_name("acme", moment.astimezone(zone)) for moment, zone in zip(moments, zones, strict=True)]
-    assert made == sorted(made)
+    names = [new_name("acme", moment.astimezone(zone)) for moment, zone in zip(moments, zones, strict=True)]
+    assert names == sorted(names)
 
 
 @pytest.mark.parametrize("url", ["100ms://acme", "inbox", "http://host/inbox"])
-def test_an_address_that_is_no_inbox(url: str) -> None:
+def test_an_unsupported_url_is_rejected(url: str) -> None:
     with pytest.raises(ValueError, match="s3://bucket/prefix"):
         open_inbox(url)
 
@@ -234,16 +234,16 @@ def test_an_address_that_is_no_inbox(url: str) -> None:
 def test_put_returns_after_the_file_and_its_name_are_on_disk(
     folder: FolderInbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder.put("acme", b"first", NOON)  # makes the folder
+    folder.put("acme", b"first", NOON)  # creates the folder
     synced: list[tuple[str, list[str]]] = []
     fsync = os.fsync
 
-    def watched(descriptor: int) -> None:
+    def recorded(descriptor: int) -> None:
         path = Path(f"/proc/self/fd/{descriptor}").readlink()
         synced.append((path.read_text() if path.is_file() else str(path), names(tmp_path / "inbox")))
         fsync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(os, "fsync", recorded)
     folder.put("acme", b"second", NOON + timedelta(seconds=1))
     (content, before), (where, after) = synced
     assert (content, where) == ("second", str(tmp_path / "inbox"))
@@ -251,7 +251,7 @@ def test_put_returns_after_the_file_and_its_name_are_on_disk(
     assert [is_event(name) for name in after] == [True, True]
 
 
-def test_the_folder_is_made_durably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_created_durably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
     monkeypatch.setattr(
         os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
@@ -282,7 +282,7 @@ FolderInbox(folder).put("acme", b"event", datetime.now(UTC))
 
 
 @pytest.mark.parametrize(("call", "left"), [(1, []), (2, [b"event"])])
-def test_a_writer_that_dies_leaves_a_whole_event_or_none(
+def test_a_killed_writer_leaves_a_complete_event_or_none(
     call: int, left: list[bytes], folder: FolderInbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     done = subprocess.run([sys.executable, "-c", DYING, tmp_path / "inbox", str(call)], check=False)
@@ -291,7 +291,7 @@ def test_a_writer_that_dies_leaves_a_whole_event_or_none(
     assert bodies(found) == left
     folder.ack(found)
     rest = names(tmp_path / "inbox")
-    assert len(rest) == 1 - len(left)  # the unfinished one may still be finished
+    assert len(rest) == 1 - len(left)  # an unfinished file may still be finished
     for name in rest:
         an_hour_ago = time.time() - 3601
         os.utime(tmp_path / "inbox" / name, (an_hour_ago, an_hour_ago))
@@ -300,11 +300,11 @@ def test_a_writer_that_dies_leaves_a_whole_event_or_none(
     assert folder.receive(0) == []
     assert names(tmp_path / "inbox") == []
     assert len(caplog.messages) == len(rest)
-    assert all("which was never finished" in said for said in caplog.messages)
+    assert all("which was never finished" in message for message in caplog.messages)
 
 
 @pytest.mark.parametrize("failing", [1, 2])
-def test_what_the_disk_did_not_take_is_not_taken(
+def test_an_event_that_was_not_synced_is_not_accepted(
     failing: int, folder: FolderInbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "inbox").mkdir()
@@ -316,9 +316,9 @@ def test_what_the_disk_did_not_take_is_not_taken(
 
     with monkeypatch.context() as broken:
         broken.setattr(os, "fsync", fsync)
-        with pytest.raises(QueueError, match=r"no event can be put into the inbox .*: Input/output error"):
+        with pytest.raises(QueueError, match=r"cannot write an event to the inbox .*: Input/output error"):
             folder.put("acme", b"event", NOON)
-    # The second time it is there, though not surely: the sender is told to send it again.
+    # The second time the file exists, but may not be durable: the sender gets an error and sends the event again.
     assert len(names(tmp_path / "inbox")) == failing - 1
 
 
@@ -339,16 +339,16 @@ inbox.put("acme", b"small", datetime.now(UTC))
 """
 
 
-def test_an_event_that_does_not_fit_leaves_nothing(folder: FolderInbox, tmp_path: Path) -> None:
+def test_an_event_that_does_not_fit_leaves_no_file(folder: FolderInbox, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FULL, tmp_path / "inbox"], check=True, capture_output=True, text=True)
-    assert re.search("no event can be put into the inbox .*: File too large", done.stdout)
+    assert re.search("cannot write an event to the inbox .*: File too large", done.stdout)
     assert bodies(folder.receive(0)) == [b"small"]
     assert len(names(tmp_path / "inbox")) == 1
 
 
-def test_a_folder_that_cannot_be_made_is_told_and_mended(folder: FolderInbox, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_and_can_be_corrected(folder: FolderInbox, tmp_path: Path) -> None:
     (tmp_path / "inbox").write_text("in the way")
-    with pytest.raises(QueueError, match="no event can be put into the inbox"):
+    with pytest.raises(QueueError, match="cannot write an event to the inbox"):
         folder.put("acme", b"event", NOON)
     with pytest.raises(QueueError, match="cannot be read: Not a directory"):
         folder.peek(0)
@@ -357,7 +357,7 @@ def test_a_folder_that_cannot_be_made_is_told_and_mended(folder: FolderInbox, tm
     assert bodies(folder.receive(0)) == [b"event"]
 
 
-def test_one_event_that_cannot_be_read_does_not_keep_back_the_others(
+def test_one_unreadable_event_does_not_delay_the_others(
     folder: FolderInbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     unreadable = tmp_path / "inbox" / new_name("acme", NOON)
@@ -370,10 +370,10 @@ def test_one_event_that_cannot_be_read_does_not_keep_back_the_others(
     assert str(unreadable) in caplog.text
 
 
-def test_a_missing_folder_is_told_once(folder: FolderInbox, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_folder_is_reported_once(folder: FolderInbox, caplog: pytest.LogCaptureFixture) -> None:
     assert [folder.peek(0), folder.receive(0), folder.peek(0)] == [False, [], False]
     assert len(caplog.messages) == 1
-    assert "the API server makes it with the first webhook" in caplog.messages[0]
+    assert "the API server creates it with the first webhook" in caplog.messages[0]
 
 
 # A bucket.
@@ -390,7 +390,7 @@ def test_a_bucket_as_a_whole_may_be_the_inbox(s3: S3Server, monkeypatch: pytest.
     assert inbox.receive(0) == []
 
 
-def s3_without_rights(server: S3Server, environment: pytest.MonkeyPatch) -> Inbox:
+def s3_without_permissions(server: S3Server, environment: pytest.MonkeyPatch) -> Inbox:
     for variable, value in s3_environment(server).items():
         environment.setenv(variable, value)
     bucket = f"rights-{next(numbers)}"
@@ -400,15 +400,17 @@ def s3_without_rights(server: S3Server, environment: pytest.MonkeyPatch) -> Inbo
     return open_inbox(f"s3://{bucket}/inbox")
 
 
-def test_what_right_is_missing_is_told(seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    inbox = s3_without_rights(seaweedfs, monkeypatch)
+def test_a_missing_permission_is_reported(seaweedfs: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox = s3_without_permissions(seaweedfs, monkeypatch)
     assert not inbox.peek(0)
     with pytest.raises(QueueError, match=r"no permission to write an event to the inbox s3://.*create objects"):
         inbox.put("acme", b"event", NOON)
 
 
 @pytest.mark.parametrize("kind", ["s3", "gcs"])
-def test_a_missing_bucket_is_told(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_bucket_is_reported(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = request.getfixturevalue(kind)
     variables = s3_environment(server) if kind == "s3" else {"STORAGE_EMULATOR_HOST": server.endpoint}
     for variable, value in variables.items():
@@ -419,9 +421,9 @@ def test_a_missing_bucket_is_told(kind: str, request: pytest.FixtureRequest, mon
         inbox.put("acme", b"event", NOON)
 
 
-def test_missing_credentials_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(QueueError, match="no AWS credentials"):
+def test_missing_credentials_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(QueueError, match="the inbox s3://bucket/inbox cannot be opened: no AWS credentials"):
         open_inbox("s3://bucket/inbox")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
-    with pytest.raises(QueueError, match="no Google credentials for the inbox"):
+    with pytest.raises(QueueError, match="the inbox gs://bucket/inbox cannot be opened: no Google credentials"):
         open_inbox("gs://bucket/inbox")

@@ -1,4 +1,4 @@
-"""What is Pub/Sub's alone: deliveries of exactly one kind, its limits, and what a person is told when it refuses."""
+"""What only Pub/Sub has: exactly-once delivery, its limits, and its errors."""
 
 from __future__ import annotations
 
@@ -19,50 +19,48 @@ from google.auth.exceptions import RefreshError
 from roomledger.queues import Message, QueueError, pubsub, pubsub_errors
 from roomledger.runtime import StandardConnections, open_bucket_queue
 from roomledger.settings import QueueSettings
-from roomledger.stores import Access, transfer
+from roomledger.stores import Access, CredentialsMissing, transfer
 from sandbox.servers.pubsub import broker
 from sandbox.servers.pubsub.server import PubSubServer
-from tests.queues.conftest import pubsub_place
+from tests.queues.conftest import pubsub_queue
 
 SETTINGS = QueueSettings(name="q", url="pubsub://acme/objects")
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors that last are reported at once."""
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors are reported at once."""
     monkeypatch.setattr(transfer, "RETRY_TIME", timedelta(seconds=0.1))
     monkeypatch.setattr(pubsub, "_LEAST_PATIENCE_S", 0.5)
 
 
-def test_bytes_come_as_they_were_sent(pubsub: PubSubServer) -> None:
-    place = pubsub_place(pubsub)
-    place.send([bytes(range(256))], {})
-    assert [message.body for message in place.open().receive(5)] == [bytes(range(256))]
+def test_bytes_are_received_as_they_were_sent(pubsub: PubSubServer) -> None:
+    cloud_queue = pubsub_queue(pubsub)
+    cloud_queue.send([bytes(range(256))], {})
+    assert [message.body for message in cloud_queue.open().receive(5)] == [bytes(range(256))]
 
 
-def test_what_is_received_is_kept_longer_than_the_subscription_says(pubsub: PubSubServer) -> None:
-    place = pubsub_place(pubsub, ack_deadline_seconds=1)
-    place.send([b"message"], {})
-    queue = place.open()
+def test_a_received_message_is_hidden_longer_than_the_subscriptions_deadline(pubsub: PubSubServer) -> None:
+    cloud_queue = pubsub_queue(pubsub, ack_deadline_seconds=1)
+    cloud_queue.send([b"message"], {})
+    queue = cloud_queue.open()
     assert len(queue.receive(5)) == 1
     assert not queue.peek(2)
 
 
-def test_an_empty_answer_before_its_time_does_not_end_the_waiting(
-    pubsub: PubSubServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_early_empty_response_does_not_end_the_wait(pubsub: PubSubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker, "LONGEST_PULL_S", 0.1)
-    place = pubsub_place(pubsub)
-    sender = threading.Timer(1, place.send, ([b"message"], {}))
+    cloud_queue = pubsub_queue(pubsub)
+    sender = threading.Timer(1, cloud_queue.send, ([b"message"], {}))
     sender.start()
-    assert place.open().peek(15)
+    assert cloud_queue.open().peek(15)
     sender.join()
 
 
-def test_what_is_gone_is_no_error_where_each_is_delivered_once(pubsub: PubSubServer) -> None:
-    place = pubsub_place(pubsub, enable_exactly_once_delivery=True)
-    place.send([b"1", b"2", b"3"], {})
-    queue = place.open()
+def test_expired_deliveries_are_not_an_error_with_exactly_once_delivery(pubsub: PubSubServer) -> None:
+    cloud_queue = pubsub_queue(pubsub, enable_exactly_once_delivery=True)
+    cloud_queue.send([b"1", b"2", b"3"], {})
+    queue = cloud_queue.open()
     queue.visibility_timeout_s = 1
     first, *rest = queue.receive(5)
     queue.ack([first])
@@ -73,77 +71,80 @@ def test_what_is_gone_is_no_error_where_each_is_delivered_once(pubsub: PubSubSer
     assert queue.receive(0) == []
 
 
-def test_a_request_is_no_larger_than_pubsub_takes(pubsub: PubSubServer) -> None:
-    place = pubsub_place(pubsub)
-    place.send([b"last"], {})
-    queue = place.open()
+def test_a_request_is_no_larger_than_pubsub_accepts(pubsub: PubSubServer) -> None:
+    cloud_queue = pubsub_queue(pubsub)
+    cloud_queue.send([b"last"], {})
+    queue = cloud_queue.open()
     [last] = queue.receive(5)
-    long_gone = [Message("m", b"", {}, f"{number:0900}") for number in range(broker.LARGEST_REQUEST // 900 * 2)]
-    queue.extend([*long_gone, last])
-    queue.ack([*long_gone, last])
+    expired = [Message("m", b"", {}, f"{number:0900}") for number in range(broker.LARGEST_REQUEST // 900 * 2)]
+    queue.extend([*expired, last])
+    queue.ack([*expired, last])
 
 
-REFUSALS: list[tuple[Exception, str]] = [
+ERRORS: list[tuple[Exception, str]] = [
     (exceptions.NotFound("gone"), r"has no subscription pubsub://acme/objects: create it"),
     (exceptions.PermissionDenied("no"), r"no permission for pubsub://acme/objects: .*roles/pubsub\.subscriber"),
     (exceptions.Unauthenticated("who"), r"does not accept the credentials for pubsub://acme/objects.*who"),
     (RefreshError("old"), r"does not accept the credentials for pubsub://acme/objects.*old"),
-    (exceptions.ServiceUnavailable("down"), r"no proper answer from host for pubsub://acme/objects: check the network"),
-    (exceptions.RetryError("late", exceptions.ServiceUnavailable("down")), r"no proper answer from host.*down"),
+    (
+        exceptions.ServiceUnavailable("down"),
+        r"no valid response from host for pubsub://acme/objects: check the network",
+    ),
+    (exceptions.RetryError("late", exceptions.ServiceUnavailable("down")), r"no valid response from host.*down"),
     (exceptions.FailedPrecondition("push"), r"host could not serve pubsub://acme/objects: .*push"),
     (GoogleAPIError("odd"), r"host could not serve pubsub://acme/objects: odd"),
 ]
 
 
-@pytest.mark.parametrize(("error", "words"), REFUSALS, ids=lambda value: type(value).__name__)
-def test_a_refusal_is_told_with_the_way_out(error: Exception, words: str) -> None:
+@pytest.mark.parametrize(("error", "words"), ERRORS, ids=lambda value: type(value).__name__)
+def test_an_error_is_explained_with_the_way_out(error: Exception, words: str) -> None:
     with pytest.raises(QueueError, match=words):
         raise pubsub_errors.explain(error, url=SETTINGS.url, endpoint="host")
-    assert not pubsub_errors.is_gone(error)
+    assert not pubsub_errors.is_expired(error)
 
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """A server that takes connections and never says a word."""
+    """A server that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_retries")
 @pytest.mark.parametrize("verb", ["peek", "receive"])
 def test_a_server_that_cannot_be_reached_is_not_an_empty_queue(verb: str, silent: str) -> None:
     for endpoint in ("http://127.0.0.1:1", silent):
         queue = open_bucket_queue(replace(SETTINGS, endpoint=endpoint), Access())
-        with pytest.raises(QueueError, match=rf"no proper answer from {endpoint[7:]} for {SETTINGS.url}: check"):
+        with pytest.raises(QueueError, match=rf"no valid response from {endpoint[7:]} for {SETTINGS.url}: check"):
             getattr(queue, verb)(0.5)
 
 
 class Tokens(google.auth.credentials.Credentials):
-    """Credentials that cannot be had."""
+    """Credentials that cannot be refreshed."""
 
     def refresh(self, request: object) -> None:
         raise RefreshError("the key was deleted")
 
 
-@pytest.mark.usefixtures("impatient")
-def test_credentials_are_not_sent_without_encryption_nor_asked_of_an_emulator(pubsub: PubSubServer) -> None:
-    place = pubsub_place(pubsub)
-    assert replace(place, access=Access(credentials=Tokens())).open().receive(0) == []
+@pytest.mark.usefixtures("no_retries")
+def test_credentials_are_not_sent_without_encryption_nor_to_an_emulator(pubsub: PubSubServer) -> None:
+    cloud_queue = pubsub_queue(pubsub)
+    assert replace(cloud_queue, access=Access(credentials=Tokens())).open().receive(0) == []
     queue = open_bucket_queue(replace(SETTINGS, endpoint="https://127.0.0.1:1"), Access(credentials=Tokens()))
     with pytest.raises(QueueError, match=r"127\.0\.0\.1:1 .*pubsub://acme/objects"):
         queue.receive(0)
 
 
-def test_missing_credentials_are_named_with_the_ways_to_give_them() -> None:
+def test_missing_credentials_are_named_with_the_way_out() -> None:
     words = r"no Google credentials for pubsub://acme/objects: .*gcloud auth.*connection"
-    with pytest.raises(QueueError, match=words):
+    with pytest.raises(CredentialsMissing, match=words):
         open_bucket_queue(SETTINGS, Access())
-    with pytest.raises(QueueError, match=words):
+    with pytest.raises(CredentialsMissing, match=words):
         StandardConnections().queue(SETTINGS)
 
 
 def test_an_emulator_needs_no_credentials(pubsub: PubSubServer) -> None:
-    settings = pubsub_place(pubsub).settings
+    settings = pubsub_queue(pubsub).settings
     assert open_bucket_queue(settings, StandardConnections().queue(settings)).receive(0) == []
 
 
@@ -155,5 +156,5 @@ def test_a_missing_library_is_named_with_the_way_to_install_it() -> None:
         "try: runtime.open_bucket_queue(settings.QueueSettings(name='q', url='pubsub://p/sub'), stores.Access())\n"
         "except queues.QueueError as error: print(error)\n"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert "pip install 'roomledger[pubsub]'" in told
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'roomledger[pubsub]'" in printed

@@ -1,4 +1,4 @@
-"""What SQS brings of S3: every shape, what names no object, and nothing else."""
+"""Messages of S3 in SQS: every shape of an event, and messages that are rejected."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def message(body: bytes) -> Message:
     return Message("m-1", body, {}, "receipt")
 
 
-def understood(event: Any) -> list[Notification]:
+def decode(event: Any) -> list[Notification]:
     return notifications(message(json.dumps(event).encode()))
 
 
 def record(key: str = "live/chat/Rec-1.csv", event: str = "ObjectCreated:Put") -> dict[str, Any]:
-    """As S3 writes it, cut down to what differs between events."""
+    """A record as S3 writes it, without fields that are the same in all events."""
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -98,7 +98,7 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_names_its_objects(shape: str) -> None:
     event, expected = SHAPES[shape]
-    assert understood(event) == expected
+    assert decode(event) == expected
 
 
 @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ def test_every_shape_names_its_objects(shape: str) -> None:
         "SomethingNew:OfNextYear",
     ],
 )
-def test_whatever_happened_to_an_object_is_worth_a_look(name: str) -> None:
-    assert understood(s3(record(event=name))) == [ONE]
+def test_any_event_of_an_object_requires_an_inspection(name: str) -> None:
+    assert decode(s3(record(event=name))) == [ONE]
 
 
 @pytest.mark.parametrize("type_", ["Object Created", "Object Deleted", "Object Restore Completed", "Object Tags Added"])
-def test_whatever_event_bridge_tells_of_an_object_is_worth_a_look(type_: str) -> None:
-    assert understood(event_bridge(type_=type_)) == [ONE]
+def test_any_eventbridge_event_of_an_object_requires_an_inspection(type_: str) -> None:
+    assert decode(event_bridge(type_=type_)) == [ONE]
 
 
 KEYS = {
@@ -134,17 +134,17 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("coded", KEYS)
-def test_s3_codes_its_keys_and_event_bridge_does_not(coded: str) -> None:
-    assert understood(s3(record(coded))) == [Notification(f"s3://acme-recordings/{KEYS[coded]}", None)]
-    assert understood(event_bridge(coded)) == [Notification(f"s3://acme-recordings/{coded}", None)]
+@pytest.mark.parametrize("encoded", KEYS)
+def test_s3_encodes_its_keys_and_eventbridge_does_not(encoded: str) -> None:
+    assert decode(s3(record(encoded))) == [Notification(f"s3://acme-recordings/{KEYS[encoded]}", None)]
+    assert decode(event_bridge(encoded)) == [Notification(f"s3://acme-recordings/{encoded}", None)]
 
 
 def changed(**fields: Any) -> dict[str, Any]:
     return s3(record() | {"s3": record()["s3"] | fields})
 
 
-REFUSED = {
+REJECTED = {
     "nothing": (b"", "not_json"),
     "no JSON": (b"{'Records': []}", "not_json"),
     "no text": (b"\xff\xfe\x00", "not_json"),
@@ -170,18 +170,18 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_is_no_event_is_refused_with_a_reason(case: str) -> None:
-    body, reason = REFUSED[case]
-    with pytest.raises(Rejected) as refusal:
+@pytest.mark.parametrize("case", REJECTED)
+def test_a_message_that_is_not_an_event_is_rejected_with_a_reason(case: str) -> None:
+    body, reason = REJECTED[case]
+    with pytest.raises(Rejected) as rejected:
         notifications(message(body))
-    assert refusal.value.reason_code == reason
-    assert refusal.value.detail.endswith(".")
+    assert rejected.value.reason_code == reason
+    assert rejected.value.detail.endswith(".")
 
 
-def test_one_bad_record_refuses_the_message() -> None:
+def test_one_bad_record_rejects_the_message() -> None:
     with pytest.raises(Rejected, match="record 2 names no bucket"):
-        understood(s3(record(), {}))
+        decode(s3(record(), {}))
 
 
 KNOWN = {"s3://", "not_json", "not_an_event", "bad_address", "not_confirmed"}
@@ -189,8 +189,8 @@ KNOWN = {"s3://", "not_json", "not_an_event", "bad_address", "not_confirmed"}
 
 @settings(deadline=None)
 @given(st.binary())
-def test_bytes_are_understood_or_refused(body: bytes) -> None:
-    assert told_of(body) <= KNOWN
+def test_any_bytes_are_decoded_or_rejected(body: bytes) -> None:
+    assert decoded(body) <= KNOWN
 
 
 WORDS = st.sampled_from(
@@ -208,20 +208,20 @@ JSON = st.recursive(
 
 @settings(deadline=None)
 @given(JSON)
-def test_json_is_understood_or_refused(event: Any) -> None:
+def test_any_json_is_decoded_or_rejected(event: Any) -> None:
     for layered in (event, sns(event), s3(event), event_bridge() | {"detail": event}, changed(object=event)):
-        assert told_of(json.dumps(layered).encode()) <= KNOWN
+        assert decoded(json.dumps(layered).encode()) <= KNOWN
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=200))
-def test_event_bridge_names_any_key_as_it_is(key: str) -> None:
-    assert understood(event_bridge(key)) == [Notification(f"s3://acme-recordings/{key}", None)]
+def test_eventbridge_does_not_encode_any_key(key: str) -> None:
+    assert decode(event_bridge(key)) == [Notification(f"s3://acme-recordings/{key}", None)]
 
 
-def told_of(body: bytes) -> set[str]:
-    """The schemes that the notices name, or the reason of the refusal."""
+def decoded(body: bytes) -> set[str]:
+    """The schemes of the notifications, or the reason of the rejection."""
     try:
-        return {notice.uri[:5] for notice in notifications(message(body))}
-    except Rejected as refusal:
-        return {refusal.reason_code}
+        return {one.uri[:5] for one in notifications(message(body))}
+    except Rejected as rejected:
+        return {rejected.reason_code}

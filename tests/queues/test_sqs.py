@@ -1,4 +1,4 @@
-"""What is SQS's alone: its answers to batches, its limits, and what a person is told when it refuses."""
+"""What only SQS has: responses to batches, its limits, and its errors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import pytest
 from roomledger import queues
 from roomledger.runtime import StandardConnections, open_bucket_queue
 from roomledger.settings import QueueSettings
-from roomledger.stores import Access, transfer
+from roomledger.stores import Access, CredentialsMissing, transfer
 from sandbox.servers.s3 import S3Server
-from tests.queues.conftest import aws, session, sqs_place
+from tests.queues.conftest import aws, session, sqs_queue
 
 NO_SERVER = "http://127.0.0.1:1"
 KEYS = boto3.Session("key", "secret", region_name="eu-central-1")
@@ -29,14 +29,14 @@ Answers = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors that last are reported at once."""
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors are reported at once."""
     monkeypatch.setattr(transfer, "RETRIES", 0)
 
 
 @contextmanager
 def answering(answers: Answers) -> Iterator[queues.Queue]:
-    """A queue at a server that speaks SQS's protocol and answers what it is told to."""
+    """A queue at a server that speaks SQS's protocol and sends these responses."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -44,11 +44,11 @@ def answering(answers: Answers) -> Iterator[queues.Queue]:
 
         def do_POST(self) -> None:
             verb = self.headers["X-Amz-Target"].partition(".")[2]
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             url = {"QueueUrl": f"http://{self.headers['Host']}/000000000000/events"}
-            status, told = (200, url) if verb == "GetQueueUrl" else answers(verb, asked)
-            body = json.dumps(told).encode()
-            with suppress(BrokenPipeError):  # whoever asked may have lost patience
+            status, response = (200, url) if verb == "GetQueueUrl" else answers(verb, request)
+            body = json.dumps(response).encode()
+            with suppress(BrokenPipeError):  # the client may have timed out
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -70,17 +70,17 @@ def answering(answers: Answers) -> Iterator[queues.Queue]:
             thread.join()
 
 
-def told(number: int) -> dict[str, Any]:
+def sent(number: int) -> dict[str, Any]:
     return {"MessageId": f"m-{number}", "ReceiptHandle": f"r-{number}", "Body": "{}"}
 
 
-def error(code: str, words: str = "because") -> tuple[int, dict[str, Any]]:
-    return 400, {"__type": f"com.amazonaws.sqs#{code}", "message": words}
+def error(code: str, message: str = "because") -> tuple[int, dict[str, Any]]:
+    return 400, {"__type": f"com.amazonaws.sqs#{code}", "message": message}
 
 
 MESSAGES = [queues.Message(f"m-{number}", b"", {}, f"r-{number}") for number in range(25)]
 
-REFUSALS = {
+ERRORS = {
     "QueueDoesNotExist": r"has no queue sqs://events.*check the queue's url and region.*sqs://account/queue",
     "AccessDenied": r"no permission for sqs://events: .*sqs:ReceiveMessage.*sqs:DeleteMessage on it \(.*because",
     "AccessDeniedException": r"no permission for sqs://events",
@@ -91,9 +91,9 @@ REFUSALS = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("code", REFUSALS)
-def test_a_refusal_is_told_with_the_way_out(code: str) -> None:
+@pytest.mark.usefixtures("no_retries")
+@pytest.mark.parametrize("code", ERRORS)
+def test_an_error_is_explained_with_the_way_out(code: str) -> None:
     with answering(lambda *_: error(code)) as queue:
         for attempt in (
             lambda: queue.peek(0),
@@ -101,54 +101,54 @@ def test_a_refusal_is_told_with_the_way_out(code: str) -> None:
             lambda: queue.extend(MESSAGES),
             lambda: queue.ack(MESSAGES),
         ):
-            with pytest.raises(queues.QueueError, match=REFUSALS[code]):
+            with pytest.raises(queues.QueueError, match=ERRORS[code]):
                 attempt()
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_server_that_is_not_there_is_named() -> None:
+@pytest.mark.usefixtures("no_retries")
+def test_an_unreachable_server_is_named() -> None:
     settings = QueueSettings(name="q", url="sqs://events", endpoint=NO_SERVER)
     queue = open_bucket_queue(settings, Access(session=KEYS))
-    with pytest.raises(queues.QueueError, match=rf"no proper answer from {NO_SERVER} for sqs://events: check"):
+    with pytest.raises(queues.QueueError, match=rf"no valid response from {NO_SERVER} for sqs://events: check"):
         queue.receive(0)
 
 
-def test_missing_credentials_are_named_with_the_ways_to_give_them() -> None:
+def test_missing_credentials_are_named_with_the_way_out() -> None:
     settings = QueueSettings(name="q", url="sqs://events", region="eu-central-1")
     with pytest.raises(
-        queues.QueueError, match=r"no AWS credentials for sqs://events: .*AWS_ACCESS_KEY_ID.*connection"
+        CredentialsMissing, match=r"no AWS credentials for sqs://events: .*AWS_ACCESS_KEY_ID.*connection"
     ):
         open_bucket_queue(settings, StandardConnections().queue(settings))
 
 
 def test_a_missing_region_is_named() -> None:
     settings = QueueSettings(name="q", url="sqs://events")
-    with pytest.raises(queues.QueueError, match=r"which region sqs://events is: set the queue's region"):
+    with pytest.raises(queues.QueueError, match=r"the region of sqs://events is unknown: set the queue's region"):
         open_bucket_queue(settings, Access(session=boto3.Session("key", "secret")))
 
 
-def test_the_settings_go_before_the_connection(s3: S3Server) -> None:
-    place = sqs_place(s3)
-    elsewhere = replace(place.access, endpoint=NO_SERVER, region="eu-central-1")
-    queue = open_bucket_queue(replace(place.settings, region=s3.region), elsewhere)
+def test_the_settings_override_the_connection(s3: S3Server) -> None:
+    cloud_queue = sqs_queue(s3)
+    elsewhere = replace(cloud_queue.access, endpoint=NO_SERVER, region="eu-central-1")
+    queue = open_bucket_queue(replace(cloud_queue.settings, region=s3.region), elsewhere)
     assert queue.receive(0) == []
-    settings = replace(place.settings, endpoint=None)
-    connected = open_bucket_queue(settings, replace(place.access, endpoint=s3.endpoint))
+    settings = replace(cloud_queue.settings, endpoint=None)
+    connected = open_bucket_queue(settings, replace(cloud_queue.access, endpoint=s3.endpoint))
     assert connected.receive(0) == []
 
 
-def test_a_queue_may_lie_in_another_account(s3: S3Server) -> None:
-    place = sqs_place(s3)
-    place.send([b"message"], {})
-    name = place.settings.url.removeprefix("sqs://")
-    ours = replace(place, settings=replace(place.settings, url=f"sqs://000000000000/{name}"))
+def test_a_queue_may_be_in_another_account(s3: S3Server) -> None:
+    cloud_queue = sqs_queue(s3)
+    cloud_queue.send([b"message"], {})
+    name = cloud_queue.settings.url.removeprefix("sqs://")
+    ours = replace(cloud_queue, settings=replace(cloud_queue.settings, url=f"sqs://000000000000/{name}"))
     assert ours.open().peek(0)
-    theirs = replace(place, settings=replace(place.settings, url=f"sqs://111111111111/{name}"))
+    theirs = replace(cloud_queue, settings=replace(cloud_queue.settings, url=f"sqs://111111111111/{name}"))
     with pytest.raises(queues.QueueError, match=rf"has no queue sqs://111111111111/{name}"):
         theirs.open().peek(0)
 
 
-def test_a_first_in_first_out_queue_is_a_queue(s3: S3Server) -> None:
+def test_a_fifo_queue_is_supported(s3: S3Server) -> None:
     client, name = aws(s3, "sqs"), "events.fifo"
     attributes = {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
     url = client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
@@ -168,17 +168,17 @@ def test_attributes_are_text() -> None:
         "number": {"DataType": "Number", "StringValue": "42"},
         "bytes": {"DataType": "Binary", "BinaryValue": "AP8="},
     }
-    with answering(lambda *_: (200, {"Messages": [told(1) | {"MessageAttributes": attributes}]})) as queue:
+    with answering(lambda *_: (200, {"Messages": [sent(1) | {"MessageAttributes": attributes}]})) as queue:
         [message] = queue.receive(0, most=1)
     assert message.attributes == {"text": "Zoë", "number": "42", "bytes": "AP8="}
 
 
-def test_a_long_patience_is_several_polls_of_what_sqs_allows() -> None:
+def test_a_long_wait_is_split_into_polls_that_sqs_allows() -> None:
     polls: list[dict[str, Any]] = []
 
-    def answers(_: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        polls.append(asked)
-        return 200, {"Messages": [told(1)]} if len(polls) == 3 else {}
+    def answers(_: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        polls.append(request)
+        return 200, {"Messages": [sent(1)]} if len(polls) == 3 else {}
 
     with answering(answers) as queue:
         assert queue.peek(60)
@@ -189,29 +189,29 @@ def test_a_long_patience_is_several_polls_of_what_sqs_allows() -> None:
         assert [poll["WaitTimeSeconds"] for poll in polls] == [0, 0]
 
 
-def test_a_call_asks_for_no_more_than_is_wanted() -> None:
-    asked_for: list[int] = []
+def test_a_call_requests_no_more_messages_than_needed() -> None:
+    sizes: list[int] = []
 
-    def answers(_: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        asked_for.append(asked["MaxNumberOfMessages"])
-        assert asked["VisibilityTimeout"] == 120
-        return 200, {"Messages": [told(number) for number in range(asked["MaxNumberOfMessages"])]}
+    def answers(_: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        sizes.append(request["MaxNumberOfMessages"])
+        assert request["VisibilityTimeout"] == 120
+        return 200, {"Messages": [sent(number) for number in range(request["MaxNumberOfMessages"])]}
 
     with answering(answers) as queue:
         assert len(queue.receive(0, 37)) == 37
-        assert sorted(asked_for) == [7, 10, 10, 10]
-        asked_for.clear()
+        assert sorted(sizes) == [7, 10, 10, 10]
+        sizes.clear()
         assert len(queue.receive(0, 3)) == 3
-        assert asked_for == [3]
+        assert sizes == [3]
 
 
-@pytest.mark.usefixtures("impatient")
-def test_what_was_received_before_an_error_is_not_lost() -> None:
+@pytest.mark.usefixtures("no_retries")
+def test_messages_received_before_an_error_are_not_lost() -> None:
     calls: list[int] = []
 
     def answers(*_: object) -> tuple[int, dict[str, Any]]:
         calls.append(1)
-        return error("OverLimit") if len(calls) in (3, 5) else (200, {"Messages": [told(len(calls))]})
+        return error("OverLimit") if len(calls) in (3, 5) else (200, {"Messages": [sent(len(calls))]})
 
     with answering(answers) as queue:
         assert [message.message_id for message in queue.receive(0)] == ["m-1", "m-2", "m-4"]
@@ -222,14 +222,14 @@ def test_what_was_received_before_an_error_is_not_lost() -> None:
 @pytest.mark.parametrize(
     ("verb", "action"), [("ack", "DeleteMessageBatch"), ("extend", "ChangeMessageVisibilityBatch")]
 )
-def test_a_batch_that_failed_in_part_is_an_error_unless_its_messages_are_gone(verb: str, action: str) -> None:
+def test_a_batch_that_failed_in_part_is_an_error_unless_its_messages_have_expired(verb: str, action: str) -> None:
     batches: list[int] = []
     code = "ReceiptHandleIsInvalid"
 
-    def answers(asked_verb: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        assert asked_verb == action
-        batches.append(len(asked["Entries"]))
-        failed = {"Id": asked["Entries"][0]["Id"], "Code": code, "Message": "because", "SenderFault": False}
+    def answers(requested: str, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        assert requested == action
+        batches.append(len(request["Entries"]))
+        failed = {"Id": request["Entries"][0]["Id"], "Code": code, "Message": "because", "SenderFault": False}
         return 200, {"Successful": [], "Failed": [failed]}
 
     with answering(answers) as queue:
@@ -242,18 +242,18 @@ def test_a_batch_that_failed_in_part_is_an_error_unless_its_messages_are_gone(ve
             getattr(queue, verb)(MESSAGES)
 
 
-def test_an_error_that_passes_is_not_reported() -> None:
-    answers = iter([(500, {}), (503, {}), (200, {"Messages": [told(1)]})])
+def test_a_transient_error_is_not_reported() -> None:
+    answers = iter([(500, {}), (503, {}), (200, {"Messages": [sent(1)]})])
     with answering(lambda *_: next(answers)) as queue:
         assert queue.peek(0)
 
 
-def test_a_silent_server_is_not_an_empty_queue(monkeypatch: pytest.MonkeyPatch, impatient: None) -> None:
+def test_a_silent_server_is_not_an_empty_queue(monkeypatch: pytest.MonkeyPatch, no_retries: None) -> None:
     monkeypatch.setattr(transfer, "READ_TIMEOUT", timedelta(seconds=0.3))
 
     def answers(*_: object) -> tuple[int, dict[str, Any]]:
         time.sleep(1)
         return 200, {}
 
-    with answering(answers) as queue, pytest.raises(queues.QueueError, match="no proper answer"):
+    with answering(answers) as queue, pytest.raises(queues.QueueError, match="no valid response"):
         queue.receive(0)

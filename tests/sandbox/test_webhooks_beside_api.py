@@ -18,7 +18,7 @@ from sandbox.dataset import Dataset, Workspace
 from sandbox.dataset.webhook_events import webhook_events
 from sandbox.dataset.workspace import Record
 from tests.hundredms.test_webhooks import decode
-from tests.worlds import ask
+from tests.warehouses import fetch
 
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 
@@ -77,7 +77,7 @@ def both(
 
 
 def test_webhooks_add_no_session_peer_or_asset_to_those_of_the_api(both: Database, small: Dataset) -> None:
-    counted = {view: ask(both, f"SELECT count(*) FROM {view}")[0][0] for view in VIEWS}
+    counted = {view: fetch(both, f"SELECT count(*) FROM {view}")[0][0] for view in VIEWS}
     assert counted == {view: small.expected.rows[table] for view, table in VIEWS.items()}
     of_peers = "session_id, peer_id, user_id, name, role, joined_at, left_at, is_recorder"
     for events, api, columns in (
@@ -85,7 +85,7 @@ def test_webhooks_add_no_session_peer_or_asset_to_those_of_the_api(both: Databas
         ("event_peers", "peer_records", f"customer, source, {of_peers}"),
     ):
         query = f"SELECT {columns} FROM {{}} ORDER BY ALL"
-        assert ask(both, query.format(events)) == ask(both, query.format(api)), events
+        assert fetch(both, query.format(events)) == fetch(both, query.format(api)), events
 
 
 VIEWS = {"sessions": "sessions", "peers": "peers", "recording_assets": "asset_records"}
@@ -106,14 +106,14 @@ def test_a_recorder_is_matched_with_the_job_of_its_files(both: Database, small: 
         without |= {one["data"]["beam_id"] for one in events_of(workspace) if "beam_id" in one["data"]}
     without -= expected.keys()
     assert 0 < len(without) < len(expected)
-    found = dict(ask(both, "SELECT recorder_id, api_job_id FROM event_recordings"))
+    found = dict(fetch(both, "SELECT recorder_id, api_job_id FROM event_recordings"))
     assert found == expected | dict.fromkeys(without)
     assert len({*expected.values()}) == len(expected)
     # A recorder without files in the API cannot be matched with a job: it is a recording of its own.
-    assert ask(both, "SELECT count(*), count(job_id) FROM recordings") == [
+    assert fetch(both, "SELECT count(*), count(job_id) FROM recordings") == [
         (len(jobs) + len(without), len(jobs) + len(without))
     ]
-    assert {job for (job,) in ask(both, "SELECT job_id FROM recordings")} >= jobs
+    assert {job for (job,) in fetch(both, "SELECT job_id FROM recordings")} >= jobs
     assert not (jobs - {*expected.values()}) & {asset["job_id"] for asset in recorded(small)}
 
 

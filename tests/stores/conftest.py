@@ -1,4 +1,4 @@
-"""One bucket per kind of store, with what a test needs to fill it; the code under test only lists and reads."""
+"""One bucket per kind of store, and how to write to it; the code under test only lists and reads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sandbox.servers.s3 import S3Server
 
 @dataclass(frozen=True)
 class Bucket:
-    """A place to put objects, and the URL under which the store finds them."""
+    """How to write objects, and the URL under which the store finds them."""
 
     kind: str
     url: str
@@ -75,20 +75,20 @@ def s3_bucket(kind: str, server: S3Server, name: str, cannot_hold: frozenset[str
 def gcs_bucket(server: GcsServer, name: str) -> Bucket:
     api = requests.Session()
 
-    def ask(method: str, path: str, **request: Any) -> None:
-        with api.request(method, f"{server.endpoint}{path}", timeout=30, **request) as answer:
-            answer.raise_for_status()
+    def request(method: str, path: str, **parameters: Any) -> None:
+        with api.request(method, f"{server.endpoint}{path}", timeout=30, **parameters) as response:
+            response.raise_for_status()
 
     def put(key: str, content: bytes) -> None:
-        ask("POST", f"/upload/storage/v1/b/{name}/o", params={"uploadType": "media", "name": key}, data=content)
+        request("POST", f"/upload/storage/v1/b/{name}/o", params={"uploadType": "media", "name": key}, data=content)
 
-    ask("POST", "/storage/v1/b", params={"project": "demo"}, json={"name": name})
+    request("POST", "/storage/v1/b", params={"project": "demo"}, json={"name": name})
     return Bucket(
         "gcs",
         f"gs://{name}",
         stores.Access(endpoint=server.endpoint),
         put=put,
-        delete=lambda key: ask("DELETE", f"/storage/v1/b/{name}/o/{quote(key, safe='')}"),
+        delete=lambda key: request("DELETE", f"/storage/v1/b/{name}/o/{quote(key, safe='')}"),
     )
 
 
@@ -103,13 +103,13 @@ def folder_bucket(root: Path, cannot_hold: frozenset[str]) -> Bucket:
             path.write_bytes(content)
 
     root.mkdir(parents=True)
-    delete = lambda key: (root / key).unlink()  # noqa: E731  # it stands beside the other stores' one-liners
+    delete = lambda key: (root / key).unlink()  # noqa: E731  # the other stores have one-line lambdas, too
     return Bucket("folder", f"file://{root}", stores.Access(), put=put, delete=delete, cannot_hold=cannot_hold)
 
 
 KINDS = ("ministack", "seaweedfs", "gcs", "folder")
 
-# Names that only an object store takes; SeaweedFS keeps objects as a file system does.
+# Names that only an object store supports; SeaweedFS stores objects as a file system does.
 NO_FILE_NAMES = frozenset({"live/x//y", "live//", "/leading", "//two", "live/./dot", "live/../dotdot"})
 CANNOT_HOLD = {
     "seaweedfs": NO_FILE_NAMES | {"live/back\\slash"},
@@ -119,7 +119,7 @@ CANNOT_HOLD = {
 
 @pytest.fixture(scope="session")
 def new_bucket(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bucket]:
-    """Creates an empty bucket of one of `KINDS`; only the servers that are asked for are started."""
+    """Creates an empty bucket of one of `KINDS`; only servers that are requested are started."""
     numbers = iter(range(1000))
 
     def create(kind: str) -> Bucket:
@@ -139,7 +139,7 @@ def new_bucket(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="session", params=KINDS)
 def shared_bucket(request: pytest.FixtureRequest, new_bucket: Callable[[str], Bucket]) -> Bucket:
-    """One bucket of each kind for all tests that are content with a prefix of their own."""
+    """One bucket of each kind for all tests that need only a prefix of their own."""
     return new_bucket(request.param)
 
 

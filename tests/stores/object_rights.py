@@ -1,7 +1,7 @@
-"""A Cloud Storage that grants rights on objects only and records every request, since no emulator checks rights.
+"""A simulated Cloud Storage that, unlike emulators, grants permissions on objects only, and records every request.
 
-It serves one bucket, `acme`, by the JSON API (google-cloud-storage) and the XML API (obstore). Whatever needs another
-right than `storage.objects.list`, `get` or `create`, such as the bucket's metadata, is answered with 403.
+It serves one bucket, `acme`, by the JSON API (google-cloud-storage) and the XML API (obstore). A request that needs
+another permission than `storage.objects.list`, `get` or `create`, such as for the bucket's metadata, gets a 403.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _XML = "/acme/"
 
 @dataclass
 class ObjectRights:
-    """The server's address, and what it was asked."""
+    """The server's address, and the requests that it got."""
 
     endpoint: str = ""
     requests: list[str] = field(default_factory=list)
@@ -75,12 +75,12 @@ def _handler(server: ObjectRights) -> type[BaseHTTPRequestHandler]:
                     if key not in OBJECTS:
                         return 404, {"error": {"code": 404, "message": "No such object"}}
                     return 200, _resource(key) if start == _GET else OBJECTS[key]
-            return 403, {"error": {"code": 403, "message": f"no right to {self.command} {path}"}}
+            return 403, {"error": {"code": 403, "message": f"no permission to {self.command} {path}"}}
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
         def log_message(self, *_: object) -> None:
-            """Keep quiet."""
+            """Print nothing."""
 
     return Handler
 

@@ -1,4 +1,4 @@
-"""What every store promises, asked of each of them with a real server behind it."""
+"""The contract of a store, tested for each kind with a real server."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_every_listed_key_reads(odd: Bucket) -> None:
         assert seen.size_bytes == len(content)
 
 
-def test_a_look_tells_what_the_listing_tells(odd: Bucket) -> None:
+def test_stat_returns_what_the_listing_returns(odd: Bucket) -> None:
     store = odd.store()
     entries = listed(store)
     assert [store.stat(seen.uri) for seen in entries] == entries
@@ -89,14 +89,14 @@ def test_a_look_tells_what_the_listing_tells(odd: Bucket) -> None:
 ABSENT = ("nothing", "live", "live/", "live/chat", "live/chat/", "live/x", "live/hash", "live/both/b", "live/100%2525")
 
 
-def test_a_look_finds_nothing_where_the_listing_names_nothing(odd: Bucket) -> None:
+def test_stat_finds_no_object_that_the_listing_does_not_have(odd: Bucket) -> None:
     store, prefix = odd.store(), odd.below("live").store()
     for key in (*ABSENT, "live/with%20space", "odd//key", "./live/a+b", "live/a+b/"):
         assert store.stat(f"{odd.url}/{key}") is None
         assert prefix.stat(f"{odd.url}/{key}") is None
 
 
-def test_a_look_tells_the_version_that_is_there_now(bucket: Bucket) -> None:
+def test_stat_returns_the_current_version(bucket: Bucket) -> None:
     store = bucket.store()
     bucket.put("a/key", b"first bytes")
     first = store.stat(f"{bucket.url}/a/key")
@@ -109,7 +109,7 @@ def test_a_look_tells_the_version_that_is_there_now(bucket: Bucket) -> None:
     assert store.stat(f"{bucket.url}/a/key") is None
 
 
-def test_an_object_outside_the_prefix_can_be_looked_at(bucket: Bucket) -> None:
+def test_stat_finds_an_object_outside_the_prefix(bucket: Bucket) -> None:
     bucket.put("inside/a", b"x")
     bucket.put("outside/b", b"x")
     found = bucket.below("inside").store().stat(f"{bucket.url}/outside/b")
@@ -117,7 +117,7 @@ def test_an_object_outside_the_prefix_can_be_looked_at(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ministack", "seaweedfs"])
-def test_a_look_at_a_bucket_with_versions_tells_the_newest_or_none(
+def test_stat_in_a_versioned_bucket_returns_the_newest_version_or_none(
     kind: str, new_bucket: Callable[[str], Bucket]
 ) -> None:
     bucket = new_bucket(kind)
@@ -135,7 +135,7 @@ def test_a_look_at_a_bucket_with_versions_tells_the_newest_or_none(
 
 
 @pytest.mark.parametrize("kind", ["ministack", "seaweedfs"])
-def test_a_look_at_an_object_of_several_parts_tells_what_the_listing_tells(
+def test_stat_of_a_multipart_object_returns_what_the_listing_returns(
     kind: str, new_bucket: Callable[[str], Bucket]
 ) -> None:
     bucket = new_bucket(kind)
@@ -180,7 +180,7 @@ def test_an_empty_prefix_has_no_objects(bucket: Bucket) -> None:
     assert listed(bucket.below("nothing").store()) == []
 
 
-def test_a_long_listing_comes_in_pages(bucket: Bucket) -> None:
+def test_a_long_listing_has_pages(bucket: Bucket) -> None:
     keys = [f"room{number % 7}/Rec-{number:05}.csv" for number in range(2500)]
     bucket.put_all(keys, b"some content")
     pages = [page for page in bucket.store().list() if page]
@@ -190,7 +190,7 @@ def test_a_long_listing_comes_in_pages(bucket: Bucket) -> None:
     assert {seen.size_bytes for page in pages for seen in page} == {len(b"some content")}
 
 
-def test_an_observation_is_the_same_at_every_look(bucket: Bucket) -> None:
+def test_repeated_listings_return_the_same_observations(bucket: Bucket) -> None:
     for key in ("a", "b/c"):
         bucket.put(key, key.encode())
     first, second = listed(bucket.store()), listed(bucket.store())
@@ -210,7 +210,7 @@ VERSION = {
 }
 
 
-def test_a_version_is_what_the_store_calls_it(bucket: Bucket) -> None:
+def test_a_version_is_the_identifier_of_the_store(bucket: Bucket) -> None:
     bucket.put("key", b"content")
     assert re.fullmatch(VERSION[bucket.kind], bucket.seen("key").version)
 
@@ -239,7 +239,7 @@ def test_an_overwritten_version_is_not_read(bucket: Bucket) -> None:
     assert b"".join(bucket.store().read(bucket.seen("key"))) == b"other bytes"
 
 
-def test_a_deleted_object_is_gone(bucket: Bucket) -> None:
+def test_a_deleted_object_is_missing(bucket: Bucket) -> None:
     bucket.put("key", b"first bytes")
     old = bucket.seen("key")
     bucket.delete("key")
@@ -248,7 +248,7 @@ def test_a_deleted_object_is_gone(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ministack", "gcs"])
-def test_an_odd_key_changes_and_goes_like_any_other(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
+def test_an_odd_key_is_overwritten_and_deleted_like_any_other(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
     bucket = new_bucket(kind)
     bucket.put("x//y", b"first bytes")
     old = bucket.seen("x//y")
@@ -260,17 +260,19 @@ def test_an_odd_key_changes_and_goes_like_any_other(kind: str, new_bucket: Calla
         list(bucket.store().read(old))
 
 
-def test_a_large_object_comes_in_pieces(bucket: Bucket) -> None:
+def test_a_large_object_is_read_in_pieces(bucket: Bucket) -> None:
     reads_in_pieces(bucket, "key")
 
 
 @pytest.mark.parametrize("kind", ["ministack", "gcs"])
-def test_a_large_object_with_an_odd_key_comes_in_pieces(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
+def test_a_large_object_with_an_odd_key_is_read_in_pieces(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
     reads_in_pieces(new_bucket(kind), "odd//key")
 
 
 @pytest.mark.parametrize("kind", ["ministack", "seaweedfs"])
-def test_a_version_with_an_id_outlives_its_successors(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
+def test_a_version_with_an_id_can_be_read_after_it_was_overwritten(
+    kind: str, new_bucket: Callable[[str], Bucket]
+) -> None:
     bucket = new_bucket(kind)
     assert bucket.access.session is not None
     client = bucket.access.session.client("s3", endpoint_url=bucket.access.endpoint)
@@ -290,7 +292,7 @@ def test_a_version_with_an_id_outlives_its_successors(kind: str, new_bucket: Cal
     client.close()
 
 
-def test_a_generation_that_a_bucket_keeps_can_be_read(gcs: GcsServer, new_bucket: Callable[[str], Bucket]) -> None:
+def test_a_noncurrent_generation_can_be_read(gcs: GcsServer, new_bucket: Callable[[str], Bucket]) -> None:
     bucket = new_bucket("gcs")
     settings = f"{gcs.endpoint}/storage/v1/b/{bucket.url.removeprefix('gs://')}"
     requests.patch(settings, json={"versioning": {"enabled": True}}, timeout=30).raise_for_status()
@@ -301,7 +303,7 @@ def test_a_generation_that_a_bucket_keeps_can_be_read(gcs: GcsServer, new_bucket
         assert b"".join(bucket.store().read(old)) == b"first bytes"
 
 
-def test_what_is_stored_compressed_comes_as_it_is_stored(gcs: GcsServer, new_bucket: Callable[[str], Bucket]) -> None:
+def test_a_compressed_object_is_read_as_it_is_stored(gcs: GcsServer, new_bucket: Callable[[str], Bucket]) -> None:
     bucket, content = new_bucket("gcs"), gzip.compress(b"a chat " * 100)
     for key in ("key", "odd//key"):
         upload = f"{gcs.endpoint}/upload/storage/v1/b/{bucket.url.removeprefix('gs://')}/o"
@@ -332,7 +334,7 @@ def test_an_object_that_changes_while_it_is_read_is_never_mixed(bucket: Bucket) 
     except (stores.ObjectChanged, stores.ObjectGone, stores.StoreError):
         assert bucket.kind != "gcs", "a generation does not change"
     else:
-        assert bucket.kind != "folder", "a file has changed unnoticed"
+        assert bucket.kind != "folder", "a changed file was not detected"
         assert sum(map(len, received)) == size
     assert set(b"".join(received)) == {ord("1")}
 
@@ -342,13 +344,13 @@ def test_many_threads_share_a_store(bucket: Bucket) -> None:
     store = bucket.store()
     with ThreadPoolExecutor(8) as threads:
         contents = set(threads.map(lambda seen: b"".join(store.read(seen)), listed(store)))
-        looks = list(threads.map(lambda seen: store.stat(seen.uri), listed(store)))
+        stats = list(threads.map(lambda seen: store.stat(seen.uri), listed(store)))
     assert contents == {b"content of one"}
-    assert looks == listed(store)
+    assert stats == listed(store)
 
 
 def _memory(figure: str, *, reset_peak: bool = False) -> int:
-    """Bytes of memory that this process has (`VmRSS`) or had at most (`VmHWM`), Linux's own count."""
+    """Bytes of memory that this process uses (`VmRSS`) or has used at most (`VmHWM`), as Linux counts them."""
     if reset_peak:
         Path("/proc/self/clear_refs").write_text("5")
     (kilobytes,) = re.findall(rf"{figure}:\s+(\d+) kB", Path("/proc/self/status").read_text())

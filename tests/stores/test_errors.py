@@ -1,4 +1,4 @@
-"""What a person is told when a store does not answer, refuses, or answers wrongly."""
+"""Errors of stores: the message names the problem and the way out."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def list_all(store: stores.Store) -> list[Observation]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors that last are reported at once."""
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors are reported at once."""
     monkeypatch.setattr(transfer, "RETRIES", 0)
     monkeypatch.setattr(transfer, "RETRY_TIME", timedelta(seconds=0.1))
 
@@ -48,7 +48,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "url", ["", "bucket/prefix", "s3://", "gs:///key", "file://relative", "https://host/x", "oss://b"]
 )
-def test_a_url_that_names_no_store_is_refused(url: str) -> None:
+def test_an_unsupported_url_is_rejected(url: str) -> None:
     with pytest.raises(
         ValueError, match=r"s3://bucket/prefix, gs://bucket/prefix, file:///folder or 100ms://workspace"
     ):
@@ -59,14 +59,14 @@ def test_a_url_that_names_no_store_is_refused(url: str) -> None:
 def test_an_object_of_another_bucket_is_not_read(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
     bucket = new_bucket(kind)
     elsewhere = bucket.url.replace(kind, "other") + "/key"
-    if kind != "folder":  # there is no bucket to leave: a file elsewhere is none of the store's
+    if kind != "folder":  # a folder has no bucket: `stat` returns None for a file elsewhere
         with pytest.raises(ValueError, match=re.escape(elsewhere)):
             bucket.store().stat(elsewhere)
     with pytest.raises(ValueError, match=re.escape(elsewhere)):
         list(bucket.store().read(observed(elsewhere)))
 
 
-def test_a_look_does_not_leave_the_folder(tmp_path: Path) -> None:
+def test_stat_does_not_leave_the_folder(tmp_path: Path) -> None:
     (tmp_path / "inside").mkdir()
     for name in ("inside/file", "outside"):
         (tmp_path / name).write_text("x")
@@ -85,7 +85,9 @@ def test_a_missing_bucket_is_not_an_empty_one(kind: str, new_bucket: Callable[[s
 
 
 @pytest.mark.parametrize("kind", ["ministack", "seaweedfs", "gcs"])
-def test_the_objects_of_a_missing_bucket_are_not_called_gone(kind: str, new_bucket: Callable[[str], Bucket]) -> None:
+def test_the_objects_of_a_missing_bucket_are_not_reported_missing(
+    kind: str, new_bucket: Callable[[str], Bucket]
+) -> None:
     bucket = replace(new_bucket(kind), url=f"{new_bucket(kind).url}-missing")
     with pytest.raises(stores.BucketMissing, match=r"has no bucket .*-missing: check the source's url"):
         list(bucket.store().read(observed(f"{bucket.url}/key")))
@@ -100,18 +102,18 @@ def test_a_file_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
 WRONG_KEYS = {"SignatureDoesNotMatch": ("owner", "not its secret"), "InvalidAccessKeyId": ("nobody", "owner-secret")}
 
 
-@pytest.mark.parametrize("word", WRONG_KEYS)
-def test_wrong_credentials_are_named(word: str, new_bucket: Callable[[str], Bucket]) -> None:
+@pytest.mark.parametrize("code", WRONG_KEYS)
+def test_wrong_credentials_are_named(code: str, new_bucket: Callable[[str], Bucket]) -> None:
     bucket = new_bucket("seaweedfs")
     bucket.put("key", b"content")
     seen = bucket.seen("key")
-    store = open_store(bucket.url, replace(bucket.access, session=session(*WRONG_KEYS[word])))
+    store = open_store(bucket.url, replace(bucket.access, session=session(*WRONG_KEYS[code])))
     for attempt in (lambda: list_all(store), lambda: store.stat(seen.uri), lambda: list(store.read(seen))):
-        with pytest.raises(stores.AccessDenied, match=rf"does not accept the credentials for s3://seaweedfs-.*{word}"):
+        with pytest.raises(stores.AccessDenied, match=rf"does not accept the credentials for s3://seaweedfs-.*{code}"):
             attempt()
 
 
-def test_a_missing_right_is_named(seaweedfs: S3Server, new_bucket: Callable[[str], Bucket]) -> None:
+def test_a_missing_permission_is_named(seaweedfs: S3Server, new_bucket: Callable[[str], Bucket]) -> None:
     bucket = new_bucket("seaweedfs")
     bucket.put("key", b"content")
     seen = bucket.seen("key")
@@ -141,7 +143,7 @@ ACCESS = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_retries")
 @pytest.mark.parametrize("scheme", ACCESS)
 @pytest.mark.parametrize("verb", ["list", "stat", "read"])
 def test_a_server_that_is_not_there_is_named(scheme: str, verb: str) -> None:
@@ -151,21 +153,21 @@ def test_a_server_that_is_not_there_is_named(scheme: str, verb: str) -> None:
         "stat": lambda: store.stat(uri),
         "read": lambda: list(store.read(observed(uri))),
     }
-    said = {"list": "list", "stat": "(list|read)", "read": "read"}[verb]
-    with pytest.raises(stores.StoreError, match=rf"{NO_SERVER} .*{said} {scheme}://bucket/prefix") as failure:
+    verbs = {"list": "list", "stat": "(list|read)", "read": "read"}[verb]
+    with pytest.raises(stores.StoreError, match=rf"{NO_SERVER} .*{verbs} {scheme}://bucket/prefix") as failure:
         attempts[verb]()
     assert failure.type is stores.StoreError
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
-    """A server at the end of its strength: it gives `status` and `body` for everything, `length` being a promise."""
+    """A server that returns `status` and `body` for every request, and announces `length` bytes."""
 
     protocol_version = "HTTP/1.1"
     timeout = 1
-    status, body, length, tag, asked = 200, b"", 0, "", 0
+    status, body, length, tag, requests = 200, b"", 0, "", 0
 
     def do_GET(self) -> None:
-        type(self).asked += 1
+        type(self).requests += 1
         self.send_response(self.status)
         self.send_header("Content-Length", str(self.length))
         self.send_header("Last-Modified", "Fri, 02 Jan 2026 00:00:00 GMT")
@@ -207,11 +209,11 @@ STATUSES = [
 ]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_retries")
 @pytest.mark.parametrize("key", ["key", "odd//key"])
 @pytest.mark.parametrize("scheme", ACCESS)
 @pytest.mark.parametrize(("status", "kind", "words"), STATUSES)
-def test_a_status_without_the_clouds_words_is_understood(
+def test_a_status_without_a_body_is_explained(
     scheme: str, key: str, status: int, kind: type[Exception], words: str
 ) -> None:
     with answering(status, b"a proxy's own words") as endpoint:
@@ -224,9 +226,9 @@ def test_a_status_without_the_clouds_words_is_understood(
             assert failure.type is kind
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("no_retries")
 @pytest.mark.parametrize("scheme", ACCESS)
-def test_a_body_that_breaks_off_is_not_taken_for_the_whole(scheme: str) -> None:
+def test_a_truncated_body_is_an_error(scheme: str) -> None:
     with answering(200, b"half", length=100) as endpoint:
         store = open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
         with pytest.raises(stores.StoreError):
@@ -235,7 +237,7 @@ def test_a_body_that_breaks_off_is_not_taken_for_the_whole(scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ACCESS)
 @pytest.mark.parametrize("size", [3, 5])
-def test_another_size_than_the_listing_said_is_an_error(scheme: str, size: int) -> None:
+def test_a_size_that_differs_from_the_listing_is_an_error(scheme: str, size: int) -> None:
     with answering(200, b"four") as endpoint:
         store = open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
         with pytest.raises(stores.StoreError, match=f"of {size} bytes"):
@@ -250,13 +252,13 @@ def test_a_server_that_ignores_the_version_is_caught(key: str) -> None:
             list(store.read(observed(f"s3://bucket/{key}", size=4)))
 
 
-def test_a_file_in_the_place_of_the_folder_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(stores.BucketMissing, match=f"no folder file://{tmp_path}/file"):
         list_all(open_store(f"file://{tmp_path}/file", stores.Access()))
 
 
-def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+def test_links_in_a_folder_are_followed_without_loops(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "file").write_text("x")
     (tmp_path / "a" / "b" / "up").symlink_to(tmp_path)
@@ -268,7 +270,7 @@ def test_links_in_a_folder_are_followed_but_not_in_circles(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("scheme", ACCESS)
-def test_missing_credentials_are_named_with_the_ways_to_give_them(scheme: str) -> None:
+def test_missing_credentials_are_named_with_the_way_out(scheme: str) -> None:
     source = BucketSource(name="acme", customer="Acme", url=f"{scheme}://bucket/prefix")
     with pytest.raises(
         stores.CredentialsMissing, match=rf"no .* credentials for {scheme}://bucket/prefix: .*connection"
@@ -301,13 +303,13 @@ def test_a_connection_may_be_an_aws_profile(
 
 
 def refreshing(renew: Callable[[], dict[str, str]]) -> boto3.Session:
-    """A session like that of an assumed role, whose first keys have run out."""
+    """A session like that of an assumed role, whose first keys have expired."""
     core = get_session()
     core._credentials = RefreshableCredentials("old", "old", "old", datetime(2026, 1, 1, tzinfo=UTC), renew, "test")
     return boto3.Session(botocore_session=core, region_name="us-east-1")
 
 
-def test_credentials_that_run_out_are_renewed_in_time(new_bucket: Callable[[str], Bucket]) -> None:
+def test_expired_credentials_are_renewed(new_bucket: Callable[[str], Bucket]) -> None:
     bucket = new_bucket("seaweedfs")
     bucket.put("key", b"content")
     renewed = []
@@ -362,7 +364,7 @@ def test_google_credentials_are_renewed_and_sent() -> None:
             assert list(store.read(seen)) == [b"four"]
 
 
-def test_a_bucket_tells_its_region_where_nobody_else_does() -> None:
+def test_the_region_of_a_bucket_is_requested_only_if_it_is_unknown() -> None:
     class Regional(Answer):
         body, length, tag = b"four", 4, "0" * 32
 
@@ -376,14 +378,14 @@ def test_a_bucket_tells_its_region_where_nobody_else_does() -> None:
 
     with serving(Regional) as endpoint:
         access = stores.Access(session=boto3.Session("key", "secret"), endpoint=endpoint)
-        for known, given in ((None, access), ("eu-central-1", replace(access, region="eu-central-1"))):
-            Regional.asked = 0
-            store = open_store("s3://bucket", given)
+        for known, known_access in ((None, access), ("eu-central-1", replace(access, region="eu-central-1"))):
+            Regional.requests = 0
+            store = open_store("s3://bucket", known_access)
             assert list(store.read(observed("s3://bucket/key", size=4))) == [b"four"]
-            assert Regional.asked == (2 if known is None else 1)
+            assert Regional.requests == (2 if known is None else 1)
 
 
-def test_an_error_that_passes_is_not_reported() -> None:
+def test_a_transient_error_is_not_reported() -> None:
     failures = iter([503, 500])
 
     class Recovering(Answer):
@@ -396,4 +398,4 @@ def test_an_error_that_passes_is_not_reported() -> None:
     with serving(Recovering) as endpoint:
         store = open_store("s3://bucket", replace(ACCESS["s3"], endpoint=endpoint))
         assert list(store.read(observed("s3://bucket/key", size=4))) == [b"four"]
-    assert Recovering.asked == 3
+    assert Recovering.requests == 3

@@ -1,4 +1,4 @@
-"""Which rights the GCS store uses, and what only an answer of GCS can get wrong."""
+"""Permissions that the GCS store uses, and errors that only GCS has."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server() -> Iterator[ObjectRights]:
 
 
 class ScopedTokens(google.auth.credentials.Scoped, google.auth.credentials.Credentials):
-    """Google credentials that have a token of the scopes that they were given."""
+    """Google credentials whose token is the list of their scopes."""
 
     def __init__(self, scopes: Sequence[str] = ()) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ def use_every_verb(endpoint: str) -> None:
     assert [b"".join(store.read(seen)) for seen in page] == [OBJECTS["live/key"], OBJECTS["live//odd"]]
 
 
-def test_only_the_rights_to_list_and_get_objects_are_used(
+def test_only_the_permissions_to_list_and_get_objects_are_used(
     server: ObjectRights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(BUCKET_METADATA, raising=False)
@@ -66,14 +66,14 @@ def test_only_the_rights_to_list_and_get_objects_are_used(
         "GET /storage/v1/b/acme/o/live%2Fkey",
         "GET /storage/v1/b/acme/o/live%2F%2Fodd",
         "GET /storage/v1/b/acme/o/live%2Fabsent",
-        LIST,  # tells an absent object from a missing bucket
+        LIST,  # distinguishes a missing object from a missing bucket
         "GET /acme/live%2Fkey",
         "GET /download/storage/v1/b/acme/o/live%2F%2Fodd",
     ]
     assert server.tokens == {f"Bearer {gcs.READ_SCOPE}"}
 
 
-def test_the_record_of_requests_shows_a_request_in_the_background(
+def test_the_simulator_records_a_request_in_the_background(
     server: ObjectRights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(BUCKET_METADATA, "false")
@@ -84,7 +84,7 @@ def test_the_record_of_requests_shows_a_request_in_the_background(
     assert "GET /storage/v1/b/acme" in server.requests
 
 
-def test_a_source_may_lie_in_another_universe_of_google_cloud(server: ObjectRights) -> None:
+def test_a_source_may_be_in_another_universe_of_google_cloud(server: ObjectRights) -> None:
     credentials = ScopedTokens([gcs.READ_SCOPE])
     credentials._universe_domain = "apis.example"
     store = open_store("gs://acme/other", stores.Access(credentials=credentials, endpoint=server.endpoint))
@@ -117,11 +117,11 @@ PROXY = [(200, b""), (200, b"<html>"), (200, b"[]"), (403, b'{"error": "denied"}
 
 
 @pytest.mark.parametrize(("status", "body"), PROXY)
-def test_an_answer_that_is_not_of_googles_api_is_an_error(status: int, body: bytes) -> None:
+def test_a_response_that_is_not_of_googles_api_is_an_error(status: int, body: bytes) -> None:
     with answering(status, body) as endpoint:
         store = open_store("gs://bucket", stores.Access(endpoint=endpoint))
         for attempt in (lambda: list_all(store), lambda: store.stat("gs://bucket/key")):
-            with pytest.raises(stores.StoreError, match=f"no proper answer from {endpoint}"):
+            with pytest.raises(stores.StoreError, match=f"no valid response from {endpoint}"):
                 attempt()
 
 
@@ -136,7 +136,7 @@ def test_googles_own_text_is_part_of_the_message() -> None:
     )
 
 
-def test_an_error_that_lasts_is_reported_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lasting_error_is_reported_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "RETRY_TIME", timedelta(seconds=1))
     with answering(503) as endpoint:
         store = open_store("gs://bucket", stores.Access(endpoint=endpoint))

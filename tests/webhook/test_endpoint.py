@@ -219,7 +219,7 @@ def test_an_unwritable_inbox_gives_503_until_it_can_be_written(serve: Serve, tmp
     (tmp_path / "inbox").write_text("in the way")
     endpoint = serve()
     assert endpoint.post().status_code == 503
-    assert f"the vendor will send it again: no event can be put into the inbox {tmp_path}/inbox" in endpoint.log()
+    assert f"the vendor will send it again: cannot write an event to the inbox {tmp_path}/inbox" in endpoint.log()
     (tmp_path / "inbox").unlink()
     assert endpoint.post().status_code == 200
     assert len(endpoint.events()) == 1

@@ -1,1 +1,1 @@
-"""The only place besides `dags/` and `plugins/` that knows Airflow."""
+"""The only package besides `dags/` and `plugins/` that imports Airflow."""

@@ -1,4 +1,4 @@
-"""Airflow connections become credentials, through the hooks of the providers, as Airflow's users know them."""
+"""Credentials from Airflow connections, through the hooks of Airflow's providers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _STANDARD = StandardConnections()
 
 
 class AirflowConnections:
-    """AWS connections for S3 and SQS, Google ones for GCS and Pub/Sub, login and password of any for a workspace.
+    """AWS connections for S3 and SQS, Google's for GCS and Pub/Sub, any kind with login and password for a workspace.
 
-    Where the settings name no connection, see `StandardConnections`.
+    Without a connection in the settings: `StandardConnections`.
     """
 
     def bucket(self, source: BucketSource) -> Access:
@@ -59,5 +59,5 @@ def _google(connection: str) -> Access:
     from google.auth.credentials import AnonymousCredentials
 
     credentials = GCSHook(gcp_conn_id=connection).get_credentials()
-    # An anonymous connection is how one reaches an emulator, which wants no credentials at all.
+    # An anonymous connection is for an emulator, which needs no credentials.
     return Access(credentials=None if isinstance(credentials, AnonymousCredentials) else credentials)

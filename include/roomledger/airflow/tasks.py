@@ -1,4 +1,4 @@
-"""What the DAGs' tasks call. Only counts travel between tasks: the work itself waits in the ledger."""
+"""What the DAGs' tasks call. Tasks pass each other only counts: the pending work is in the ledger."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from roomledger.queues import Queue, QueueError
 from roomledger.settings import BucketSource
 
 QUIET_S, MOST_S = 10.0, 300.0
-"""For how long a run listens on when nothing arrives, and in all."""
+"""How long a run listens while nothing arrives, and in total."""
 TASKS = 8
-"""Load tasks of one run at most; the pool `roomledger_load` says how many of them run at once."""
+"""Load tasks of one run at most; the pool `roomledger_load` limits how many of them run at once."""
 
 log = logging.getLogger(__name__)
 
 
 def source_names() -> list[str]:
-    """Name the sources of the settings that can be collected."""
+    """Return the names of the sources that can be collected."""
     sources = settings.from_environment().sources
     return [source.name for source in sources if isinstance(source, BucketSource) or source.api]
 
 
 def collect(name: str) -> dict[str, int]:
-    """Bring the ledger up to date with one source's bucket or workspace; give the counts."""
+    """Bring the ledger up to date with one source's bucket or workspace; return the counts."""
     opened = runtime.from_environment([name], AirflowConnections())
     [source] = opened.sources
     counts = dict(collect_source(opened, source))
@@ -42,7 +42,7 @@ def collect(name: str) -> dict[str, int]:
 
 
 def plan_loads() -> list[int]:
-    """Plan the work that waits now: how many batches each load task is to load; an empty list when nothing waits."""
+    """Return how many batches each load task is to load; an empty list when nothing is pending."""
     opened = runtime.from_environment()
     batches = -(-count_pending(opened.database, opened.sources) // BATCH)
     tasks = min(batches, TASKS)
@@ -50,7 +50,7 @@ def plan_loads() -> list[int]:
 
 
 def load(batches: int, run_id: str, *, accept_refusals: bool) -> dict[str, int]:
-    """Load this many batches, or fewer when less waits by now; give the counts."""
+    """Load this many batches, or fewer when less is pending by now; return the counts."""
     opened = runtime.from_environment((), AirflowConnections())
     counts: Counter[str] = Counter()
     loads = load_batches(
@@ -68,9 +68,9 @@ def load(batches: int, run_id: str, *, accept_refusals: bool) -> dict[str, int]:
 
 
 def listen(run_id: str) -> dict[str, int]:
-    """Drain the queues and load what is new, until they are quiet; give the counts.
+    """Drain the queues and load what is new until the queues are quiet; return the counts.
 
-    Raises QueueError when at the end a queue, or an object that it names, could not be read: its messages wait there.
+    Raises QueueError when at the end a queue, or an object of a message, could not be read: those messages stay there.
     """
     opened = runtime.from_environment((), AirflowConnections())
     stores = opened.stores()
@@ -88,7 +88,7 @@ def listen(run_id: str) -> dict[str, int]:
         quiet_s=QUIET_S,
         most_s=MOST_S,
         started_by=f"airflow {run_id}",
-        is_over=_told_to_end(),
+        is_over=_on_sigterm(),
     )
     for one in done:
         if isinstance(one, Round):
@@ -100,8 +100,8 @@ def listen(run_id: str) -> dict[str, int]:
     return dict(counts)
 
 
-def _told_to_end() -> Callable[[], bool]:
-    """Tell, from now on, whether the worker was told to end: Airflow itself lets a task run until it is killed."""
+def _on_sigterm() -> Callable[[], bool]:
+    """Return whether the worker has received SIGTERM since: Airflow itself lets a task run until it is killed."""
     ending = threading.Event()
     before = signal.getsignal(signal.SIGTERM)
 

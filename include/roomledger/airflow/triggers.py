@@ -1,6 +1,6 @@
-"""What runs in the triggerer: it asks whether something waits in a queue, and rings. It takes nothing out of the queue.
+"""The trigger that peeks into a queue and fires an event when messages wait. It receives nothing.
 
-Nothing is lost when a ring is: the messages stay where they are, and the next look rings again.
+A lost event loses no message: the messages stay in the queue, and the next peek fires another event.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 log = logging.getLogger(__name__)
 
 _PATIENCE_S = 20.0
-"""A queue that holds the line is asked this seldom while nothing comes, and answers at once when something does."""
-_SOONEST_S, _LATEST_S = 2.0, 10.0
-"""Pause after a ring: whoever answers needs a while, and rings while he is at it are one."""
-_FAILED_LATEST_S = 60.0
+"""Longest wait of one peek; a queue with long polling returns as soon as a message arrives."""
+_MIN_PAUSE_S, _MAX_PAUSE_S = 2.0, 10.0
+"""Pause after an event: a run of `listen` needs a while, and events during that time start only one more run."""
+_MAX_RETRY_S = 60.0
 
 
 class QueueTrigger(BaseEventTrigger):
-    """Rings when something waits in the queue, or inbox, of this name; one event for however much there is."""
+    """Fires one event when any number of messages wait in the queue, or inbox, of this name."""
 
     def __init__(self, name: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's is untyped
@@ -34,33 +34,33 @@ class QueueTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {"name": self.name}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Ring for ever; errors are told in the log, and tried again after a while."""
-        # A thread of its own: it may wait long, and those of the event loop are few and everybody's.
-        with_thread = ThreadPoolExecutor(1, f"queue-{self.name}")
-        look = _Look(self.name)
-        pause = failed = _SOONEST_S
+        """Fire events for ever; errors are logged and retried after a pause."""
+        # A thread of its own: a peek may wait long, and all triggers share the few threads of the event loop.
+        thread = ThreadPoolExecutor(1, f"queue-{self.name}")
+        peek = _Peek(self.name)
+        pause_s = retry_s = _MIN_PAUSE_S
         try:
             while True:
                 try:
-                    waits = await asyncio.get_running_loop().run_in_executor(with_thread, look)
-                except Exception as error:  # a trigger that ends is started again every second
-                    log.warning("%s: cannot look, and tries again in %.0f s: %s", self.name, failed, error)
-                    await asyncio.sleep(failed)
-                    failed = min(2 * failed, _FAILED_LATEST_S)
+                    has_messages = await asyncio.get_running_loop().run_in_executor(thread, peek)
+                except Exception as error:  # a trigger that ends is restarted every second
+                    log.warning("%s: the queue cannot be read; next try in %.0f s: %s", self.name, retry_s, error)
+                    await asyncio.sleep(retry_s)
+                    retry_s = min(2 * retry_s, _MAX_RETRY_S)
                     continue
-                failed = _SOONEST_S
-                if not waits:
-                    pause = _SOONEST_S
+                retry_s = _MIN_PAUSE_S
+                if not has_messages:
+                    pause_s = _MIN_PAUSE_S
                     continue
                 yield TriggerEvent({"queue": self.name})  # type: ignore[no-untyped-call]  # Airflow's is untyped
-                await asyncio.sleep(pause)
-                pause = min(1.5 * pause, _LATEST_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(1.5 * pause_s, _MAX_PAUSE_S)
         finally:
-            with_thread.shutdown(wait=False, cancel_futures=True)
+            thread.shutdown(wait=False, cancel_futures=True)
 
 
-class _Look:
-    """Opens the queue at the first look, and anew after an error, so that changed settings and keys are taken up."""
+class _Peek:
+    """Opens the queue at the first peek, and again after an error, so that changed settings and keys take effect."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -70,6 +70,6 @@ class _Look:
         from roomledger.airflow import tasks
 
         queue, self._queue = self._queue or tasks.open_queue(self._name), None
-        waits: bool = queue.peek(_PATIENCE_S)
+        has_messages: bool = queue.peek(_PATIENCE_S)
         self._queue = queue
-        return waits
+        return has_messages

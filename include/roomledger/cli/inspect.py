@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy.exc import DBAPIError
 
 from roomledger import times
 from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, app, opened
 from roomledger.cli.output import complain, print_json, show, show_result
+from roomledger.queries.adhoc import QueryError, run_query
 from roomledger.queries.lineage import trace_object
 from roomledger.queries.status import read_status
 
@@ -74,8 +74,8 @@ def sql(
     with opened(config) as runtime:
         try:
             with runtime.database.begin(read_only=True) as tx:
-                rows = [dict(row) for row in tx.exec_driver_sql(query).mappings()]
-        except DBAPIError as error:
-            complain(f"the warehouse says: {error.orig}")
+                rows = run_query(tx, query)
+        except QueryError as error:
+            complain(f"the warehouse says: {error}")
             raise typer.Exit(USERS_MISTAKE) from None
         show_result("Result", rows, as_json=as_json, empty="No rows.")

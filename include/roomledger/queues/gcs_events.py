@@ -14,16 +14,16 @@ from typing import Any
 from roomledger.model import Observation, Rejected
 from roomledger.queues import Message, Notification, uri_of
 
-_THERE = ("OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE")
-"""Events after which the generation is there. A change of metadata makes no new version and may be repeated."""
+_EXISTS = ("OBJECT_FINALIZE", "OBJECT_METADATA_UPDATE")
+"""Events after which the generation exists. A change of metadata makes no new version and may be repeated."""
 
 _GENERATION = re.compile(r"[0-9]{1,19}")
 _MD5 = re.compile(r"[A-Za-z0-9+/]{22}==")
-_LARGEST = 2**63 - 1
+_MAX_SIZE = 2**63 - 1
 
 
 def notifications(message: Message) -> list[Notification]:
-    """The one notification of a message, whatever the event is. Raises `Rejected`.
+    """Return the one notification of a message, for any event. Raises `Rejected`.
 
     It names no version after any other event, such as a deletion, or when the payload is not the resource that the
     attributes name: the object has to be inspected then.
@@ -32,23 +32,23 @@ def notifications(message: Message) -> list[Notification]:
     if event is None or bucket is None or key is None:
         raise Rejected("not_an_event", "The message has no attributes eventType, bucketId and objectId.")
     uri = uri_of("gs", bucket, key)
-    seen = _seen(bucket, message.body) if event in _THERE else None
+    seen = _version(bucket, message.body) if event in _EXISTS else None
     if seen and (seen.uri != uri or seen.version != message.attributes.get("objectGeneration")):
         seen = None
     return [Notification(uri, seen)]
 
 
-def _seen(bucket: str, payload: bytes) -> Observation | None:
-    """Read the resource if each of its fields is valid: to inspect the object is always possible."""
+def _version(bucket: str, payload: bytes) -> Observation | None:
+    """Return the version of the resource if all its fields are valid; otherwise the object is inspected."""
     try:
         resource = json.loads(payload)
-        seen = _observed(bucket, resource) if _is_whole(resource) else None
+        seen = _observed(bucket, resource) if _is_valid(resource) else None
     except (ValueError, RecursionError):
         return None
-    return seen if seen and seen.modified_at.tzinfo and 0 <= seen.size_bytes <= _LARGEST else None
+    return seen if seen and seen.modified_at.tzinfo and 0 <= seen.size_bytes <= _MAX_SIZE else None
 
 
-def _is_whole(resource: Any) -> bool:
+def _is_valid(resource: Any) -> bool:
     match resource:
         case {"name": str(), "generation": str(generation), "size": str(), "timeCreated": str()}:
             tag = resource.get("md5Hash")  # a composite object has none

@@ -1,4 +1,4 @@
-"""The inbox in a bucket: one object per event, for API servers that share no disk with the tasks."""
+"""The inbox of webhooks in a bucket: one object per event, for API servers that share no disk with the tasks."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ _ERRORS = (*s3_errors.ERRORS, GoogleAuthError)
 
 
 class BucketInbox:
-    """An inbox below a prefix; `upload` stores an object, given its whole key and its content."""
+    """An inbox below a prefix; `upload` stores an object under a key with this content."""
 
-    name = "inbox"
     visibility_timeout_s = math.inf
 
     def __init__(self, url: str, objects: ObjectStore, upload: Callable[[str, bytes], object]) -> None:
@@ -42,7 +41,7 @@ class BucketInbox:
         try:
             self._upload(self._prefix + name, body)
         except _ERRORS as error:
-            raise self._explained(error, "write an event to") from error
+            raise self._explain(error, "write an event to") from error
 
     def peek(self, patience_s: float) -> bool:
         """See `Queue.peek`; lists every two seconds."""
@@ -66,7 +65,7 @@ class BucketInbox:
                 with ThreadPoolExecutor(inbox.THREADS) as threads:
                     list(threads.map(self._remove, keys))
         except _ERRORS as error:
-            raise self._explained(error, "remove an event from") from error
+            raise self._explain(error, "remove an event from") from error
 
     def _remove(self, key: str) -> None:
         with suppress(FileNotFoundError):
@@ -77,7 +76,7 @@ class BucketInbox:
         try:
             return sorted(islice(filter(inbox.is_event, self._all_names()), most))
         except _ERRORS as error:
-            raise self._explained(error, "list") from error
+            raise self._explain(error, "list") from error
 
     def _all_names(self) -> Iterator[str]:
         for page in obstore.list(self._objects, self._prefix or None, chunk_size=MOST_MESSAGES):
@@ -90,58 +89,51 @@ class BucketInbox:
         except FileNotFoundError:
             raise
         except _ERRORS as error:
-            raise self._explained(error, "read an event of") from error
+            raise self._explain(error, "read an event of") from error
 
-    def _explained(self, error: Exception, verb: str) -> QueueError:
+    def _explain(self, error: Exception, verb: str) -> QueueError:
         detail = transfer.summary(error)
         if isinstance(error, PermissionError | PermissionDeniedError | UnauthenticatedError | GoogleAuthError):
             return QueueError(
-                f"no permission to {verb} the inbox {self._url}: the API server has to create objects, the tasks have "
-                f"to list, read and delete them ({detail})"
+                f"no permission to {verb} the inbox {self._url}: the API server must be able to create objects, "
+                f"the tasks to list, read and delete them ({detail})"
             )
         return QueueError(f"could not {verb} the inbox {self._url}: {detail}")
 
 
 def open_s3(url: str) -> BucketInbox:
-    """Get an inbox in S3 or an S3-compatible store. Raises `QueueError`."""
+    """Open an inbox in S3 or an S3-compatible store. Raises `QueueError`."""
     from roomledger.stores.s3 import S3
 
     try:
         objects = S3(url, Access()).objects
     except StoreError as error:
-        raise QueueError(f"the inbox cannot be opened: {error}") from error
+        raise QueueError(f"the inbox {url} cannot be opened: {error}") from error
     return BucketInbox(url, objects, lambda key, body: obstore.put(objects, key, body, use_multipart=False))
 
 
 def open_gcs(url: str) -> BucketInbox:
-    """Get an inbox in GCS, in an emulator's if STORAGE_EMULATOR_HOST names one. Raises `QueueError`.
+    """Open an inbox in GCS, or in an emulator if STORAGE_EMULATOR_HOST names one. Raises `QueueError`.
 
-    google-cloud-storage writes, since emulators do not support the way in which obstore does.
+    google-cloud-storage writes, since emulators do not support the requests that obstore writes with.
     """
-    import google.auth
     from google.api_core.exceptions import GoogleAPIError
 
     from roomledger.stores import gcs_client
+    from roomledger.stores.google_credentials import default_credentials
 
-    name, endpoint, credentials = split_url(url)[1], gcs_client.ENDPOINT, None
-    if emulator := os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/"):
-        endpoint = emulator if "://" in emulator else f"http://{emulator}"
-    else:
-        try:
-            credentials = google.auth.default(scopes=[_WRITE_SCOPE])[0]
-        except GoogleAuthError as error:
-            raise QueueError(
-                f"no Google credentials for the inbox {url}: set GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth "
-                "application-default login`"
-            ) from error
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
+    name, endpoint = split_url(url)[1], emulator or gcs_client.ENDPOINT
+    endpoint = endpoint if "://" in endpoint else f"http://{endpoint}"
     try:
+        credentials = None if emulator else default_credentials(url, _WRITE_SCOPE)
         bucket = gcs_client.open_bucket(name, endpoint, credentials)
-    except GoogleAuthError as error:
+    except (StoreError, GoogleAuthError) as error:
         raise QueueError(f"the inbox {url} cannot be opened: {gcs_client.summary(error)}") from error
 
     def upload(key: str, body: bytes) -> None:
         try:
-            # The name of an event is unique, so a second write changes nothing and every failure may be retried.
+            # The name of an event is unique: a second write changes nothing, so every failure may be retried.
             bucket.blob(key).upload_from_string(body, content_type="application/json", **gcs_client.patience())
         except GoogleAPIError as error:
             kind = PermissionError if gcs_client.status_of(error) in (401, 403) else OSError

@@ -1,4 +1,4 @@
-"""The inbox of webhooks in a folder: one file for each event."""
+"""The inbox of webhooks in a folder: one file per event."""
 
 from __future__ import annotations
 
@@ -19,27 +19,26 @@ from roomledger.queues.inbox import EVENT, is_event, new_name, poll_until, read_
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 1.0
+_SCAN_INTERVAL_S = 1.0
 _LEFTOVER_S = 3600.0
 _LEFTOVER = re.compile(rf"\.{EVENT.pattern}\.part")
 
 
-class _Look(NamedTuple):
-    """What lies in the folder: names of events in the order of arrival, and of what writers did not finish."""
+class _Scan(NamedTuple):
+    """File names in the folder: events in the order of arrival, and unfinished files."""
 
     events: Sequence[str]
     parts: Sequence[str]
 
 
 class FolderInbox:
-    """An inbox in a folder, which all servers that fill or drain it must share."""
+    """An inbox in a folder that all API servers and tasks share."""
 
-    name = "inbox"
     visibility_timeout_s = math.inf
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._wondered: set[str] = set()
+        self._warned: set[str] = set()
 
     def put(self, source: str, body: bytes, received_at: datetime) -> None:
         """See `Inbox.put`."""
@@ -51,28 +50,28 @@ class FolderInbox:
                 self._make_folder()
                 self._write(name, body)
         except OSError as error:
-            raise QueueError(f"no event can be put into the inbox {self._folder}: {error.strerror or error}") from error
+            raise QueueError(f"cannot write an event to the inbox {self._folder}: {error.strerror or error}") from error
 
     def peek(self, patience_s: float) -> bool:
-        """See `Queue.waits`; looks once a second."""
-        return bool(poll_until(lambda: self._look(1).events, patience_s, _LOOK_S))
+        """See `Queue.peek`; scans every second."""
+        return bool(poll_until(lambda: self._scan(1).events, patience_s, _SCAN_INTERVAL_S))
 
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
-        return poll_until(lambda: self._take(most), patience_s, _LOOK_S)
+        return poll_until(lambda: self._receive(most), patience_s, _SCAN_INTERVAL_S)
 
     def extend(self, messages: Sequence[Message]) -> None:
-        """Nothing to do: it is not kept from others in the first place."""
+        """Do nothing: an event is never hidden from other receivers."""
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """See `Queue.settle`. Not synced: what a power cut brings back is taken in once more."""
+        """See `Queue.ack`. Not synced: an event that reappears after a power failure is ingested again."""
         for each in messages:
             try:
                 (self._folder / each.receipt).unlink(missing_ok=True)
             except OSError as error:
                 raise QueueError(
-                    f"{self._folder / each.receipt} cannot be removed: {error.strerror}; let the user that roomledger "
-                    "runs as write to the folder"
+                    f"{self._folder / each.receipt} cannot be removed: {error.strerror}; grant write permission on "
+                    "the folder to the user that runs roomledger"
                 ) from error
 
     def _write(self, name: str, body: bytes) -> None:
@@ -95,28 +94,28 @@ class FolderInbox:
             folder.mkdir(exist_ok=True)
             _sync(folder.parent)
 
-    def _take(self, most: int) -> list[Message]:
-        seen = self._look(most)
-        self._sweep(seen.parts)
-        return read_all(self._read, seen.events)
+    def _receive(self, most: int) -> list[Message]:
+        found = self._scan(most)
+        self._sweep(found.parts)
+        return read_all(self._read, found.events)
 
-    def _look(self, most: int) -> _Look:
+    def _scan(self, most: int) -> _Scan:
         try:
             with os.scandir(self._folder) as entries:
                 names = [entry.name for entry in entries]
         except FileNotFoundError:
-            self._wonder(
-                f"there is no inbox {self._folder} yet: the API server makes it with the first webhook, and has to "
+            self._warn_once(
+                f"there is no inbox {self._folder} yet: the API server creates it with the first webhook, and must "
                 "share it with the tasks"
             )
-            return _Look((), ())
+            return _Scan((), ())
         except OSError as error:
             raise QueueError(f"the inbox {self._folder} cannot be read: {error.strerror or error}") from error
         events = list(filter(is_event, names))
         parts = list(filter(_LEFTOVER.fullmatch, names)) if len(events) < len(names) else []
         if len(events) + len(parts) < len(names):
-            self._wonder(f"there are files in the inbox {self._folder} that are no events: they are left alone")
-        return _Look(heapq.nsmallest(most, events), parts)
+            self._warn_once(f"there are files in the inbox {self._folder} that are not events: they are ignored")
+        return _Scan(heapq.nsmallest(most, events), parts)
 
     def _read(self, name: str) -> bytes:
         try:
@@ -127,27 +126,27 @@ class FolderInbox:
             raise QueueError(f"{self._folder / name} cannot be read: {error.strerror or error}") from error
 
     def _sweep(self, parts: Iterable[str]) -> None:
-        """Remove what writers left behind when they crashed, of which nobody was told that it had been received."""
+        """Remove unfinished files of crashed writers: their senders got no confirmation."""
         for name in parts:
             path = self._folder / name
             try:
                 if time.time() - path.stat().st_mtime > _LEFTOVER_S:
                     path.unlink()
-                    log.warning("removed %s, which was never finished: its sender was not told that it came", path)
+                    log.warning("removed %s, which was never finished: its sender got no confirmation", path)
             except FileNotFoundError:
-                continue  # just finished, or swept by another receiver
+                continue  # just finished, or removed by another receiver
             except OSError as error:
-                self._wonder(f"{path} was never finished and cannot be removed: {error.strerror}")
+                self._warn_once(f"{path} was never finished and cannot be removed: {error.strerror}")
 
-    def _wonder(self, sentence: str) -> None:
-        """Say it once, not at every look."""
-        if sentence not in self._wondered:
-            self._wondered.add(sentence)
-            log.warning("%s", sentence)
+    def _warn_once(self, message: str) -> None:
+        """Log a warning once, not at every scan."""
+        if message not in self._warned:
+            self._warned.add(message)
+            log.warning("%s", message)
 
 
 def _sync(folder: Path) -> None:
-    """Make durable which names the folder has."""
+    """Make the names in the folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,10 +1,10 @@
-"""Google Pub/Sub as a queue: a subscription to the topic that GCS tells of new objects.
+"""Google Pub/Sub as a queue: a subscription to the topic that GCS notifies.
 
-It is pulled, not streamed: a task takes what is there and ends. Pub/Sub does not promise how much one pull brings, or
-how soon, and what it sends to a pull that is broken off stays away until its deadline: so a pull gets two seconds at
-least, even where the caller has less patience. `waits` gives back what it has pulled, which a retry policy of the
-subscription would keep from the next receiver for a while, and a dead-letter policy would count as a failure: the
-subscription should have neither.
+It is pulled, not streamed: a task receives what is there and ends. Pub/Sub guarantees neither how much one pull returns
+nor how soon, and messages that it sends to a cancelled pull are hidden until their deadline: so a pull gets two seconds
+at least, even where the caller has less patience. `peek` returns to the queue what it has pulled. A retry policy of the
+subscription would delay these messages, and a dead-letter policy would count a failure: the subscription should have
+neither.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import google.auth
-from google.auth.credentials import Credentials, with_scopes_if_required
-from google.auth.exceptions import DefaultCredentialsError
+from google.auth.credentials import with_scopes_if_required
 
 from roomledger.queues import MOST_MESSAGES, Message, QueueError
 from roomledger.settings import QueueSettings
-from roomledger.stores import Access, transfer
+from roomledger.stores import Access, google_credentials, transfer
 
 try:
     import grpc  # type: ignore[import-untyped]  # ships no types
@@ -29,16 +27,16 @@ try:
 
     from roomledger.queues import pubsub_errors
 except ImportError as missing:
-    raise QueueError(f"Pub/Sub needs a library of Google's: pip install 'roomledger[pubsub]' ({missing})") from missing
+    raise QueueError(f"Pub/Sub needs a library of Google: pip install 'roomledger[pubsub]' ({missing})") from missing
 
 SCOPE = "https://www.googleapis.com/auth/pubsub"
 
 _LEAST_PATIENCE_S = 2.0
 _MANY = 10
-"""A pull that brings fewer has kept up with what comes; after one that brings as many there may be more behind."""
+"""A pull that returns fewer has emptied the queue; after one that returns as many there may be more."""
 _MOST_RECEIPTS, _MOST_RECEIPT_BYTES = 1000, 400_000
-"""In one request, of which Pub/Sub takes 512 KiB (vendor documentation)."""
-_PASSING = (Aborted, InternalServerError, ServiceUnavailable, Unknown)
+"""In one request, which Pub/Sub limits to 512 KiB (vendor documentation)."""
+_TRANSIENT = (Aborted, InternalServerError, ServiceUnavailable, Unknown)
 
 
 class PubSub:
@@ -47,15 +45,15 @@ class PubSub:
     visibility_timeout_s = 120.0
 
     def __init__(self, settings: QueueSettings, access: Access) -> None:
-        self.name, self.url = settings.name, settings.url
+        self.url = settings.url
         self._subscription = "projects/{project}/subscriptions/{subscription}".format(**settings.parts)
         endpoint = settings.endpoint or access.endpoint or SubscriberClient.DEFAULT_ENDPOINT
         scheme, _, self._endpoint = endpoint.rstrip("/").rpartition("://")
-        if scheme == "http":  # an emulator, which wants no credentials
+        if scheme == "http":  # an emulator, which needs no credentials
             channel = grpc.insecure_channel(self._endpoint, options=[("grpc.max_receive_message_length", -1)])
             transport = SubscriberGrpcTransport(channel=channel)
         elif access.credentials is None:
-            raise pubsub_errors.no_credentials(self.url)
+            raise google_credentials.missing(self.url)
         else:
             scoped = with_scopes_if_required(access.credentials, [SCOPE])  # type: ignore[no-untyped-call]  # untyped
             transport = SubscriberGrpcTransport(host=self._endpoint, credentials=scoped)
@@ -63,34 +61,34 @@ class PubSub:
         self._client = SubscriberClient(transport=transport)
 
     def peek(self, patience_s: float) -> bool:
-        """See `Queue.waits`."""
+        """See `Queue.peek`."""
         pulled = self._poll(1, patience_s)
         self._change(self._client.modify_ack_deadline, [one.ack_id for one in pulled], ack_deadline_seconds=0)
         return bool(pulled)
 
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
-        """See `Queue.receive`. An error after the first answer only ends it: if it lasts, the next call tells it."""
+        """See `Queue.receive`. An error after the first response only ends it: if it lasts, the next call raises it."""
         pulled = self._poll(most, patience_s)
-        found = self._held(pulled)
+        found = self._extended(pulled)
         while len(pulled) >= _MANY and len(found) < most:
             try:
                 pulled = self._pull(most - len(found), _LEAST_PATIENCE_S)
-                found += self._held(pulled)
+                found += self._extended(pulled)
             except QueueError:
                 break
         return found
 
     def extend(self, messages: Sequence[Message]) -> None:
-        """See `Queue.hold`. What is back in the queue, or settled, cannot be held, which is no error."""
+        """See `Queue.extend`. A message that is visible again or acknowledged stays as it is, without an error."""
         receipts = [message.receipt for message in messages]
         self._change(self._client.modify_ack_deadline, receipts, ack_deadline_seconds=int(self.visibility_timeout_s))
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """See `Queue.settle`."""
+        """See `Queue.ack`."""
         self._change(self._client.acknowledge, [message.receipt for message in messages])
 
     def _poll(self, most: int, patience_s: float) -> list[ReceivedMessage]:
-        """Pull until something comes: Pub/Sub ends a long wait by an empty answer of its own."""
+        """Pull until something arrives: Pub/Sub ends a long wait early with an empty response."""
         until = time.monotonic() + patience_s
         while True:
             pulled = self._pull(most, max(until - time.monotonic(), _LEAST_PATIENCE_S))
@@ -104,13 +102,13 @@ class PubSub:
         except DeadlineExceeded as error:
             if self._is_connected():
                 return []
-            raise self._explained(error) from error
+            raise self._explain(error) from error
         except pubsub_errors.ERRORS as error:
-            raise self._explained(error) from error
+            raise self._explain(error) from error
         return list(answer.received_messages)
 
     def _is_connected(self) -> bool:
-        """Whether it was Pub/Sub that had nothing to say: a server that cannot be reached is just as silent."""
+        """Whether the server can be reached: a pull also ends without a response while the server is down."""
         ready = grpc.channel_ready_future(self._channel)
         try:
             ready.result(timeout=1)
@@ -119,8 +117,8 @@ class PubSub:
             return False
         return True
 
-    def _held(self, pulled: Sequence[ReceivedMessage]) -> list[Message]:
-        """Extend the deadline at once: that of the subscription may be ten seconds."""
+    def _extended(self, pulled: Sequence[ReceivedMessage]) -> list[Message]:
+        """Convert, and extend the deadline at once: that of the subscription may be ten seconds."""
         messages = [
             Message(one.message.message_id, one.message.data, dict(one.message.attributes), one.ack_id)
             for one in pulled
@@ -134,25 +132,16 @@ class PubSub:
             try:
                 verb(request=request, retry=_retries(), timeout=transfer.READ_TIMEOUT.total_seconds())
             except pubsub_errors.ERRORS as error:
-                if not pubsub_errors.is_gone(error):
-                    raise self._explained(error) from error
+                if not pubsub_errors.is_expired(error):
+                    raise self._explain(error) from error
 
-    def _explained(self, error: Exception) -> QueueError:
+    def _explain(self, error: Exception) -> QueueError:
         return pubsub_errors.explain(error, url=self.url, endpoint=self._endpoint)
-
-
-def default_credentials(url: str) -> Credentials:
-    """Google's application default credentials. Raises `QueueError`."""
-    try:
-        credentials: Credentials = google.auth.default(scopes=[SCOPE])[0]
-    except DefaultCredentialsError as error:
-        raise pubsub_errors.no_credentials(url) from error
-    return credentials
 
 
 def _retries() -> Retry:
     return Retry(
-        predicate=if_exception_type(*_PASSING),
+        predicate=if_exception_type(*_TRANSIENT),
         initial=transfer.FIRST_PAUSE.total_seconds(),
         maximum=transfer.RETRY_TIME.total_seconds(),
         timeout=transfer.RETRY_TIME.total_seconds(),
@@ -160,7 +149,7 @@ def _retries() -> Retry:
 
 
 def _batches(receipts: Sequence[str]) -> Iterator[list[str]]:
-    """Receipts in requests of a size that Pub/Sub takes."""
+    """Split receipts into requests of a size that Pub/Sub accepts."""
     batch: list[str] = []
     size = 0
     for receipt in receipts:

@@ -1,8 +1,8 @@
-"""Amazon SQS as a queue, where S3 puts down word of new objects, directly or through SNS or EventBridge.
+"""Amazon SQS as a queue: S3 sends events of objects to it, directly or through SNS or EventBridge.
 
-`waits` receives a message without keeping it from others, which SQS counts as a receipt all the same: a dead-letter
-policy of the queue with a small `maxReceiveCount` would take away what merely had to wait. The queue needs no such
-policy, since what cannot be understood is settled, too; at most 1000, the largest that SQS knows, does no harm.
+`peek` receives a message without hiding it from others, and SQS counts that as a receive: a dead-letter policy with a
+small `maxReceiveCount` would remove messages that only had to wait. The queue needs no such policy, since rejected
+messages are acknowledged, too; the largest count that SQS accepts, 1000, does no harm.
 """
 
 from __future__ import annotations
@@ -15,121 +15,114 @@ from functools import partial
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]  # ships no types
-from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 
 from roomledger.queues import MOST_MESSAGES, Message, QueueError, sqs_errors
 from roomledger.settings import QueueSettings
-from roomledger.stores import Access, transfer
+from roomledger.stores import Access, aws_client
 
 _BATCH = 10
-"""Messages in one call, and …"""
+"""Messages in one call at most (vendor documentation)."""
 _LONGEST_POLL_S = 20
-"""… whole seconds that a call may wait (vendor documentation)."""
-_CALLS_AT_ONCE = 8
+"""Whole seconds that one call may wait (vendor documentation)."""
+_THREADS = 8
 
 
 class Sqs:
-    """One queue; its address at SQS is asked for with the first verb."""
+    """One queue; its address at SQS is requested with the first verb."""
 
     visibility_timeout_s = 120.0
 
     def __init__(self, settings: QueueSettings, access: Access) -> None:
-        self.name, self.url = settings.name, settings.url
+        self.url = settings.url
         self._sqs_url: str | None = None
         self._parts = settings.parts
         self._endpoint = settings.endpoint or access.endpoint
         session = access.session or boto3.Session()
-        config = Config(
-            connect_timeout=transfer.CONNECT_TIMEOUT.total_seconds(),
-            read_timeout=transfer.READ_TIMEOUT.total_seconds(),
-            retries={"mode": "standard", "total_max_attempts": transfer.RETRIES + 1},
-        )
+        aws_client.require_credentials(session, self.url)
+        config, region = aws_client.client_config(self._endpoint), settings.region or access.region
         try:
-            if session.get_credentials() is None:
-                raise sqs_errors.no_credentials(self.url)
-            self._client = session.client(
-                "sqs", region_name=settings.region or access.region, endpoint_url=self._endpoint, config=config
-            )
-        except (*sqs_errors.ERRORS, ValueError) as error:
+            self._client = session.client("sqs", region_name=region, endpoint_url=self._endpoint, config=config)
+        except (*aws_client.ERRORS, ValueError) as error:
             raise sqs_errors.explain(error, url=self.url, endpoint=self._endpoint) from error
         self._endpoint = self._client.meta.endpoint_url
 
     def peek(self, patience_s: float) -> bool:
-        """See `Queue.waits`."""
+        """See `Queue.peek`."""
         return bool(self._poll(1, patience_s, visibility_timeout_s=0))
 
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
-        """See `Queue.receive`. An error after the first answer only ends it: if it lasts, the next call tells it."""
+        """See `Queue.receive`. An error after the first response only ends it: if it lasts, the next call raises it."""
         found = self._poll(min(most, _BATCH), patience_s, self.visibility_timeout_s)
         calls = 1
-        with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
+        with ThreadPoolExecutor(_THREADS) as threads:
             while found and (missing := most - len(found)) > 0:
                 sizes = [min(_BATCH, missing - start) for start in range(0, missing, _BATCH)][:calls]
-                asked = [threads.submit(self._take, size, 0, self.visibility_timeout_s) for size in sizes]
-                more = [message for answer in asked if not answer.exception() for message in answer.result()]
+                requests = [threads.submit(self._receive, size, 0, self.visibility_timeout_s) for size in sizes]
+                more = [message for request in requests if not request.exception() for message in request.result()]
                 found += more
-                if not more or any(answer.exception() for answer in asked):
+                if not more or any(request.exception() for request in requests):
                     break
-                calls = min(2 * calls, _CALLS_AT_ONCE)
+                calls = min(2 * calls, _THREADS)
         return found
 
     def extend(self, messages: Sequence[Message]) -> None:
-        """See `Queue.hold`. What is back in the queue, or settled, cannot be held, which is no error."""
+        """See `Queue.extend`. A message that is visible again or acknowledged stays as it is, without an error."""
         self._change("change_message_visibility_batch", messages, {"VisibilityTimeout": int(self.visibility_timeout_s)})
 
     def ack(self, messages: Sequence[Message]) -> None:
-        """See `Queue.settle`."""
+        """See `Queue.ack`."""
         self._change("delete_message_batch", messages, {})
 
     def _poll(self, most: int, patience_s: float, visibility_timeout_s: float) -> list[Message]:
         until = time.monotonic() + patience_s
         while True:
-            wait_s = int(until - time.monotonic() + 0.1)  # some of a second is over by now
-            found = self._take(most, max(0, min(wait_s, _LONGEST_POLL_S)), visibility_timeout_s)
+            wait_s = int(until - time.monotonic() + 0.1)  # part of the last second has passed
+            found = self._receive(most, max(0, min(wait_s, _LONGEST_POLL_S)), visibility_timeout_s)
             if found or time.monotonic() > until - 1:
                 return found
 
-    def _take(self, most: int, wait_s: int, visibility_timeout_s: float) -> list[Message]:
-        answer = self._ask(
+    def _receive(self, most: int, wait_s: int, visibility_timeout_s: float) -> list[Message]:
+        answer = self._request(
             "receive_message",
             MaxNumberOfMessages=most,
             WaitTimeSeconds=wait_s,
             VisibilityTimeout=int(visibility_timeout_s),
             MessageAttributeNames=["All"],
         )
-        return [_message(told) for told in answer.get("Messages", ())]
+        return [_message(found) for found in answer.get("Messages", ())]
 
     def _change(self, verb: str, messages: Sequence[Message], values: dict[str, Any]) -> None:
         batches = [messages[start : start + _BATCH] for start in range(0, len(messages), _BATCH)]
-        with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
+        with ThreadPoolExecutor(_THREADS) as threads:
             answers = list(threads.map(partial(self._change_batch, verb, values), batches))
-        failed = [entry for answer in answers for entry in answer if entry["Code"] not in sqs_errors.GONE]
+        failed = [entry for answer in answers for entry in answer if entry["Code"] not in sqs_errors.EXPIRED]
         if failed:
-            reason = f"{failed[0]['Code']}: {failed[0].get('Message', 'SQS says no more')}"
+            reason = f"{failed[0]['Code']}: {failed[0].get('Message', 'no message from SQS')}"
             raise QueueError(f"{verb} of {self.url} failed for {len(failed)} of {len(messages)} messages: {reason}")
 
     def _change_batch(self, verb: str, values: dict[str, Any], messages: Sequence[Message]) -> list[dict[str, Any]]:
         entries = [{"Id": str(i), "ReceiptHandle": message.receipt} | values for i, message in enumerate(messages)]
-        failed: list[dict[str, Any]] = self._ask(verb, Entries=entries).get("Failed", [])
+        failed: list[dict[str, Any]] = self._request(verb, Entries=entries).get("Failed", [])
         return failed
 
-    def _ask(self, verb: str, **what: Any) -> dict[str, Any]:
+    def _request(self, verb: str, **parameters: Any) -> dict[str, Any]:
         try:
             if self._sqs_url is None:
                 owner = {"QueueOwnerAWSAccountId": account} if (account := self._parts["account"]) else {}
                 self._sqs_url = self._client.get_queue_url(QueueName=self._parts["queue"], **owner)["QueueUrl"]
-            answer: dict[str, Any] = getattr(self._client, verb)(QueueUrl=self._sqs_url, **what)
-        except sqs_errors.ERRORS as error:
+            answer: dict[str, Any] = getattr(self._client, verb)(QueueUrl=self._sqs_url, **parameters)
+        except aws_client.ERRORS as error:
             raise sqs_errors.explain(error, url=self.url, endpoint=self._endpoint) from error
         return answer
 
 
-def _message(told: dict[str, Any]) -> Message:
-    attributes = {name: _text(value) for name, value in told.get("MessageAttributes", {}).items()}
-    return Message(told["MessageId"], told["Body"].encode("utf-8", "surrogatepass"), attributes, told["ReceiptHandle"])
+def _message(found: dict[str, Any]) -> Message:
+    attributes = {name: _text(value) for name, value in found.get("MessageAttributes", {}).items()}
+    body = found["Body"].encode("utf-8", "surrogatepass")
+    return Message(found["MessageId"], body, attributes, found["ReceiptHandle"])
 
 
 def _text(value: dict[str, Any]) -> str:
-    """Give the value of an attribute; bytes as base64."""
+    """Return the value of an attribute; bytes as base64."""
     text = value.get("StringValue")
     return str(text) if text is not None else base64.b64encode(value.get("BinaryValue", b"")).decode()

@@ -100,7 +100,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Settings:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise SettingsError(
-            [f"there is no settings file at {path}: write one (README, 'Your own buckets') or name it with --config"]
+            [f"there is no settings file at {path}: write one (see docs/configuration.md) or name it with --config"]
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError([f"{path} cannot be read as TOML: {error}"]) from None

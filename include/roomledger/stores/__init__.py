@@ -1,8 +1,8 @@
-"""Stores, the buckets that hold recordings: what each of them offers, whatever holds its bytes, and what may go wrong.
+"""Stores, the buckets that hold recordings: their common interface and errors.
 
-A store is read only: `list` gives the object versions under its URL, `stat` the current one at an address, `read` the
-bytes of exactly one. One module per kind of store: `s3`, `gcs`, `folder`; `runtime` opens them, and nothing else knows
-which kind it talks to.
+A store is read only: `list` returns the object versions under its URL, `stat` the current one at an address, `read` the
+bytes of exactly one. One module per kind of store: `s3`, `gcs`, `folder`; only `runtime`, which opens them, knows the
+kind.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 PAGE_OBJECTS = 1000
-"""Observations in one page of a listing, the last page excepted."""
+"""Observations in one page of a listing, except the last."""
 PIECE_BYTES = 8 * 1024 * 1024
 """A larger object is read in pieces of about this size, a smaller one in a single piece."""
 
 
 class StoreError(Exception):
-    """The store did not answer as it should; the same call may work later or after the fix that the message names."""
+    """The store did not respond as expected; the call may succeed later, or after the fix that the message names."""
 
 
 class AccessDenied(StoreError):
-    """The store refused the credentials, or these have no right to do this."""
+    """The store rejected the credentials, or they lack the permission."""
 
 
 class BucketMissing(StoreError):
@@ -36,24 +36,24 @@ class BucketMissing(StoreError):
 
 
 class CredentialsMissing(StoreError):
-    """No credentials were found to ask with."""
+    """There are no credentials for a bucket, queue or workspace."""
 
 
 class ObjectChanged(Exception):
-    """The store holds another version of the object than the one asked for."""
+    """The store has another version of the object than the requested one."""
 
 
 class ObjectGone(Exception):
-    """The store holds the object no more."""
+    """The store no longer has the object."""
 
 
 class Reader(Protocol):
-    """Whatever gives the bytes of object versions. Safe to use from many threads, which then share its connections."""
+    """Reads object versions. Safe to use from many threads, which share its connections."""
 
     def read(self, seen: Observation) -> Iterator[bytes]:
-        """Give the bytes of exactly this version, in pieces; bytes that came before an error are to be dropped.
+        """Yield the bytes of exactly this version, in pieces; bytes before an error must be dropped.
 
-        Raises `ObjectChanged`, `ObjectGone` or `StoreError`, with the first piece or any later one.
+        Raises `ObjectChanged`, `ObjectGone` or `StoreError`, at the first piece or any later one.
         """
         ...
 
@@ -65,36 +65,36 @@ class Store(Reader, Protocol):
     """The root, without a slash at its end: `s3://bucket/prefix`, `gs://bucket/prefix` or `file:///folder`."""
 
     def list(self) -> Iterator[list[Observation]]:
-        """Give all object versions under the root by pages, in the store's order; `live/eu` excludes `live/europe`.
+        """Yield all object versions under the root by pages, in the store's order; `live/eu` excludes `live/europe`.
 
         Raises `StoreError`, possibly after some pages.
         """
         ...
 
     def stat(self, uri: str) -> Observation | None:
-        """Give the current version at this address of the store's bucket, as `list` would; None when there is none.
+        """Return the current version at this address of the store's bucket, as `list` would; None if there is none.
 
-        Raises `StoreError`, and `ValueError` for an address that lies elsewhere.
+        Raises `StoreError`, and `ValueError` for an address in another bucket.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach a bucket or a queue, credentials looked up. A folder needs none of this."""
+    """Credentials and endpoint of a bucket or a queue. A folder needs none of this."""
 
     session: boto3.Session | None = None
-    """For S3: any kind of credentials that a session can hold, renewed as they run out."""
+    """For AWS: any kind of credentials that a session can hold, renewed before they expire."""
     credentials: Credentials | None = None
-    """For GCS; without them only an `endpoint` that wants none can be asked."""
+    """For Google Cloud; only an `endpoint` that requires none can be used without."""
     endpoint: str | None = None
-    """Address of an S3-compatible store, a private endpoint or an emulator; None for the cloud's own."""
+    """Address of an S3-compatible store, a private endpoint or an emulator; None for the cloud's default."""
     region: str | None = None
-    """For S3; None takes the session's, or else the bucket's own."""
+    """For AWS; None for that of the session, or else of the bucket."""
 
 
 def split_url(url: str) -> tuple[str, str, str]:
-    """Scheme, bucket and key of an address; the key stays as it is, since it may hold `?`, `#`, `%` or `//`."""
+    """Return scheme, bucket and key of an address; the key is not decoded, since it may have `?`, `#`, `%` or `//`."""
     scheme, _, rest = url.partition("://")
     bucket, slash, key = rest.partition("/")
     if scheme == "file" and not bucket and slash:
@@ -107,8 +107,8 @@ def split_url(url: str) -> tuple[str, str, str]:
 
 
 def key_of(uri: str, store: Store) -> str:
-    """The key of an object of this store's bucket. Raises `ValueError` for an object that lies elsewhere."""
+    """Return the key of an object of this store's bucket. Raises `ValueError` for an object of another bucket."""
     scheme, bucket, key = split_url(uri)
     if (scheme, bucket) != split_url(store.url)[:2]:
-        raise ValueError(f"{uri} does not lie in the bucket of {store.url}")
+        raise ValueError(f"{uri} is not in the bucket of {store.url}")
     return key

@@ -1,8 +1,8 @@
 """A folder as a store: copies of buckets on a disk, for development and for archives.
 
-A file's version is `<modification time in ns>-<size>`. Nothing here can lock a file, so a read looks at both again
-before it hands out what it has read. Two contents of one size, written within one tick of the file system's clock (some
-milliseconds), cannot be told apart: put files in place by renaming them.
+A file's version is `<modification time in ns>-<size>`. A file cannot be locked, so `read` checks its version again
+before it yields each piece. Two contents of one size, written within one tick of the file system's clock (some
+milliseconds), have the same version: put files in place by renaming them.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Folder:
             while page := list(islice(files, stores.PAGE_OBJECTS)):
                 yield page
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise self._missing() from error
+            raise self._no_folder() from error
         except OSError as error:
-            raise _explained(error, self.url) from error
+            raise _explain(error, self.url) from error
 
     def stat(self, uri: str) -> Observation | None:
-        """See `Store.look`. What leads out of the folder, or is written as no listing does, names nothing."""
+        """See `Store.stat`. An address outside the folder, or not in the form of a listing, has no object."""
         path = Path(stores.key_of(uri, self))
         if not path.is_relative_to(self._root) or ".." in path.parts or f"file://{path}" != uri:
             return None
@@ -50,37 +50,37 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError) as error:
             if self._root.is_dir():
                 return None
-            raise self._missing() from error
+            raise self._no_folder() from error
         except OSError as error:
-            raise _explained(error, uri) from error
+            raise _explain(error, uri) from error
 
     def read(self, seen: Observation) -> Iterator[bytes]:
         """See `Store.read`."""
         path = Path(stores.key_of(seen.uri, self))
         if not path.is_relative_to(self._root):
-            raise ValueError(f"{seen.uri} does not lie in {self.url}")
+            raise ValueError(f"{seen.uri} is not in {self.url}")
         try:
             _check(path.stat(), seen)
             with path.open("rb", buffering=0) as file:
-                yield from transfer.whole(_pieces(file, seen), seen)
+                yield from transfer.check_size(_pieces(file, seen), seen)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise stores.ObjectGone(f"{seen.uri} is no longer there") from error
         except OSError as error:
-            raise _explained(error, seen.uri) from error
+            raise _explain(error, seen.uri) from error
 
-    def _missing(self) -> stores.BucketMissing:
-        return stores.BucketMissing(f"there is no folder {self.url}: create it, or name the right one")
+    def _no_folder(self) -> stores.BucketMissing:
+        return stores.BucketMissing(f"there is no folder {self.url}: create it, or correct the source's url")
 
 
-def _files(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Observation]:
-    """Depth first, in the order of the names; `above` are the folders on the way, where a link may not lead back to."""
+def _files(folder: Path, parents: frozenset[tuple[int, int]]) -> Iterator[Observation]:
+    """Depth first, in the order of names; `parents` are the folders above, to which a link must not lead back."""
     status = folder.stat()
-    here = above | {(status.st_dev, status.st_ino)}
+    here = parents | {(status.st_dev, status.st_ino)}
     for path in sorted(folder.iterdir()):
         try:
             status = path.stat()
         except OSError:
-            # What vanished since, and a link that leads nowhere, is no object.
+            # Deleted since it was listed, or a broken link.
             continue
         if seen := _observed(path, status):
             yield seen
@@ -110,14 +110,14 @@ def _pieces(file: FileIO, seen: Observation) -> Iterator[bytes]:
 
 def _check(status: os.stat_result, seen: Observation) -> None:
     if not stat.S_ISREG(status.st_mode) or _version(status) != seen.version:
-        raise stores.ObjectChanged(f"{seen.uri} is another version now than {seen.version}")
+        raise stores.ObjectChanged(f"{seen.uri} has another version now than {seen.version}")
 
 
 def _version(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns}-{status.st_size}"
 
 
-def _explained(error: OSError, uri: str) -> stores.StoreError:
+def _explain(error: OSError, uri: str) -> stores.StoreError:
     if isinstance(error, PermissionError):
-        return stores.AccessDenied(f"no permission to read {uri}: give it to the user that roomledger runs as")
+        return stores.AccessDenied(f"no permission to read {uri}: grant it to the user that runs roomledger")
     return stores.StoreError(f"{uri} cannot be read: {transfer.summary(error)}")

@@ -1,4 +1,4 @@
-"""Connections to Google Cloud Storage for the store and the inbox: google-cloud-storage and obstore set up alike.
+"""Connections to Google Cloud Storage: google-cloud-storage and obstore, configured alike.
 
 Both use the same credentials, the same endpoint, and the timeouts and retries of `transfer`.
 """
@@ -28,13 +28,13 @@ ENDPOINT = "https://storage.googleapis.com"
 ERRORS = (BaseError, GoogleAPIError, GoogleAuthError, OSError, AttributeError)
 """All that obstore and google-cloud-storage raise.
 
-An error of requests is an `OSError`. google-cloud-storage raises an `AttributeError` for an answer in JSON that has not
-the form of Google's API, such as a proxy's.
+An error of requests is an `OSError`. google-cloud-storage raises an `AttributeError` for a JSON response that does not
+have the form of Google's API, such as a proxy's.
 """
 
 
 def open_bucket(name: str, endpoint: str, credentials: Credentials | None) -> Bucket:
-    """Get a bucket ready for google-cloud-storage, which sends no request for it; an emulator needs no credentials."""
+    """Return a bucket of google-cloud-storage; no request is sent. An emulator needs no credentials."""
     # By default the library requests the bucket's metadata in the background, which needs storage.buckets.get.
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
     credentials = credentials or AnonymousCredentials()  # type: ignore[no-untyped-call]  # untyped
@@ -48,10 +48,10 @@ def open_bucket(name: str, endpoint: str, credentials: Credentials | None) -> Bu
 def open_objects(
     name: str, endpoint: str, credentials: Credentials | None, *, headers: dict[str, str] | None = None
 ) -> GCSStore:
-    """Get the objects of a bucket for obstore; `headers` go with every request."""
+    """Return the objects of a bucket for obstore; `headers` are sent with every request."""
     return GCSStore(
         name,
-        # Without a provider obstore would look for credentials of its own; an emulator takes any token.
+        # Without a provider obstore would search for credentials of its own; an emulator accepts any token.
         credential_provider=GoogleCredentialProvider(credentials) if credentials else _any_token,
         base_url=endpoint,
         client_options=transfer.http_options(endpoint) | {"default_headers": headers or {}},
@@ -60,7 +60,7 @@ def open_objects(
 
 
 def patience() -> dict[str, Any]:
-    """Arguments of a call of google-cloud-storage: the timeouts and retries that obstore has from `transfer`."""
+    """Arguments of a call of google-cloud-storage: the timeouts and retries of `transfer`, as obstore has them."""
     longest = transfer.RETRY_TIME.total_seconds()
     delays = {"initial": transfer.FIRST_PAUSE.total_seconds(), "maximum": longest, "multiplier": 2}
     return {
@@ -70,18 +70,18 @@ def patience() -> dict[str, Any]:
 
 
 def last_of(error: Exception) -> Exception:
-    """The error after which google-cloud-storage has stopped trying again."""
+    """The error after which google-cloud-storage stopped retrying."""
     return error.cause if isinstance(error, RetryError) and error.cause else error
 
 
 def status_of(error: Exception) -> int | None:
-    """HTTP status of the answer that an error of google-cloud-storage is about; None for any other error."""
+    """HTTP status of the response that caused an error of google-cloud-storage; None for any other error."""
     response = getattr(last_of(error), "response", None)
     return None if response is None else response.status_code
 
 
 def summary(error: Exception) -> str:
-    """The text of an error in one line; for an answer its status and Google's text, without the request."""
+    """The text of an error in one line; for a response its status and Google's text, without the request."""
     last = last_of(error)
     response = getattr(last, "response", None)
     if response is None:
@@ -89,7 +89,7 @@ def summary(error: Exception) -> str:
     try:
         text = response.json()["error"]["message"]
     except (ValueError, LookupError, TypeError):
-        text = response.reason  # a proxy's answer
+        text = response.reason  # a proxy's response
     return transfer.summary(f"{response.status_code} {text}")
 
 

@@ -1,8 +1,8 @@
-"""S3 and whatever speaks its protocol as a store: keys, ETags and sizes from listings, bytes from GETs.
+"""S3 and S3-compatible stores: keys, ETags and sizes from listings, bytes from GETs.
 
 boto3 lists and obstore reads. obstore would list faster, but it trims slashes, so that the keys `a`, `/a` and `a/` look
 the same, and one key that it cannot name ends its whole listing. It reads a small object with a fifth of boto3's work,
-so boto3 reads only the keys that obstore cannot name. Likewise obstore looks, and the listing is asked for the rest.
+so boto3 reads only the keys that obstore cannot name. Likewise `stat` uses obstore, and the listing where that fails.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]  # ships no types
 import obstore
-from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # ships no types
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.store import S3Store
 
 from roomledger import stores
 from roomledger.model import Observation
-from roomledger.stores import s3_errors, s3_listing, transfer
+from roomledger.stores import aws_client, s3_errors, s3_listing, transfer
 
 if TYPE_CHECKING:
     from obstore import GetOptions
 
-# boto3 hands out credentials that live for 10 minutes at least, and obstore asks again 5 minutes before the time it is
-# told: the 30 minutes that the provider tells by default outlive an assumed role.
-_CREDENTIALS_LIVE = timedelta(minutes=9)
+# boto3 returns credentials that are valid for 10 minutes at least, and obstore renews them 5 minutes before the time
+# that the provider states: the provider's default, 30 minutes, outlives the credentials of an assumed role.
+_CREDENTIALS_TTL = timedelta(minutes=9)
 
 
 class S3:
@@ -39,33 +38,20 @@ class S3:
         _, self._bucket, prefix = stores.split_url(self.url)
         self._prefix = prefix + "/" if prefix else ""
         session = access.session or boto3.Session()
-        try:
-            found = session.get_credentials() is not None
-        except BotoCoreError as error:
-            raise stores.CredentialsMissing(f"no AWS credentials for {self.url}: {transfer.summary(error)}") from error
-        if not found:
-            raise stores.CredentialsMissing(
-                f"no AWS credentials for {self.url}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name an AWS "
-                "profile or an Airflow connection in the source's settings"
-            )
-        config = Config(
-            connect_timeout=transfer.CONNECT_TIMEOUT.total_seconds(),
-            read_timeout=transfer.READ_TIMEOUT.total_seconds(),
-            retries={"mode": "standard", "total_max_attempts": transfer.RETRIES + 1},
-            s3={"addressing_style": "path" if access.endpoint else "auto"},
-        )
+        aws_client.require_credentials(session, self.url)
+        config = aws_client.client_config(access.endpoint)
 
         def connect(region: str | None) -> Any:
             return session.client("s3", region_name=region, endpoint_url=access.endpoint, config=config)
 
         self._region = access.region or session.region_name or _region_of(self._bucket, connect(None))
         self._client = connect(self._region)
-        self._client.meta.events.register(s3_listing.EVENT, s3_listing.take_objects)
+        self._client.meta.events.register(s3_listing.EVENT, s3_listing.parse_objects)
         self._endpoint: str = self._client.meta.endpoint_url
         self.objects = S3Store(
             self._bucket,
-            credential_provider=Boto3CredentialProvider(session, ttl=_CREDENTIALS_LIVE),
-            aws_endpoint_url_s3=self._endpoint,  # a plain `endpoint` gives way to a variable of the environment
+            credential_provider=Boto3CredentialProvider(session, ttl=_CREDENTIALS_TTL),
+            aws_endpoint_url_s3=self._endpoint,  # a variable of the environment overrides a plain `endpoint`
             region=self._region,
             virtual_hosted_style_request=False,
             client_options=transfer.http_options(self._endpoint),
@@ -81,17 +67,17 @@ class S3:
             for page in pages:
                 yield [self._observed(entry) for entry in page.get("Contents", ())]
         except s3_errors.ERRORS as error:
-            raise self._explained(error, self.url, "list") from error
+            raise self._explain(error, self.url, "list") from error
 
     def stat(self, uri: str) -> Observation | None:
-        """See `Store.look`. A VersionId is not told, as a listing has none."""
+        """See `Store.stat`. The result has no VersionId, like that of a listing."""
         key = stores.key_of(uri, self)
         if transfer.is_plain(key) and (seen := self._head(key, uri)):
             return seen
         try:
             page = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
         except s3_errors.ERRORS as error:
-            raise self._explained(error, uri, "list") from error
+            raise self._explain(error, uri, "list") from error
         return next((self._observed(entry) for entry in page.get("Contents", ()) if entry["Key"] == key), None)
 
     def read(self, seen: Observation) -> Iterator[bytes]:
@@ -99,15 +85,15 @@ class S3:
         key = stores.key_of(seen.uri, self)
         pieces = self._pieces if transfer.is_plain(key) else self._pieces_of_odd_key
         try:
-            yield from transfer.whole(pieces(key, seen), seen)
+            yield from transfer.check_size(pieces(key, seen), seen)
         except s3_errors.ERRORS as error:
             if s3_errors.code_of(error) in s3_errors.ABSENT:
-                raise self._absent(key, seen) from error
-            raise self._explained(error, seen.uri, "read") from error
+                raise self._explain_absent(key, seen) from error
+            raise self._explain(error, seen.uri, "read") from error
 
     def _observed(self, entry: dict[str, Any]) -> Observation:
         tag: str = entry["ETag"].strip('"')
-        # Some stores list fractions of a second that their other answers and their events do not tell.
+        # Some stores list fractions of a second, which their other responses and their events do not have.
         modified_at = entry["LastModified"].astimezone(UTC).replace(microsecond=0)
         return Observation(f"s3://{self._bucket}/{entry['Key']}", tag, modified_at, entry["Size"], tag)
 
@@ -115,7 +101,7 @@ class S3:
         try:
             found = obstore.head(self.objects, key)
         except s3_errors.ERRORS:
-            # An answer to HEAD never says whether it is the object, the bucket or a right that is missing.
+            # A response to HEAD does not state whether the object, the bucket or a permission is missing.
             return None
         tag = (found["e_tag"] or "").strip('"')
         return Observation(uri, tag, found["last_modified"], found["size"], tag) if tag else None
@@ -135,47 +121,41 @@ class S3:
             _check(found["ETag"], seen)
             yield from body.iter_chunks(stores.PIECE_BYTES)
 
-    def _absent(self, key: str, seen: Observation) -> Exception:
-        """What it means that there is no such object: some stores do not say that it is the bucket that is missing."""
+    def _explain_absent(self, key: str, seen: Observation) -> Exception:
+        """Explain a missing object: some stores do not report that the bucket is missing."""
         try:
             self._client.head_bucket(Bucket=self._bucket)
         except s3_errors.ERRORS as error:
-            return self._explained(error, self.url, "list")
+            return self._explain(error, self.url, "list")
         if seen.version_id is not None:
             try:
                 self._client.head_object(Bucket=self._bucket, Key=key)
             except s3_errors.ERRORS as error:
                 if s3_errors.code_of(error) != "404":
-                    return self._explained(error, seen.uri, "read")
+                    return self._explain(error, seen.uri, "read")
             else:
-                return stores.ObjectChanged(f"{seen.uri} is another version now than {seen.version_id}")
+                return stores.ObjectChanged(f"{seen.uri} has another version now than {seen.version_id}")
         return stores.ObjectGone(f"{seen.uri} is no longer there")
 
-    def _explained(self, error: Exception, uri: str, verb: str) -> Exception:
+    def _explain(self, error: Exception, uri: str, verb: str) -> Exception:
         return s3_errors.explain(
             error, verb=verb, uri=uri, bucket=self._bucket, endpoint=self._endpoint, region=self._region
         )
 
 
-def default_session(connection: str | None) -> boto3.Session:
-    """Session of the AWS profile of this name, if there is one, and of the standard chain otherwise."""
-    session = boto3.Session()
-    return boto3.Session(profile_name=connection) if connection in session.available_profiles else session
-
-
 def _check(tag: str | None, seen: Observation) -> None:
-    """Not every store that speaks S3 heeds If-Match."""
+    """Raise `ObjectChanged` for another version: some S3-compatible stores ignore If-Match."""
     if tag is None or tag.strip('"') != seen.version:
-        raise stores.ObjectChanged(f"{seen.uri} is another version now than {seen.version}")
+        raise stores.ObjectChanged(f"{seen.uri} has another version now than {seen.version}")
 
 
 def _region_of(bucket: str, client: Any) -> str:
     with closing(client):
         try:
             answer = client.head_bucket(Bucket=bucket)
-        except ClientError as refusal:
-            answer = refusal.response  # it says the region even so
+        except ClientError as error:
+            answer = error.response  # an error response has the region, too
         except BotoCoreError:
-            answer = {}  # whoever lists or reads will learn what is wrong
+            answer = {}  # the first `list` or `read` reports the problem
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return str(headers.get("x-amz-bucket-region", "us-east-1"))

@@ -1,7 +1,7 @@
-"""A page of an S3 listing, parsed: botocore's own parser spends most of a long listing on its dates.
+"""Parses a page of an S3 listing: botocore's own parser spends most of the time of a long listing on dates.
 
-It is put before that parser, takes the objects out of the answer and leaves it the rest. What it does not understand it
-leaves to botocore, too, so that it can make a listing faster but not wrong.
+It runs before that parser, takes the objects out of the response and leaves the rest to botocore. It also leaves it any
+response that it cannot parse, so that it can make a listing faster but not wrong.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 from xml.etree import ElementTree
 
 EVENT = "before-parse.s3.ListObjectsV2"
-"""The event of a boto3 client to which `take_objects` is to be registered."""
+"""The event of a boto3 client for which `parse_objects` is registered."""
 
 
-def take_objects(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
-    """Move the objects of an answer, in botocore's shape, to what botocore adds to its own result."""
+def parse_objects(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Move the objects of a response, in botocore's shape, to what botocore adds to its own result."""
     if response_dict["status_code"] != 200:
         return
     try:

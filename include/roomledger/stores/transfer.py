@@ -1,4 +1,4 @@
-"""Rules of every transfer, the same for S3 and GCS: size of pieces, timeouts, retries, text of errors.
+"""Rules of every transfer, the same for S3, GCS and queues: size of pieces, timeouts, retries, text of errors.
 
 A request that fails is retried with back-off if it may succeed later; an error that lasts is reported after some 4
 seconds.
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 READ_TIMEOUT = timedelta(seconds=30)
-"""How long a server may stay silent in the middle of an answer."""
+"""How long a server may stay silent in the middle of a response."""
 TOTAL_TIMEOUT = timedelta(hours=2)
-"""How long one answer may take, including the time in which its reader does something else."""
+"""How long one response may take, including the time in which its reader does something else."""
 RETRIES = 3
 RETRY_TIME = timedelta(seconds=4)
 FIRST_PAUSE = timedelta(seconds=0.5)
@@ -49,15 +49,15 @@ def is_plain(key: str) -> bool:
 
 
 def pieces(found: obstore.GetResult, seen: Observation) -> Iterator[bytes]:
-    """The body of an answer, in one piece if it is small."""
+    """Yield the body of a response, in one piece if it is small."""
     if seen.size_bytes <= PIECE_BYTES:
         yield bytes(found.bytes())
     else:
         yield from map(bytes, found.stream(min_chunk_size=PIECE_BYTES))
 
 
-def whole(pieces: Iterable[bytes], seen: Observation) -> Iterator[bytes]:
-    """The same pieces. Raises `StoreError` unless they add up to the object's size."""
+def check_size(pieces: Iterable[bytes], seen: Observation) -> Iterator[bytes]:
+    """Yield the same pieces. Raises `StoreError` unless they add up to the object's size."""
     received = 0
     for piece in pieces:
         received += len(piece)
@@ -69,5 +69,5 @@ def whole(pieces: Iterable[bytes], seen: Observation) -> Iterator[bytes]:
 
 
 def summary(error: BaseException | str) -> str:
-    """The text of an error in one line that fits into a sentence."""
+    """The text of an error in one line, to be part of a sentence."""
     return " ".join(str(error).partition("Debug source")[0].split())[:300] or type(error).__name__

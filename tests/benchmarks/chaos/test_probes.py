@@ -28,7 +28,7 @@ from roomledger.ledger.claims import LEASE
 from roomledger.ledger.database import Database
 from sandbox.warehouse_contents import Rows, contents
 from tests.rows import NOON, at, put, put_object
-from tests.worlds import change
+from tests.warehouses import execute
 
 
 def fill(database: Database, **cells: Any) -> None:
@@ -52,8 +52,8 @@ def two(ready_duckdb: Callable[[Path], Database], tmp_path: Path) -> Sequence[Da
         (tmp_path / name).mkdir()
         found.append(ready_duckdb(tmp_path / name))
         fill(found[-1], **cells)
-    change(found[1], "DELETE FROM object_ledger WHERE object_id = 'o2'")
-    change(found[1], "DELETE FROM refusals WHERE object_id = 'o1'")
+    execute(found[1], "DELETE FROM object_ledger WHERE object_id = 'o2'")
+    execute(found[1], "DELETE FROM refusals WHERE object_id = 'o1'")
     return found
 
 
@@ -89,7 +89,7 @@ def test_times_of_observation_and_superseded_rows_are_no_difference(two: Sequenc
 def test_any_other_change_is_a_difference(
     two: Sequence[Database], statement: str, table: str, missing: int, extra: int
 ) -> None:
-    change(two[1], statement)
+    execute(two[1], statement)
     diffs = compared(two)
     assert (len(diffs[table].missing), len(diffs[table].extra)) == (missing, extra)
     failures = [*check_tables("now", diffs.values())]

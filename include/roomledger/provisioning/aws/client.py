@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -10,23 +9,12 @@ from typing import Any
 
 import boto3  # type: ignore[import-untyped]  # ships no types
 from botocore import exceptions  # type: ignore[import-untyped]  # ships no types
-from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 
 from roomledger.provisioning import CannotConfigure, ProvisioningError
 from roomledger.provisioning.aws.plan import Arns
 from roomledger.provisioning.selection import Selection
-from roomledger.stores import transfer
-from roomledger.stores.s3 import default_session
+from roomledger.stores import aws_client, transfer
 
-_NO_CREDENTIALS = (
-    exceptions.CredentialRetrievalError,
-    exceptions.NoCredentialsError,
-    exceptions.PartialCredentialsError,
-    exceptions.SSOError,
-    exceptions.TokenRetrievalError,
-)
-_BAD_CREDENTIALS = re.compile("AuthFailure|ExpiredToken|InvalidAccessKeyId|InvalidClientTokenId|Signature|Unrecognized")
-_DENIED = re.compile("403|AccessDenied|AuthorizationError|AllAccessDisabled")
 _PERMISSIONS = {
     "HeadBucket": "s3:ListBucket",
     "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
@@ -43,7 +31,9 @@ class Aws:
         """Raise `CannotConfigure` when there is no such profile."""
         source, queue = selection.source, selection.queue
         try:
-            self._session = boto3.Session(profile_name=profile) if profile else default_session(source.connection)
+            self._session = (
+                boto3.Session(profile_name=profile) if profile else aws_client.default_session(source.connection)
+            )
         except exceptions.ProfileNotFound as error:
             raise CannotConfigure(f"{transfer.summary(error)}: see `aws configure list-profiles`") from error
         self._endpoint = source.endpoint
@@ -58,7 +48,7 @@ class Aws:
             yield self._client
         except exceptions.ClientError as error:
             raise _translated(error) from error
-        except _NO_CREDENTIALS as error:
+        except aws_client.NO_CREDENTIALS as error:
             raise CannotConfigure(f"no AWS credentials were found ({transfer.summary(error)}): {_WAY_OUT}") from error
         except exceptions.BotoCoreError as error:
             raise ProvisioningError(f"no valid response from AWS: {transfer.summary(error)}") from error
@@ -66,12 +56,7 @@ class Aws:
     def _client(self, service: str) -> Any:
         key = service, self.region
         if key not in self._clients:
-            config = Config(
-                connect_timeout=transfer.CONNECT_TIMEOUT.total_seconds(),
-                read_timeout=transfer.READ_TIMEOUT.total_seconds(),
-                retries={"mode": "standard", "total_max_attempts": transfer.RETRIES + 1},
-                s3={"addressing_style": "path" if self._endpoint else "auto"},
-            )
+            config = aws_client.client_config(self._endpoint)
             endpoint = self._endpoint if service == "s3" else self._queue_endpoint
             self._clients[key] = self._session.client(*key, endpoint_url=endpoint, config=config)
         return self._clients[key]
@@ -146,9 +131,9 @@ def is_unreachable(error: exceptions.ClientError) -> bool:
 def _translated(error: exceptions.ClientError) -> ProvisioningError:
     code, message = str(error.response["Error"]["Code"]), error.response["Error"].get("Message", "")
     operation = error.operation_name
-    if _BAD_CREDENTIALS.search(code):
+    if aws_client.BAD_CREDENTIALS.search(code):
         return CannotConfigure(f"AWS does not accept the credentials: {code}: {_WAY_OUT}")
-    if _DENIED.search(code):
+    if aws_client.ACCESS_DENIED.search(code):
         return CannotConfigure(
             f"the credentials lack the permission {_PERMISSIONS.get(operation, operation)}: {message}"
         )

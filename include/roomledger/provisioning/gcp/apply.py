@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from google.api_core.exceptions import NotFound
+from google.cloud.storage import Bucket  # type: ignore[import-untyped]  # ships no types
 
 from roomledger.provisioning import CannotConfigure, Document, ProvisioningError, Step
 from roomledger.provisioning.gcp.client import Google
-
-if TYPE_CHECKING:
-    from google.cloud.storage import Bucket  # type: ignore[import-untyped]  # ships no types
 
 TIMEOUT_S = 120.0
 """How long Google may not see a new grant: up to two minutes (Google's manual)."""
@@ -48,8 +48,6 @@ def apply(cloud: Google, plan: Document) -> Iterator[Step]:
 
 def _get(cloud: Google, path: str) -> Any:
     """The existing topic or subscription, or None."""
-    from google.api_core.exceptions import NotFound
-
     kind = path.split("/")[2]
     with cloud.errors(f"get {path} (pubsub.{kind}.get)"):
         try:

@@ -1,106 +1,20 @@
-"""Small stories for the tests of sessions: files in a folder, and the workspace that they were recorded in."""
+"""One bucket and its workspace, with every kind of session evidence: complete at once, or in parts in any order."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
-from roomledger.hundredms import webhooks
-from roomledger.hundredms.access import Keys
-from roomledger.hundredms.client import Client
-from roomledger.hundredms.redact import redact
-from roomledger.hundredms.storage import VendorStorage
-from roomledger.ledger.vendor_events import WebhookEvent
 from roomledger.model import ASSET_TYPES
-from roomledger.settings import Source, WorkspaceSource
+from roomledger.settings import Source
 from sandbox.dataset.workspace import Workspace
-from tests.worlds import chat, put, replace, source_of
-
-START = datetime(2026, 3, 2, 10, tzinfo=UTC)
-TRANSCRIPT = (
-    b'{"words": [], "sentences": [{"sentence": "Good morning.", "name": "Nell", "peer_id": "p-nell",'
-    b' "start_time": "1000", "end_time": "2500"}]}'
-)
+from tests.folders import chat, put, replace, source_of
+from tests.payloads import LISTS, START, TRANSCRIPT, asset, at, chat_key_at, epoch, job, session, workspace
 
 
-def at(minutes: float) -> str:
-    """A moment of the story as the vendor writes it."""
-    return (START + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
-
-
-def epoch(minutes: float) -> int:
-    """The same in unix milliseconds, as keys have it."""
-    return round((START + timedelta(minutes=minutes)).timestamp() * 1000)
-
-
-LISTS = ("rooms", "sessions", "recordings", "live_streams", "external_streams", "assets")
-"""The lists of a workspace."""
-
-
-def workspace(**parts: list[dict[str, Any]]) -> Workspace:
-    """The workspace with these records."""
-    made: dict[str, Any] = {name: [] for name in LISTS} | parts
-    return Workspace(
-        name="acme", source="acme-100ms", customer="Acme", access_key="key", secret="s" * 40, contents={}, **made
-    )
-
-
-def session(session_id: str, room_id: str, start: float, end: float | None, **more: Any) -> dict[str, Any]:
-    """A session of the vendor's, with one person in it."""
-    peer = {"id": f"p-{session_id}", "session_id": session_id, "name": "Nell", "role": "host", "user_id": "u-1"}
-    peer |= {"joined_at": at(start), "left_at": at(end) if end is not None else "0001-01-01T00:00:00Z"}
-    return {
-        "id": session_id,
-        "room_id": room_id,
-        "customer_id": "c",
-        "active": end is None,
-        "peers": {peer["id"]: peer},
-        "created_at": at(start),
-        "updated_at": at(end if end is not None else start),
-    } | more
-
-
-def job(job_id: str, room_id: str, session_id: str, start: float, end: float, *planned: str) -> dict[str, Any]:
-    """A recording that is done."""
-    return {
-        "id": job_id,
-        "room_id": room_id,
-        "session_id": session_id,
-        "status": "completed",
-        "asset_types": list(planned),
-        "created_at": at(start),
-        "started_at": at(start),
-        "stopped_at": at(end),
-        "updated_at": at(end),
-    }
-
-
-def asset(asset_id: str, job: dict[str, Any], asset_type: str, path: str, size: int, **more: Any) -> dict[str, Any]:
-    """A completed asset of a job."""
-    return {
-        "id": asset_id,
-        "job_id": job["id"],
-        "room_id": job["room_id"],
-        "session_id": job["session_id"],
-        "type": asset_type,
-        "path": path,
-        "thumbnails": None,
-        "metadata": {},
-        "duration": 0,
-        "size": size,
-        "status": "completed",
-        "created_at": at(40),
-    } | more
-
-
-def told(folder: Path) -> tuple[Source, Workspace]:
+def complete(folder: Path) -> tuple[Source, Workspace]:
     """The whole story: a folder with every kind of evidence in it, and the workspace."""
     source = source_of(folder)
     named = put(folder, f"chat/room1/20260302/Rec-room1-{epoch(1)}.csv", chat("named"))
@@ -148,7 +62,7 @@ class Part:
     """Content that the vendor holds, by asset id."""
 
 
-def be(folder: Path, acme: Workspace, parts: Iterable[Part]) -> None:
+def apply(folder: Path, acme: Workspace, parts: Iterable[Part]) -> None:
     """Make the bucket and the workspace what these parts, told in this order, leave them as.
 
     Files are put in place whole and lists are replaced whole, so that others may read meanwhile.
@@ -172,16 +86,11 @@ def be(folder: Path, acme: Workspace, parts: Iterable[Part]) -> None:
         setattr(acme, name, list(records[name].values()))
 
 
-def chat_at(room_id: str, minutes: float) -> str:
-    """Key of the chat that a recorder wrote down which started then."""
-    return f"chat/{room_id}/20260302/Rec-{room_id}-{epoch(minutes)}.csv"
-
-
-TAKEN: dict[str, Any] = {"asset_types": frozenset(ASSET_TYPES) - {"track", "summary"}, "not_before": START.date()}
+FILTERS: dict[str, Any] = {"asset_types": frozenset(ASSET_TYPES) - {"track", "summary"}, "not_before": START.date()}
 """What the settings of the unfolding story take; they leave out the rest."""
 
 
-def unfolding(folder: Path) -> dict[str, Part]:
+def parts(folder: Path) -> dict[str, Part]:
     """A story in parts, by name, about a bucket in this folder.
 
     Each may come at any time, but a later one is to win over an earlier one. There is all that changes what is known of
@@ -208,17 +117,17 @@ def unfolding(folder: Path) -> dict[str, Part]:
 
     return {
         # A chat that the vendor names, in two versions; before that it is in the time window of a session.
-        "chat": file(chat_at("room1", 1), chat("first words")),
-        "chat, corrected": file(chat_at("room1", 1), chat("corrected", "words"), 3),
-        "a-chat": named("a-chat", "chat", chat_at("room1", 1)),
+        "chat": file(chat_key_at("room1", 1), chat("first words")),
+        "chat, corrected": file(chat_key_at("room1", 1), chat("corrected", "words"), 3),
+        "a-chat": named("a-chat", "chat", chat_key_at("room1", 1)),
         # Chats that nobody names: in no session, in one, in several, in one that ends before they start.
         "chats": Part(
             files={
-                chat_at("room1", 95): (chat("in the window"), 0),
-                chat_at("room1", 125): (chat("in two windows until one of them ends"), 0),
-                chat_at("room1", 155): (chat("in a window until that ends"), 0),
-                chat_at("room2", 5): (chat("in two sessions"), 0),
-                chat_at("room9", 5): (chat("of nobody's room"), 0),
+                chat_key_at("room1", 95): (chat("in the window"), 0),
+                chat_key_at("room1", 125): (chat("in two windows until one of them ends"), 0),
+                chat_key_at("room1", 155): (chat("in a window until that ends"), 0),
+                chat_key_at("room2", 5): (chat("in two sessions"), 0),
+                chat_key_at("room9", 5): (chat("of nobody's room"), 0),
             }
         ),
         "s1": met("s1", "room1", 0, 31),
@@ -269,8 +178,8 @@ def unfolding(folder: Path) -> dict[str, Part]:
                 "x/6.json": (b'{"sections": [], "words": [], "sentences": []}', 0),
                 "films/3.mp4": (b"film", 0),
                 "films/6.mp4": (b"film", -24 * 60),
-                chat_at("room1", 23).replace("20260302", "20260301"): (chat("too old"), 0),
-                chat_at("room1", 24).replace("20260302", "20260301"): (chat("too old and unnamed"), 0),
+                chat_key_at("room1", 23).replace("20260302", "20260301"): (chat("too old"), 0),
+                chat_key_at("room1", 24).replace("20260302", "20260301"): (chat("too old and unnamed"), 0),
             }
         ),
         "left out, again": Part(files={track.format(1): (b"track, cut", 5), "films/3.mp4": (b"film, cut", 5)}),
@@ -280,56 +189,31 @@ def unfolding(folder: Path) -> dict[str, Part]:
         "a-transcript not left out": named("a-transcript not left out", "transcript", "x/6.json"),
         "a-track left out": named("a-track left out", "track", "films/3.mp4"),
         "a-film too old": named("a-film too old", "room-composite", "films/6.mp4"),
-        "a-chat too old": named("a-chat too old", "chat", chat_at("room1", 23).replace("20260302", "20260301")),
+        "a-chat too old": named("a-chat too old", "chat", chat_key_at("room1", 23).replace("20260302", "20260301")),
         "a-summary held": held("a-summary held", b'{"sections": []}', "summary"),
         # Two records name one address; a record moves from one address to another.
         "moved": Part(
             files={
-                chat_at("room1", 20): (chat("named twice"), 0),
-                chat_at("room1", 21): (chat("named at first"), 0),
-                chat_at("room1", 22): (chat("named at last"), 0),
+                chat_key_at("room1", 20): (chat("named twice"), 0),
+                chat_key_at("room1", 21): (chat("named at first"), 0),
+                chat_key_at("room1", 22): (chat("named at last"), 0),
                 "films/4.mp4": (b"film", 0),
                 "films/5.mp4": (b"film", 0),
             }
         ),
-        "a-failed": named("a-failed", "chat", chat_at("room1", 20), second, status="failed", created_at=at(41)),
-        "a-repeated": named("a-repeated", "chat", chat_at("room1", 20), first),
-        "a-moving": named("a-moving", "chat", chat_at("room1", 21)),
-        "a-moved": named("a-moving", "chat", chat_at("room1", 22)),
+        "a-failed": named("a-failed", "chat", chat_key_at("room1", 20), second, status="failed", created_at=at(41)),
+        "a-repeated": named("a-repeated", "chat", chat_key_at("room1", 20), first),
+        "a-moving": named("a-moving", "chat", chat_key_at("room1", 21)),
+        "a-moved": named("a-moving", "chat", chat_key_at("room1", 22)),
         "a-moving film": named("a-moving film", "room-composite", "films/4.mp4"),
         "a-moved film": named("a-moving film", "room-composite", "films/5.mp4"),
         # The vendor holds two texts; one of them is in the bucket, too.
         "a-held is made": named("a-held", "chat", "", second, status="processing", path="", size=0),
         "a-held": held("a-held", chat("held")),
         "a-copied": held("a-copied", chat("held and copied")),
-        "copy": file(chat_at("room1", 96), chat("held and copied")),
+        "copy": file(chat_key_at("room1", 96), chat("held and copied")),
         # What cannot be read, for a while or for good.
-        "bad": Part(files={chat_at("room1", 3): (b"\0", 0), chat_at("room1", 4): (b"\0", 0)}),
-        "bad, mended": file(chat_at("room1", 3), chat("mended"), 6),
-        "a-bad": named("a-bad", "chat", chat_at("room1", 4)),
+        "bad": Part(files={chat_key_at("room1", 3): (b"\0", 0), chat_key_at("room1", 4): (b"\0", 0)}),
+        "bad, mended": file(chat_key_at("room1", 3), chat("mended"), 6),
+        "a-bad": named("a-bad", "chat", chat_key_at("room1", 4)),
     }
-
-
-def source_of_workspace(acme: Workspace, **settings: Any) -> WorkspaceSource:
-    """The source that names it."""
-    return WorkspaceSource(name=acme.source, customer=acme.customer, url=f"100ms://{acme.name}", **settings)
-
-
-@contextmanager
-def opened(acme: Workspace, endpoint: str) -> Iterator[VendorStorage]:
-    """The workspace ready to be asked; pauses take no time."""
-    slept: list[float] = [0]
-    now: dict[str, Any] = {"sleep": slept.append, "clock": lambda: time.time() + sum(slept)}
-    with Client(endpoint, Keys(acme.access_key, acme.secret), **now) as api:
-        yield VendorStorage(api)
-
-
-def event(type_: str, minutes: float, **data: Any) -> dict[str, Any]:
-    """The body of a webhook about what happened then; told again, it is the same event."""
-    told = {"version": "2.0", "account_id": "c", "timestamp": at(minutes), "type": type_, "data": data}
-    return told | {"id": str(uuid5(NAMESPACE_URL, json.dumps(told, sort_keys=True)))}
-
-
-def heard(source: Source, bodies: Iterable[dict[str, Any]]) -> list[WebhookEvent]:
-    """These webhooks, understood."""
-    return [WebhookEvent(source, *webhooks.decode(redact(body)), START + timedelta(days=1)) for body in bodies]

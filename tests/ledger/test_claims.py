@@ -1,0 +1,88 @@
+"""Claims: one load holds a version at a time, leases end, attempts are counted and in the end given up."""
+
+from __future__ import annotations
+
+from roomledger.ledger.claims import MAX_ATTEMPTS, release_claims, renew_lease, retry_delay
+from roomledger.ledger.database import Database
+from roomledger.ledger.outcome import Outcome
+from tests.ledger.steps import (
+    KEY,
+    at,
+    claim,
+    loaded,
+    message,
+    messages,
+    note,
+    settle,
+    version,
+)
+from tests.warehouses import fetch
+
+
+def test_two_loads_never_hold_the_same_version(ready: Database) -> None:
+    note(ready, *(version(f"v{n}", uri=f"{KEY}{n}") for n in range(10)))
+    first, second, third = (claim(ready, token, limit=6) for token in ("one", "two", "three"))
+    assert (len(first), len(second), len(third)) == (6, 4, 0)
+    assert not {c.object_id for c in first} & {c.object_id for c in second}
+
+
+def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Database) -> None:
+    note(ready, version("a"))
+    [lost] = claim(ready, "one", now=1)
+    assert claim(ready, "two", now=5) == []
+    with ready.begin() as tx:
+        assert renew_lease(tx, ready, "one", at(5)) == 1
+    assert claim(ready, "two", now=8) == []
+    [found] = claim(ready, "two", now=11)
+    assert (found.object_id, found.attempts) == (lost.object_id, 2)
+    rows = [message(1, "late")]
+    late = settle(ready, [loaded(lost, rows)], {lost.object_id: rows}, "one", 12)
+    assert (late.lost_claims, late.rows_loaded, messages(ready)) == (1, 0, [])
+    rows = [message(1, "in time")]
+    settle(ready, [loaded(found, rows)], {found.object_id: rows}, "two", 13)
+    assert messages(ready) == ["in time"]
+
+
+def test_a_version_that_ends_every_process_is_given_up_with_a_refusal(ready: Database) -> None:
+    note(ready, version("a"))
+    for attempt in range(MAX_ATTEMPTS):
+        assert len(claim(ready, f"try {attempt}", now=10 * attempt)) == 1
+    assert claim(ready, "last", now=1000) == []
+    assert fetch(ready, "SELECT disposition, attempts FROM object_ledger") == [("refused", 8)]
+    assert fetch(ready, "SELECT reason_code, ordinal FROM refusals") == [("gave_up", 0)]
+
+
+def test_a_version_that_ends_its_process_does_not_take_its_batch_along(ready: Database) -> None:
+    note(ready, *(version(f"v{n}", n, f"{KEY}{n}") for n in range(40)))
+    deadly = version("v7", 7, f"{KEY}7").object_id
+    minutes, loads = 0, 0
+    while loads < 100 and (claims := claim(ready, f"load {loads}", now=minutes, limit=40)):
+        loads += 1
+        if deadly in {one.object_id for one in claims}:
+            minutes += 6  # nobody settles them, and the lease runs out
+        else:
+            settle(ready, [loaded(one, []) for one in claims], token=f"load {loads - 1}", now=minutes)
+    assert fetch(ready, "SELECT disposition, count(*) FROM object_ledger GROUP BY 1 ORDER BY 1") == [
+        ("loaded", 39),
+        ("refused", 1),
+    ]
+    assert fetch(ready, "SELECT version FROM object_ledger WHERE disposition = 'refused'") == [("v7",)]
+
+
+def test_release_gives_back_without_counting_the_attempt(ready: Database) -> None:
+    note(ready, version("a"))
+    claim(ready)
+    with ready.begin() as tx:
+        assert release_claims(tx, ready, "one", "new: given back") == 1
+    [again] = claim(ready, "two")
+    assert again.attempts == 1
+
+
+def test_a_failed_read_waits_longer_each_time(ready: Database) -> None:
+    assert [retry_delay(n).total_seconds() for n in (1, 2, 3, 8, 80)] == [30, 60, 120, 3600, 3600]
+    note(ready, version("a"))
+    [one] = claim(ready)
+    later = Outcome(claim=one, disposition="seen", reason="retry: cut off", retry_at=at(10))
+    settle(ready, [later])
+    assert claim(ready, "two", now=9.9) == []
+    assert [c.attempts for c in claim(ready, "three", now=10)] == [2]

@@ -1,0 +1,179 @@
+"""A message leaves its queue after the commit and never before: failed commits, locked warehouses, killed processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy import event as engine_event
+
+from roomledger.ledger.database import Database, WarehouseError
+from roomledger.ledger.duckdb import DuckDB
+from roomledger.model import Observation
+from roomledger.pipeline.subscriptions import webhook_subscription
+from roomledger.queues import QueueError
+from roomledger.queues.inbox import Inbox
+from roomledger.queues.inbox_folder import FolderInbox
+from roomledger.queues.sqs import Sqs
+from roomledger.stores import Store
+from tests.folders import chat, chat_key, put
+from tests.pipeline.listening import (
+    NOON,
+    TALK,
+    Place,
+    dispositions,
+    event,
+    in_folder,
+    messages,
+    new,
+    once,
+    one_round,
+)
+from tests.warehouses import contents, fetch
+
+
+def test_what_the_ledger_does_not_commit_stays_in_its_queue(
+    ready: Database, s3_here: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
+    inbox.put("talk", event("e1", chat_recording_path=s3_here.put(chat_key(), chat("hello"))), NOON)
+    waiting, subscriptions = s3_here.left(), [s3_here.subscription, webhook_subscription(inbox, [TALK])]
+
+    def fail(_: Any) -> None:
+        raise OSError("no space left on device")
+
+    engine_event.listen(Engine, "commit", fail)
+    try:
+        with pytest.raises(OSError, match="no space"):
+            one_round(ready, [s3_here.source, TALK], {"acme": s3_here.store}, subscriptions)
+    finally:
+        engine_event.remove(Engine, "commit", fail)
+    assert (s3_here.left(), len(inbox.receive(0)), dispositions(ready)) == (waiting, 1, [])
+    time.sleep(1.1)
+    assert once(ready, subscriptions, s3_here.where).counts["messages"] == waiting + 1
+    assert (s3_here.left(), inbox.peek(0), messages(ready)) == (0, False, ["hello"])
+
+
+HOLDER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+
+
+def test_a_warehouse_that_another_process_holds_takes_nothing_out_of_a_queue(
+    ready_duckdb: Callable[[Path], Database], tmp_path: Path, inbox: Inbox
+) -> None:
+    url = ready_duckdb(tmp_path).url
+    inbox.put("talk", event("e1"), NOON)
+    subscriptions = [webhook_subscription(inbox, [TALK])]
+    command = [sys.executable, "-c", HOLDER, url.removeprefix("duckdb:///")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        with pytest.raises(WarehouseError, match="another process has held"):
+            one_round(DuckDB(url, lock_wait_s=0.2), [TALK], {}, subscriptions)
+        assert inbox.peek(0)
+        holder.communicate()
+    assert one_round(DuckDB(url), [TALK], {}, subscriptions).counts["events"] == 1
+    assert not inbox.peek(0)
+
+
+KILLED = """
+import os, signal
+from roomledger.cli.main import app
+from roomledger.queues.inbox_folder import FolderInbox
+
+FolderInbox.ack = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+app()
+"""
+"""The command line, killed when it is about to settle."""
+
+
+def test_who_is_killed_before_settling_changes_nothing_the_second_time(
+    ready: Database, tmp_path: Path, inbox: Inbox
+) -> None:
+    folder = in_folder(tmp_path / "bucket")
+    inbox.put("talk", event("e1", chat_recording_path=put(tmp_path / "bucket", chat_key(), chat("hello"))), NOON)
+    inbox.put("talk", b"\0 no event", NOON)
+    inbox.put("nobody", event("e2"), NOON)
+    config = tmp_path / "roomledger.toml"
+    config.write_text(
+        f'[warehouse]\nurl = "{ready.url}"\n[webhooks]\ninbox = "file://{tmp_path}/inbox"\n'
+        f'[[source]]\nname = "acme"\ncustomer = "Acme"\nurl = "{folder[0].url}"\n'
+        '[[source]]\nname = "talk"\ncustomer = "Acme"\nurl = "100ms://acme"\napi = false\nwebhook_header = "X-A"\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, "listen", "--once"],
+        env=os.environ | {"ROOMLEDGER_CONFIG": str(config)},
+        stdout=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    queries = ("contents", "SELECT * FROM observations", "SELECT * FROM vendor_events", "SELECT * FROM refusals")
+
+    def tables() -> list[Any]:
+        return [contents(ready), *(sorted(fetch(ready, query), key=repr) for query in queries[1:])]
+
+    before = tables()
+    assert [len(found) for found in before[1:]] == [1, 1, 2]
+    subscription = webhook_subscription(inbox, [TALK])
+    found = one_round(ready, [folder[0], TALK], {"acme": folder[1]}, [subscription])
+    assert (found.counts["messages"], found.counts["events"], new(found), found.counts["messages_refused"]) == (
+        3,
+        0,
+        {},
+        2,
+    )
+    assert tables() == before
+    assert not inbox.peek(0)
+
+
+def test_what_cannot_be_settled_comes_again(any_ready: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    subscriptions = [webhook_subscription(inbox, [TALK])]
+    inbox.put("talk", event("e1"), NOON)
+
+    def settle(*_: Any) -> None:
+        raise QueueError("the folder is read-only")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderInbox, "ack", settle)
+        assert one_round(any_ready, [TALK], {}, subscriptions).problems == {"the folder is read-only"}
+    found = one_round(any_ready, [TALK], {}, subscriptions)
+    assert (found.counts["messages"], found.counts["events"], found.problems) == (1, 0, set())
+    assert not inbox.peek(0)
+
+
+class Slow:
+    """A store that takes its time to look."""
+
+    def __init__(self, store: Store, seconds: float) -> None:
+        self.url, self.list, self.read = store.url, store.list, store.read
+        self._store, self._seconds = store, seconds
+
+    def stat(self, uri: str) -> Observation | None:
+        time.sleep(self._seconds)
+        return self._store.stat(uri)
+
+
+def test_messages_are_held_while_work_on_them_goes_on(
+    any_ready: Database, s3_here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
+    s3_here.put(chat_key(), chat("hello"))
+    once(any_ready, [s3_here.subscription], s3_here.where)
+    s3_here.put(chat_key(2), chat("hello again"))
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(once, any_ready, [s3_here.subscription], (s3_here.source, Slow(s3_here.store, 2.5)))
+        while s3_here.subscription.queue.peek(0):
+            pass  # until it is received
+        others = []
+        while not slow.done():
+            others += s3_here.subscription.queue.receive(0)
+        assert (slow.result().counts["messages"], others) == (1, [])
+    assert s3_here.left() == 0

@@ -1,0 +1,119 @@
+"""How long listening goes on, and what each round takes first: quiet queues, busy queues, silent queues, a backlog."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from roomledger.ledger.database import Database
+from roomledger.ledger.outcome import Load
+from roomledger.pipeline.collect import collect_bucket
+from roomledger.pipeline.listen import Round
+from roomledger.pipeline.subscriptions import webhook_subscription
+from roomledger.queues.inbox import Inbox
+from tests.folders import chat, chat_key, put
+from tests.pipeline.listening import (
+    NOON,
+    TALK,
+    Silent,
+    event,
+    in_folder,
+    messages,
+    plain_bell,
+    work,
+)
+
+
+def test_listening_ends_when_nothing_has_come_for_a_while(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
+    folder = in_folder(tmp_path / "bucket")
+    uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
+    later = threading.Timer(1.5, inbox.put, ("talk", event("e1", chat_recording_path=uri), NOON))
+    later.start()
+    began = time.monotonic()
+    done = list(work(any_ready, [webhook_subscription(inbox, [TALK])], folder, quiet_s=3))
+    assert 1.5 + 3 <= time.monotonic() - began < 15
+    assert [type(one) for one in done] == [Round, Load]
+    assert messages(any_ready) == ["hello"]
+
+
+def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: Database, inbox: Inbox) -> None:
+    over = threading.Event()
+
+    def talk() -> None:
+        number = 0
+        while not over.wait(0.05):
+            inbox.put("talk", event(f"e{(number := number + 1)}"), NOON)
+
+    with ThreadPoolExecutor(1) as pool:
+        talking = pool.submit(talk)
+        began = time.monotonic()
+        try:
+            done = list(work(any_ready, [webhook_subscription(inbox, [TALK])], quiet_s=1, most_s=2))
+        finally:
+            over.set()
+        took = time.monotonic() - began
+        talking.result()
+    assert 2 <= took < 10
+    # One at once, one for each second, and one for what was asked for before the end.
+    assert 1 < sum(isinstance(one, Round) for one in done) <= 4
+
+
+def test_listening_ends_when_somebody_says_so(any_ready: Database, inbox: Inbox) -> None:
+    inbox.put("talk", event("e1"), NOON)
+    done = work(any_ready, [webhook_subscription(inbox, [TALK])], quiet_s=60, is_over=lambda: not inbox.peek(0))
+    assert len(list(done)) == 1
+
+
+def test_what_a_queue_gave_as_somebody_ended_the_listening_is_taken_in(any_ready: Database, tmp_path: Path) -> None:
+    """Else it would come again only when its time with us has run out."""
+    over = threading.Event()
+    silent = Silent(put(tmp_path / "bucket", chat_key(), chat("hello")).encode())
+
+    def is_over() -> bool:
+        if silent.asked:
+            over.set()
+            threading.Timer(0.5, silent.may_speak.set).start()
+        return over.is_set()
+
+    done = list(work(any_ready, [plain_bell(silent)], in_folder(tmp_path / "bucket"), quiet_s=60, is_over=is_over))
+    assert [type(one) for one in done] == [Round, Load]
+    assert messages(any_ready) == ["hello"]
+
+
+def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
+    bucket = tmp_path / "bucket"
+    folder = in_folder(bucket)
+    for number in range(12):
+        put(bucket, chat_key(number), chat(f"old {number:02}"), minute=number)
+    collect_bucket(any_ready, *folder)
+    done = work(any_ready, [webhook_subscription(inbox, [TALK])], folder, batch=5)
+    assert isinstance(next(done), Load)
+    assert messages(any_ready) == [f"old {number:02}" for number in range(7, 12)]
+    inbox.put("talk", event("e1", chat_recording_path=put(bucket, chat_key(99), chat("new"), minute=99)), NOON)
+    assert isinstance(next(done), Round)
+    assert isinstance(next(done), Load)
+    assert messages(any_ready) == ["new", *(f"old {number:02}" for number in range(3, 12))]
+    list(done)
+    assert len(messages(any_ready)) == 13
+
+
+def test_a_silent_queue_does_not_keep_back_the_others_and_is_heard_to_the_end(
+    any_ready: Database, tmp_path: Path, inbox: Inbox
+) -> None:
+    bucket = tmp_path / "bucket"
+    silent = Silent(put(bucket, chat_key(), chat("late")).encode())
+    inbox.put("talk", event("e1"), NOON)
+    done = work(any_ready, [plain_bell(silent), webhook_subscription(inbox, [TALK])], in_folder(bucket), quiet_s=0.5)
+    first = next(done)
+    assert isinstance(first, Round)
+    assert (first.counts["events"], silent.asked) == (1, 1)
+    inbox.put("talk", event("e2"), NOON)
+    second = next(done)
+    assert isinstance(second, Round)
+    assert (second.counts["events"], silent.asked) == (1, 1)
+    threading.Timer(1, silent.may_speak.set).start()
+    rest = list(done)
+    assert [type(one) for one in rest] == [Round, Load]
+    assert messages(any_ready) == ["late"]
