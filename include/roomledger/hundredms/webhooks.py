@@ -19,6 +19,14 @@ _STARTED, _ENDED = ("open", "join", "started"), ("close", "leave", "stopped", "e
 _FAILED = ("failure", "failed")
 _STATUS = {"failed": "failed", "started": "processing"}
 
+_IDS = ("room_id", "session_id", "recording_id", "job_id", "beam_id", "transcription_id")
+_SAME_NAME: dict[Callable[[Json, str], Any], tuple[str, ...]] = {
+    fields.indexed: (*_IDS, "peer_id", "user_id"),
+    fields.text: ("room_name", "user_name", "role", "reason", "error_type"),
+    fields.time: ("session_started_at", "session_stopped_at", "joined_at", "left_at", "started_at", "stopped_at"),
+}
+"""Columns of an event with the name of their field, by the function that reads them."""
+
 _PLANNED = (
     ("recording_enabled", "room-composite"),
     ("recording_vod_playlist_enabled", "room-vod"),
@@ -45,33 +53,15 @@ def decode(body: Any) -> tuple[Event, list[NamedAsset]]:
         is_replay=fields.flag(event, "is_replay") is True,
         account_id=fields.indexed(event, "account_id") or fields.indexed(data, "account_id"),
         app_id=fields.indexed(event, "app_id") or fields.indexed(data, "app_id"),
-        room_id=fields.indexed(data, "room_id"),
-        room_name=fields.text(data, "room_name"),
-        session_id=fields.indexed(data, "session_id"),
         template_id=fields.indexed(data, "template_id") or fields.indexed(event, "template_id"),
-        peer_id=fields.indexed(data, "peer_id"),
-        user_id=fields.indexed(data, "user_id"),
-        user_name=fields.text(data, "user_name"),
-        role=fields.text(data, "role"),
         is_recorder=fields.is_recorder(data) if type_.startswith("peer.") else None,
-        beam_id=fields.indexed(data, "beam_id"),
-        job_id=fields.indexed(data, "job_id"),
-        recording_id=fields.indexed(data, "recording_id"),
-        transcription_id=fields.indexed(data, "transcription_id"),
-        session_started_at=fields.time(data, "session_started_at"),
-        session_stopped_at=fields.time(data, "session_stopped_at"),
-        joined_at=fields.time(data, "joined_at"),
-        left_at=fields.time(data, "left_at"),
-        started_at=fields.time(data, "started_at"),
-        stopped_at=fields.time(data, "stopped_at"),
         duration_s=fields.seconds(data, "session_duration" if "session_duration" in data else "duration"),
-        reason=fields.text(data, "reason"),
         planned_types=_planned_types(data),
         outcome=_outcome(type_, error_message),
-        error_type=fields.text(data, "error_type"),
         error_message=error_message,
         record=record,
         record_sha256=record_sha256,
+        **{name: read(data, name) for read, names in _SAME_NAME.items() for name in names},
     )
     return row, _assets(row, body["data"], data)
 
@@ -108,16 +98,9 @@ def _assets(row: Event, raw: Json, data: Json) -> list[NamedAsset]:
         ordinal=1,
         asset_type=asset_type,
         status=_STATUS.get(row.outcome, "completed"),
-        room_id=row.room_id,
-        session_id=row.session_id,
-        recording_id=row.recording_id,
-        job_id=row.job_id,
-        beam_id=row.beam_id,
-        transcription_id=row.transcription_id,
-        started_at=row.started_at,
-        stopped_at=row.stopped_at,
         error_type=row.error_type if failed else None,
         error_message=row.error_message if failed else None,
+        **{name: getattr(row, name) for name in (*_IDS, "started_at", "stopped_at")},
     )
     return [asset._replace(ordinal=ordinal) for ordinal, asset in enumerate(read(raw, data, first), 1)]
 
