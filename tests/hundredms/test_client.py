@@ -20,7 +20,7 @@ import pytest
 from roomledger.hundredms.access import Keys
 from roomledger.hundredms.client import Client, Page
 from roomledger.hundredms.retries import asked_pause
-from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
+from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectMissing, StoreError
 from sandbox.dataset.workspace import SIGNATURE_CANARY, Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
 from sandbox.hundredms_api.http import HOST, Response, Server, json_response
@@ -566,7 +566,7 @@ def test_content_comes_without_the_token_being_shown_to_the_storage(api: Client,
 
 
 def test_an_id_is_no_path(api: Client, vendor: Vendor) -> None:
-    with pytest.raises(ObjectGone):
+    with pytest.raises(ObjectMissing):
         list(api.content("../rooms?x#y"))
     assert vendor.requests == ["GET /v2/recording-assets/..%2Frooms%3Fx%23y/presigned-url?presign_duration=3600"]
 
@@ -592,7 +592,7 @@ def test_a_url_that_has_expired_is_replaced_once(api: Client, vendor: Vendor, pa
 
 @pytest.mark.parametrize("asset_id", ["never", "asset009"])
 def test_an_asset_that_the_vendor_holds_no_more_is_gone(asset_id: str, api: Client) -> None:
-    with pytest.raises(ObjectGone, match=f"asset {asset_id}"):
+    with pytest.raises(ObjectMissing, match=f"asset {asset_id}"):
         list(api.content(asset_id))
 
 
@@ -689,7 +689,7 @@ def test_a_refusal_of_the_storage_asks_for_a_new_url(status: int, passing: Time)
 
 STORAGE_ERRORS = [
     ([EXPIRED, EXPIRED], AccessDenied, "400 ExpiredToken"),
-    ([GONE], ObjectGone, "404 Not Found"),
+    ([GONE], ObjectMissing, "404 Not Found"),
     (
         [Response(307, "text/plain", b"", (("Location", f"/k?Unknown={SIGNATURE_CANARY}"),))],
         StoreError,

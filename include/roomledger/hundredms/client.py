@@ -20,7 +20,7 @@ from roomledger.hundredms.http import Failure, HttpClient
 from roomledger.hundredms.redact import redact_text
 from roomledger.hundredms.retries import Patience, Transient, asked_pause
 from roomledger.hundredms.tokens import Tokens
-from roomledger.stores import AccessDenied, ObjectGone, StoreError
+from roomledger.stores import AccessDenied, ObjectMissing, StoreError
 
 BASE_URL = "https://api.100ms.live/v2"
 TIMEOUT = httpx.Timeout(30, connect=5, pool=None)
@@ -132,7 +132,7 @@ class Client:
     def content(self, asset_id: str) -> Iterator[bytes]:
         """The bytes of an asset in pieces of about 8 MiB, from wherever the vendor says that they lie.
 
-        Bytes that were given before an error are to be dropped. Raises `ObjectGone`, too.
+        Bytes that were given before an error are to be dropped. Raises `ObjectMissing`, too.
         """
         return read_content(asset_id, lambda: self._address(asset_id), self._wire, self._patience)
 
@@ -186,7 +186,7 @@ class Client:
     def _address(self, asset_id: str) -> Address:
         answer = self.get(f"/recording-assets/{quote(asset_id, safe='')}/presigned-url", presign_duration=PRESIGNED_S)
         if answer is None:
-            raise ObjectGone(f"the vendor has no asset {asset_id}, or holds its content no more")
+            raise ObjectMissing(f"the vendor has no asset {asset_id}, or holds its content no more")
         match answer.get("url"):
             case str(url) if url.startswith(("https://", "http://")):
                 return Address(url)

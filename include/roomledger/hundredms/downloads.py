@@ -12,7 +12,7 @@ import httpx
 
 from roomledger.hundredms.http import Failure, HttpClient, next_piece
 from roomledger.hundredms.retries import Patience, Transient, asked_pause
-from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
+from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectMissing, StoreError
 
 ERROR_BYTES = 4096
 """How much of a storage's error is read."""
@@ -40,7 +40,7 @@ def read_content(
 ) -> Iterator[bytes]:
     """Give the content in pieces; `address` asks the vendor for a URL, a second time if the storage refuses the first.
 
-    Raises `ObjectGone`, `AccessDenied` or `StoreError`, with the first piece or any later one.
+    Raises `ObjectMissing`, `AccessDenied` or `StoreError`, with the first piece or any later one.
     """
     opened = _open(asset_id, address(), wire, patience)
     if isinstance(opened, Failure):  # the URL may have run out on its way
@@ -79,7 +79,7 @@ def _try_to_open(asset_id: str, address: Address, wire: HttpClient, patience: Pa
         raise Transient(_not_given(asset_id, first.words))
     why = _why(answer)
     if status == 404:
-        raise ObjectGone(f"the storage holds the content of asset {asset_id} no more ({why})")
+        raise ObjectMissing(f"the storage holds the content of asset {asset_id} no more ({why})")
     if status in (400, 401, 403):
         return Failure(why)
     if status in (408, 429) or status >= 500:
