@@ -20,7 +20,7 @@ import pytest
 from roomledger.hundredms.access import Keys
 from roomledger.hundredms.client import Client, Page
 from roomledger.hundredms.retries import requested_pause
-from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
+from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectMissing, StoreError
 from sandbox.dataset.workspace import SIGNATURE_CANARY, Workspace
 from sandbox.hundredms_api import Vendor, vendor_server
 from sandbox.hundredms_api.http import HOST, Response, Server, json_response
@@ -568,7 +568,7 @@ def test_content_is_downloaded_without_sending_the_token_to_the_storage(api: Cli
 
 
 def test_an_id_is_escaped_in_the_path(api: Client, vendor: Vendor) -> None:
-    with pytest.raises(ObjectGone):
+    with pytest.raises(ObjectMissing):
         list(api.content("../rooms?x#y"))
     assert vendor.requests == ["GET /v2/recording-assets/..%2Frooms%3Fx%23y/presigned-url?presign_duration=3600"]
 
@@ -594,7 +594,7 @@ def test_an_expired_url_is_replaced_once(api: Client, vendor: Vendor, passing: T
 
 @pytest.mark.parametrize("asset_id", ["never", "asset009"])
 def test_an_asset_that_the_vendor_no_longer_stores_is_gone(asset_id: str, api: Client) -> None:
-    with pytest.raises(ObjectGone, match=f"asset {asset_id}"):
+    with pytest.raises(ObjectMissing, match=f"asset {asset_id}"):
         list(api.content(asset_id))
 
 
@@ -693,7 +693,7 @@ def test_a_new_url_is_requested_after_a_refusal_of_the_storage(status: int, pass
 
 STORAGE_ERRORS = [
     ([EXPIRED, EXPIRED], AccessDenied, "400 ExpiredToken"),
-    ([GONE], ObjectGone, "404 Not Found"),
+    ([GONE], ObjectMissing, "404 Not Found"),
     (
         [Response(307, "text/plain", b"", (("Location", f"/k?Unknown={SIGNATURE_CANARY}"),))],
         StoreError,

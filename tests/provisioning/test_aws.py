@@ -74,7 +74,7 @@ def test_the_reader_receives_an_upload_and_has_no_further_permissions(aws: Accou
     received: list[str] = []
     for _ in range(4):
         if len(received) < 2:
-            received += [notice.uri for message in queue.receive(3) for notice in notifications(message)]
+            received += [one.uri for message in queue.receive(3) for one in notifications(message)]
     assert received == [f"s3://{bucket}/live/eu/a b+ü.csv"] * 2
     assert aws.messages(f"roomledger-{name}", session) == []
 

@@ -82,7 +82,7 @@ def test_a_request_is_no_larger_than_pubsub_accepts(pubsub: PubSubServer) -> Non
 
 
 ERRORS: list[tuple[Exception, str]] = [
-    (exceptions.NotFound("gone"), r"has no subscription pubsub://acme/objects: create it"),
+    (exceptions.NotFound("missing"), r"has no subscription pubsub://acme/objects: create it"),
     (exceptions.PermissionDenied("no"), r"no permission for pubsub://acme/objects: .*roles/pubsub\.subscriber"),
     (exceptions.Unauthenticated("who"), r"does not accept the credentials for pubsub://acme/objects.*who"),
     (RefreshError("old"), r"does not accept the credentials for pubsub://acme/objects.*old"),
@@ -96,9 +96,9 @@ ERRORS: list[tuple[Exception, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "words"), ERRORS, ids=lambda value: type(value).__name__)
-def test_an_error_is_explained_with_the_way_out(error: Exception, words: str) -> None:
-    with pytest.raises(QueueError, match=words):
+@pytest.mark.parametrize(("error", "message"), ERRORS, ids=lambda value: type(value).__name__)
+def test_an_error_is_explained_with_the_way_out(error: Exception, message: str) -> None:
+    with pytest.raises(QueueError, match=message):
         raise pubsub_errors.explain(error, url=SETTINGS.url, endpoint="host")
     assert not pubsub_errors.is_expired(error)
 
@@ -136,10 +136,10 @@ def test_credentials_are_not_sent_without_encryption_nor_to_an_emulator(pubsub: 
 
 
 def test_missing_credentials_are_named_with_the_way_out() -> None:
-    words = r"no Google credentials for pubsub://acme/objects: .*gcloud auth.*connection"
-    with pytest.raises(CredentialsMissing, match=words):
+    message = r"no Google credentials for pubsub://acme/objects: .*gcloud auth.*connection"
+    with pytest.raises(CredentialsMissing, match=message):
         open_bucket_queue(SETTINGS, Access())
-    with pytest.raises(CredentialsMissing, match=words):
+    with pytest.raises(CredentialsMissing, match=message):
         StandardConnections().queue(SETTINGS)
 
 

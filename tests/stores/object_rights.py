@@ -53,8 +53,8 @@ def _handler(server: ObjectRights) -> type[BaseHTTPRequestHandler]:
             server.requests.append(f"{self.command} {url.path}")
             server.queries.append(parse_qs(url.query))
             server.tokens.add(self.headers.get("Authorization", ""))
-            status, answer = self._answer(url.path, parse_qs(url.query))
-            content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            status, response = self._response(url.path, parse_qs(url.query))
+            content = response if isinstance(response, bytes) else json.dumps(response).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.send_header("Last-Modified", "Mon, 02 Mar 2026 12:00:00 GMT")
@@ -63,7 +63,7 @@ def _handler(server: ObjectRights) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(content)
 
-        def _answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        def _response(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
             if self.command == "POST" and path == _UPLOAD:
                 return 200, {"name": "event"}
             if self.command == "GET" and path == _LIST:

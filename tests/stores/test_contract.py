@@ -57,7 +57,7 @@ def listed(store: stores.Store) -> list[Observation]:
 
 @pytest.fixture(scope="module", params=KINDS)
 def odd(request: pytest.FixtureRequest, new_bucket: Callable[[str], Bucket]) -> Bucket:
-    """A bucket with nothing but the odd keys that it can hold; each object's content is its key."""
+    """A bucket with nothing but the odd keys that it supports; each object's content is its key."""
     bucket = new_bucket(request.param)
     for key in ODD_KEYS:
         if key not in bucket.cannot_hold:
@@ -243,7 +243,7 @@ def test_a_deleted_object_is_missing(bucket: Bucket) -> None:
     bucket.put("key", b"first bytes")
     old = bucket.seen("key")
     bucket.delete("key")
-    with pytest.raises(stores.ObjectGone, match=re.escape(old.uri)):
+    with pytest.raises(stores.ObjectMissing, match=re.escape(old.uri)):
         list(bucket.store().read(old))
 
 
@@ -256,7 +256,7 @@ def test_an_odd_key_is_overwritten_and_deleted_like_any_other(kind: str, new_buc
     with pytest.raises(stores.ObjectChanged):
         list(bucket.store().read(old))
     bucket.delete("x//y")
-    with pytest.raises(stores.ObjectGone):
+    with pytest.raises(stores.ObjectMissing):
         list(bucket.store().read(old))
 
 
@@ -287,7 +287,7 @@ def test_a_version_with_an_id_can_be_read_after_it_was_overwritten(
     with pytest.raises(stores.ObjectChanged):
         list(store.read(seen))
     bucket.delete("key")
-    with pytest.raises(stores.ObjectGone):
+    with pytest.raises(stores.ObjectMissing):
         list(store.read(seen))
     client.close()
 
@@ -331,7 +331,7 @@ def test_an_object_that_changes_while_it_is_read_is_never_mixed(bucket: Bucket) 
     bucket.put("key", second)
     try:
         received += reading
-    except (stores.ObjectChanged, stores.ObjectGone, stores.StoreError):
+    except (stores.ObjectChanged, stores.ObjectMissing, stores.StoreError):
         assert bucket.kind != "gcs", "a generation does not change"
     else:
         assert bucket.kind != "folder", "a changed file was not detected"

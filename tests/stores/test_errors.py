@@ -212,16 +212,16 @@ STATUSES = [
 @pytest.mark.usefixtures("no_retries")
 @pytest.mark.parametrize("key", ["key", "odd//key"])
 @pytest.mark.parametrize("scheme", ACCESS)
-@pytest.mark.parametrize(("status", "kind", "words"), STATUSES)
+@pytest.mark.parametrize(("status", "kind", "message"), STATUSES)
 def test_a_status_without_a_body_is_explained(
-    scheme: str, key: str, status: int, kind: type[Exception], words: str
+    scheme: str, key: str, status: int, kind: type[Exception], message: str
 ) -> None:
-    with answering(status, b"a proxy's own words") as endpoint:
+    with answering(status, b"a proxy's own text") as endpoint:
         store = open_store(f"{scheme}://bucket", replace(ACCESS[scheme], endpoint=endpoint))
         uri = f"{scheme}://bucket/{key}"
         attempts = (lambda: list_all(store), lambda: store.stat(uri), lambda: list(store.read(observed(uri))))
         for attempt in attempts:
-            with pytest.raises(stores.StoreError, match=words) as failure:
+            with pytest.raises(stores.StoreError, match=message) as failure:
                 attempt()
             assert failure.type is kind
 

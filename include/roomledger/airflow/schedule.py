@@ -52,6 +52,6 @@ RETRIES: dict[str, Any] = {
 
 def on_update_and_every_quarter(asset: Asset) -> AssetOrTimeSchedule:
     """Run at once when the asset is updated, and every 15 minutes in any case."""
-    # A new installation waits for the asset or the next quarter; with False the last one would run, too, for 5 minutes.
+    # A new installation waits for the asset or the next quarter; False would run it at once, up to 5 minutes after one.
     every_quarter = CronTriggerTimetable("*/15 * * * *", timezone="UTC", run_immediately=timedelta(0))
     return AssetOrTimeSchedule(timetable=every_quarter, assets=[asset])

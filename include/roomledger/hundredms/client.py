@@ -20,7 +20,7 @@ from roomledger.hundredms.http import Failure, HttpClient
 from roomledger.hundredms.redact import redact_text
 from roomledger.hundredms.retries import RetryPolicy, Transient, requested_pause
 from roomledger.hundredms.tokens import Tokens
-from roomledger.stores import AccessDenied, ObjectGone, StoreError
+from roomledger.stores import AccessDenied, ObjectMissing, StoreError
 
 BASE_URL = "https://api.100ms.live/v2"
 TIMEOUT = httpx.Timeout(30, connect=5, pool=None)
@@ -130,7 +130,7 @@ class Client:
     def content(self, asset_id: str) -> Iterator[bytes]:
         """The bytes of an asset in pieces of about 8 MiB, from the storage that the vendor names.
 
-        Discard the pieces received before an error. Raises `ObjectGone`, too.
+        Discard the pieces received before an error. Raises `ObjectMissing`, too.
         """
         return read_content(asset_id, lambda: self._sign_url(asset_id), self._http, self._retries)
 
@@ -184,7 +184,7 @@ class Client:
     def _sign_url(self, asset_id: str) -> SignedUrl:
         body = self.get(f"/recording-assets/{quote(asset_id, safe='')}/presigned-url", presign_duration=PRESIGNED_S)
         if body is None:
-            raise ObjectGone(f"the vendor has no asset {asset_id}, or no longer stores its content")
+            raise ObjectMissing(f"the vendor has no asset {asset_id}, or no longer stores its content")
         match body.get("url"):
             case str(url) if url.startswith(("https://", "http://")):
                 return SignedUrl(url)

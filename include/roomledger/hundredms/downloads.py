@@ -12,7 +12,7 @@ import httpx
 
 from roomledger.hundredms.http import Failure, HttpClient, next_piece
 from roomledger.hundredms.retries import RetryPolicy, Transient, requested_pause
-from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectGone, StoreError
+from roomledger.stores import PIECE_BYTES, AccessDenied, ObjectMissing, StoreError
 
 ERROR_BYTES = 4096
 """Bytes of an error response that are read."""
@@ -40,7 +40,7 @@ def read_content(
 ) -> Iterator[bytes]:
     """Yield the content in pieces. `sign_url` requests a URL, and a second one if the storage refuses the first.
 
-    Raises `ObjectGone`, `AccessDenied` or `StoreError`, with the first piece or any later one.
+    Raises `ObjectMissing`, `AccessDenied` or `StoreError`, with the first piece or any later one.
     """
     opened = _open(asset_id, sign_url(), http, retries)
     if isinstance(opened, Failure):  # the URL may have expired
@@ -79,7 +79,7 @@ def _try_to_open(asset_id: str, signed: SignedUrl, http: HttpClient, retries: Re
         raise Transient(_unavailable(asset_id, first.reason))
     reason = _reason(response)
     if status == 404:
-        raise ObjectGone(f"the storage no longer has the content of asset {asset_id} ({reason})")
+        raise ObjectMissing(f"the storage no longer has the content of asset {asset_id} ({reason})")
     if status in (400, 401, 403):
         return Failure(reason)
     if status in (408, 429) or status >= 500:

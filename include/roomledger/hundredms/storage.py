@@ -12,7 +12,7 @@ from roomledger.hundredms import RETENTION
 from roomledger.hundredms.access import WorkspaceAccess
 from roomledger.hundredms.client import BASE_URL, Client
 from roomledger.model import Observation
-from roomledger.stores import CredentialsMissing, ObjectGone, StoreError
+from roomledger.stores import CredentialsMissing, ObjectMissing, StoreError
 
 
 class VendorStorage:
@@ -29,7 +29,7 @@ class VendorStorage:
         asset_id = seen.version.rpartition("-")[0]  # a version is asset id and size
         try:
             yield from self.client.content(asset_id)
-        except ObjectGone as error:
+        except ObjectMissing as error:
             if seen.modified_at < datetime.now(UTC) - RETENTION:
                 raise
             raise StoreError(f"{error}, but it is less than {RETENTION.days} days old") from None

@@ -31,7 +31,7 @@ from roomledger.model import (
 )
 from roomledger.pipeline.staging import StagingFiles
 from roomledger.settings import Source
-from roomledger.stores import ObjectChanged, ObjectGone, Reader, StoreError
+from roomledger.stores import ObjectChanged, ObjectMissing, Reader, StoreError
 
 RAW_LIMIT = 16 << 20
 """Bytes of a refused file that are kept in the warehouse."""
@@ -88,11 +88,11 @@ def extract(
     try:
         try:
             return _text(claim, source, asset, reader.read(claim.seen), staging)
-        except (ObjectChanged, ObjectGone):
+        except (ObjectChanged, ObjectMissing):
             if not claim.replay or (content := refused_content(claim.object_id)) is None:
                 raise
             return _text(claim, source, asset, [content], staging)
-    except ObjectGone:
+    except ObjectMissing:
         return Outcome(claim=claim, disposition="missing", reason="missing: the object was gone when it was to be read")
     except ObjectChanged as error:
         again = _try_again(claim, f"changed: {error}; the next listing brings the new version", staging, now)
@@ -200,7 +200,7 @@ def _refused(
 ) -> Outcome:
     try:
         raw, digest = _keep(reader.read(claim.seen))
-    except (StoreError, ObjectChanged, ObjectGone) as failure:
+    except (StoreError, ObjectChanged, ObjectMissing) as failure:
         if (content := refused_content(claim.object_id) if claim.replay else None) is None:
             return _try_again(claim, f"read_failed: {failure}", staging, now)
         raw, digest = _keep([content])

@@ -8,7 +8,7 @@ from roomledger.ledger.database import WarehouseError
 from roomledger.ledger.migrate import require_current
 from roomledger.runtime import Runtime
 from roomledger.settings import Source, WorkspaceSource
-from roomledger.stores import ObjectChanged, ObjectGone, StoreError
+from roomledger.stores import ObjectChanged, ObjectMissing, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def _source(runtime: Runtime, source: Source) -> Finding:
             )
         smallest = min(first, key=lambda seen: seen.size_bytes or 1 << 62)
         next(store.read(smallest), None)
-    except (ObjectChanged, ObjectGone):
+    except (ObjectChanged, ObjectMissing):
         return Finding(subject, None)  # it was there a moment ago: listing and reading are both allowed
     except StoreError as error:
         return Finding(subject, str(error))

@@ -8,6 +8,7 @@ receivers: when two of them ingest it, the second time changes nothing. Other na
 from __future__ import annotations
 
 import logging
+import math
 import re
 import secrets
 import time
@@ -33,6 +34,13 @@ _Found = TypeVar("_Found")
 
 class Inbox(Queue, Protocol):
     """A queue that we write to; its messages have the attributes `source` and `received_at` (ISO 8601, UTC)."""
+
+    name: str = "inbox"
+    visibility_timeout_s: float = math.inf
+
+    def extend(self, messages: Sequence[Message]) -> None:
+        """Do nothing: an event is never hidden from other receivers."""
+        return
 
     def put(self, source: str, body: bytes, received_at: datetime) -> None:
         """Store an event durably: it survives a power failure. Raises `QueueError` if that is not certain."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ _WRITE_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _ERRORS = (*s3_errors.ERRORS, GoogleAuthError)
 
 
-class BucketInbox:
+class BucketInbox(inbox.Inbox):
     """An inbox below a prefix; `upload` stores an object under a key with this content."""
 
     visibility_timeout_s = math.inf
@@ -50,9 +49,6 @@ class BucketInbox:
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
         return inbox.poll_until(lambda: inbox.read_all(self._read, self._names(most)), patience_s, _LIST_INTERVAL_S)
-
-    def extend(self, messages: Sequence[Message]) -> None:
-        """Do nothing: an event is never hidden from other receivers."""
 
     def ack(self, messages: Sequence[Message]) -> None:
         """See `Queue.ack`."""

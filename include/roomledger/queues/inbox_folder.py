@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import logging
-import math
 import os
 import re
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from roomledger.queues import MOST_MESSAGES, Message, QueueError
-from roomledger.queues.inbox import EVENT, is_event, new_name, poll_until, read_all
+from roomledger.queues.inbox import EVENT, Inbox, is_event, new_name, poll_until, read_all
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ class _Scan(NamedTuple):
     parts: Sequence[str]
 
 
-class FolderInbox:
+class FolderInbox(Inbox):
     """An inbox in a folder that all API servers and tasks share."""
 
     visibility_timeout_s = math.inf
@@ -59,9 +58,6 @@ class FolderInbox:
     def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
         return poll_until(lambda: self._receive(most), patience_s, _SCAN_INTERVAL_S)
-
-    def extend(self, messages: Sequence[Message]) -> None:
-        """Do nothing: an event is never hidden from other receivers."""
 
     def ack(self, messages: Sequence[Message]) -> None:
         """See `Queue.ack`. Not synced: an event that reappears after a power failure is ingested again."""

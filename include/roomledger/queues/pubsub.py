@@ -98,14 +98,14 @@ class PubSub:
     def _pull(self, most: int, patience_s: float) -> list[ReceivedMessage]:
         request = {"subscription": self._subscription, "max_messages": most}
         try:
-            answer = self._client.pull(request=request, retry=_retries(), timeout=patience_s)
+            response = self._client.pull(request=request, retry=_retries(), timeout=patience_s)
         except DeadlineExceeded as error:
             if self._is_connected():
                 return []
             raise self._explain(error) from error
         except pubsub_errors.ERRORS as error:
             raise self._explain(error) from error
-        return list(answer.received_messages)
+        return list(response.received_messages)
 
     def _is_connected(self) -> bool:
         """Whether the server can be reached: a pull also ends without a response while the server is down."""

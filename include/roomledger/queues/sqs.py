@@ -82,20 +82,20 @@ class Sqs:
                 return found
 
     def _receive(self, most: int, wait_s: int, visibility_timeout_s: float) -> list[Message]:
-        answer = self._request(
+        response = self._request(
             "receive_message",
             MaxNumberOfMessages=most,
             WaitTimeSeconds=wait_s,
             VisibilityTimeout=int(visibility_timeout_s),
             MessageAttributeNames=["All"],
         )
-        return [_message(found) for found in answer.get("Messages", ())]
+        return [_message(found) for found in response.get("Messages", ())]
 
     def _change(self, verb: str, messages: Sequence[Message], values: dict[str, Any]) -> None:
         batches = [messages[start : start + _BATCH] for start in range(0, len(messages), _BATCH)]
         with ThreadPoolExecutor(_THREADS) as threads:
-            answers = list(threads.map(partial(self._change_batch, verb, values), batches))
-        failed = [entry for answer in answers for entry in answer if entry["Code"] not in sqs_errors.EXPIRED]
+            failures = list(threads.map(partial(self._change_batch, verb, values), batches))
+        failed = [entry for batch in failures for entry in batch if entry["Code"] not in sqs_errors.EXPIRED]
         if failed:
             reason = f"{failed[0]['Code']}: {failed[0].get('Message', 'no message from SQS')}"
             raise QueueError(f"{verb} of {self.url} failed for {len(failed)} of {len(messages)} messages: {reason}")
@@ -110,10 +110,10 @@ class Sqs:
             if self._sqs_url is None:
                 owner = {"QueueOwnerAWSAccountId": account} if (account := self._parts["account"]) else {}
                 self._sqs_url = self._client.get_queue_url(QueueName=self._parts["queue"], **owner)["QueueUrl"]
-            answer: dict[str, Any] = getattr(self._client, verb)(QueueUrl=self._sqs_url, **parameters)
+            response: dict[str, Any] = getattr(self._client, verb)(QueueUrl=self._sqs_url, **parameters)
         except aws_client.ERRORS as error:
             raise sqs_errors.explain(error, url=self.url, endpoint=self._endpoint) from error
-        return answer
+        return response
 
 
 def _message(found: dict[str, Any]) -> Message:

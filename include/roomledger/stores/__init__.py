@@ -43,7 +43,7 @@ class ObjectChanged(Exception):
     """The store has another version of the object than the requested one."""
 
 
-class ObjectGone(Exception):
+class ObjectMissing(Exception):
     """The store no longer has the object."""
 
 
@@ -53,7 +53,7 @@ class Reader(Protocol):
     def read(self, seen: Observation) -> Iterator[bytes]:
         """Yield the bytes of exactly this version, in pieces; bytes before an error must be dropped.
 
-        Raises `ObjectChanged`, `ObjectGone` or `StoreError`, at the first piece or any later one.
+        Raises `ObjectChanged`, `ObjectMissing` or `StoreError`, at the first piece or any later one.
         """
         ...
 

@@ -26,7 +26,7 @@ BAD_CREDENTIALS = re.compile(
     "^401$|AuthFailure|Expired|InvalidAccessKeyId|InvalidClientTokenId|InvalidToken|MissingAuthenticationToken|"
     "RequestTimeTooSkewed|Signature|TokenRefreshRequired|UnrecognizedClient"
 )
-"""Both are error codes: S3 gives an HTTP status where its response has no body."""
+"""Patterns of error codes; S3 has an HTTP status as the code where its response has no body."""
 
 
 def default_session(connection: str | None) -> boto3.Session:

@@ -64,7 +64,7 @@ class Folder:
             with path.open("rb", buffering=0) as file:
                 yield from transfer.check_size(_pieces(file, seen), seen)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise stores.ObjectGone(f"{seen.uri} is no longer there") from error
+            raise stores.ObjectMissing(f"{seen.uri} no longer exists") from error
         except OSError as error:
             raise _explain(error, seen.uri) from error
 

@@ -114,7 +114,7 @@ class Gcs:
             return self._explain(error, self.url, "list")
         if blob:
             return stores.ObjectChanged(f"{seen.uri} is generation {blob.generation} now, not {seen.version}")
-        return stores.ObjectGone(f"{seen.uri} is no longer there")
+        return stores.ObjectMissing(f"{seen.uri} no longer exists")
 
     def _explain(self, error: Exception, uri: str, verb: str) -> stores.StoreError:
         """Translate an error of obstore or Google into one of `stores`."""

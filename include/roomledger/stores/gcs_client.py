@@ -40,7 +40,7 @@ def open_bucket(name: str, endpoint: str, credentials: Credentials | None) -> Bu
     credentials = credentials or AnonymousCredentials()  # type: ignore[no-untyped-call]  # untyped
     session = AuthorizedSession(credentials)  # type: ignore[no-untyped-call]  # untyped
     session.hooks["response"].append(_read_error)
-    # The library refuses credentials of another universe than its own, whatever the endpoint.
+    # The library refuses credentials of another universe than its own, for any endpoint.
     options = {"api_endpoint": endpoint, "universe_domain": credentials.universe_domain}
     return Client(project=None, credentials=credentials, _http=session, client_options=options).bucket(name)
 

@@ -135,7 +135,7 @@ class S3:
                     return self._explain(error, seen.uri, "read")
             else:
                 return stores.ObjectChanged(f"{seen.uri} has another version now than {seen.version_id}")
-        return stores.ObjectGone(f"{seen.uri} is no longer there")
+        return stores.ObjectMissing(f"{seen.uri} no longer exists")
 
     def _explain(self, error: Exception, uri: str, verb: str) -> Exception:
         return s3_errors.explain(
@@ -152,10 +152,10 @@ def _check(tag: str | None, seen: Observation) -> None:
 def _region_of(bucket: str, client: Any) -> str:
     with closing(client):
         try:
-            answer = client.head_bucket(Bucket=bucket)
+            response = client.head_bucket(Bucket=bucket)
         except ClientError as error:
-            answer = error.response  # an error response has the region, too
+            response = error.response  # an error response has the region, too
         except BotoCoreError:
-            answer = {}  # the first `list` or `read` reports the problem
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            response = {}  # the first `list` or `read` reports the problem
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return str(headers.get("x-amz-bucket-region", "us-east-1"))

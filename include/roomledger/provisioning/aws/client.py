@@ -43,7 +43,7 @@ class Aws:
 
     @contextmanager
     def clients(self) -> Iterator[Callable[[str], Any]]:
-        """Give clients by service; errors inside are raised as `CannotConfigure` or `ProvisioningError`."""
+        """Yield clients by service; errors inside are raised as `CannotConfigure` or `ProvisioningError`."""
         try:
             yield self._client
         except exceptions.ClientError as error:
@@ -70,7 +70,7 @@ class Aws:
     def locate(self, selection: Selection, *, verify: bool) -> Arns:
         """Find the account and region of the buckets; the clients use that region from now on.
 
-        The settings have precedence; AWS is asked for what they do not state, and with `verify` for everything.
+        The settings have precedence; AWS is queried for what they do not state, and with `verify` for everything.
         Raises `CannotConfigure` when AWS and the settings disagree.
         """
         queue = selection.queue

@@ -72,12 +72,12 @@ class Google:
 
     def bucket(self, name: str) -> Bucket:
         """Return the bucket with its metadata."""
-        credentials = None if self._endpoint.startswith("http://") else self._default[0]
-        bucket = gcs_client.open_bucket(name, self._endpoint, credentials)
         with self.errors(f"get bucket {name} (storage.buckets.get)"):
+            credentials = None if self._endpoint.startswith("http://") else self._default[0]
+            bucket = gcs_client.open_bucket(name, self._endpoint, credentials)
             # The first request: with the default timeouts a wrong endpoint would be reported after two minutes.
             bucket.reload(**gcs_client.patience())
-        return bucket
+            return bucket
 
     def agents(self, buckets: Iterable[str]) -> dict[str, str]:
         """Addresses of the storage service agents of the buckets' projects; the request creates a missing agent."""
