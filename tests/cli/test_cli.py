@@ -116,7 +116,7 @@ def test_a_newcomers_path(config: Path) -> None:
         (["sql", "SELECT nonsense"], "the warehouse says: "),
         (["sql", "DELETE FROM loads"], "read-only"),
         (["load", "--batch", "0"], "--batch"),
-        (["listen", "--once"], "names no [[queue]] and no [webhooks] inbox to listen to: add one, or let `roomledger"),
+        (["listen", "--once"], "has no [[queue]] and no [webhooks] inbox to listen to: add one, or use `roomledger"),
     ],
 )
 def test_a_users_mistake_ends_with_2_and_a_sentence(ready_config: Path, words: list[str], sentence: str) -> None:
@@ -167,7 +167,7 @@ def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedf
     assert done.returncode == 2
     assert problems["warehouse"] is None
     assert problems["source good"] is None
-    assert "nothing lies under s3://checked/nothing-here" in problems["source empty"]
+    assert "no objects under s3://checked/nothing-here" in problems["source empty"]
     assert "no bucket never-made" in problems["source no-bucket"]
     assert "/never/made" in problems["source no-folder"]
 
@@ -205,8 +205,8 @@ def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(ready_config
             rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://held/{number}", created_at=now)
         rows.put_object(tx, "o", disposition="seen", retry_at=rows.NOON)
     shown = roomledger("status", config=ready_config).stdout
-    assert "Stored by the vendor only: the 20 soonest of 21 " in shown
-    assert "Waiting for another try" in shown
+    assert "Assets stored by 100ms only: the 20 soonest of 21 " in shown
+    assert "Retries" in shown
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def test_listening_goes_on_until_it_is_told_to_end(listening: Path, number: sign
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            assert process.stdout.readline() == "Listening to webhooks; Ctrl-C ends it\n"
+            assert process.stdout.readline() == "Listening to webhooks; stop with Ctrl-C\n"
             for event in (1, 2):
                 uri = put(listening.parent / "bucket", chat_key(event), chat("hello"))
                 ring(listening, f"e{event}", chat_recording_path=uri)
@@ -262,7 +262,7 @@ def test_listening_goes_on_until_it_is_told_to_end(listening: Path, number: sign
         finally:
             process.kill()
     assert (process.returncode, out) == (0, "")
-    assert err == "Ends when this round is done; Ctrl-C once more ends at once\n"
+    assert err == "Stopping after this round; press Ctrl-C again to stop at once\n"
 
 
 def test_listening_says_once_what_is_wrong_and_serves_the_rest(listening: Path, s3: S3Server) -> None:

@@ -126,13 +126,13 @@ def test_a_row_of_every_table_has_an_origin(tx: Connection, table: str) -> None:
 @pytest.mark.parametrize(
     ("name", "params", "told"),
     [
-        ("users", {}, "give one of completeness, row-origin, session-record, user-record"),
+        ("users", {}, "use one of completeness, row-origin, session-record, user-record"),
         ("session-record", {}, "needs session_id: The session"),
         ("session-record", {"session_id": ""}, "needs session_id"),
-        ("session-record", {"session_id": "s", "room": "r"}, "no parameter 'room': it takes session_id, customer"),
+        ("session-record", {"session_id": "s", "room": "r"}, "no parameter 'room': use session_id, customer"),
         ("user-record", {"user_id": "u", "name": "n", **MARCH}, "either user_id or name, not both"),
         ("user-record", MARCH, "needs user_id or name"),
-        ("user-record", {"user_id": "u", "since": "2026-03-01"}, "needs until: Before when, exclusive"),
+        ("user-record", {"user_id": "u", "since": "2026-03-01"}, "needs until: End of the period, exclusive"),
         ("user-record", {"user_id": "u", **MARCH, "until": "2026-02-30"}, "until cannot be '2026-02-30': give a day"),
         ("user-record", {"user_id": "u", **MARCH, "since": "March"}, "since cannot be 'March': give a day such as"),
         ("user-record", {"user_id": "u", **MARCH, "since": "2026-03-01T10:00:00"}, "since cannot be"),

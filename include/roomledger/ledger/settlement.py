@@ -168,7 +168,7 @@ SET disposition = final,
         WHEN final = outcome.disposition THEN outcome.reason
         WHEN final = 'superseded' AND is_changed THEN 'superseded: replaced by another version of the same second'
         WHEN final = 'superseded' THEN 'superseded: a newer version was loaded first'
-        WHEN final = 'seen' THEN 'new: the version with the same bytes is no longer current; to be read'
+        WHEN final = 'seen' THEN 'new: the version with the same bytes is no longer current; waits to be read'
         ELSE 'replay_refused: the rows of the earlier load stay: ' || outcome.reason END,
     asset_type = CASE WHEN final = 'ignored' THEN outcome.asset_type
                       ELSE COALESCE(outcome.asset_type, object_ledger.asset_type) END,
@@ -186,7 +186,7 @@ RETURNING object_ledger.disposition
 # not exist, another one is queued: the one with the fewest attempts.
 _TRY_OTHERS = """
 UPDATE object_ledger
-SET disposition = 'seen', reason = 'new: the version taken for newer does not exist; to be read',
+SET disposition = 'seen', reason = 'new: the version taken for newer does not exist; waits to be read',
     retry_at = CASE WHEN attempts > 0 THEN next_retry_at END
 FROM (
     SELECT DISTINCT ON (other.uri) other.object_id AS next_id, outcomes.retry_at AS next_retry_at

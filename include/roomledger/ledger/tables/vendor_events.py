@@ -8,15 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Double, Text
 
-from roomledger.ledger.tables.columns import (
-    Json,
-    Timestamp,
-    column,
-    define_table,
-    key,
-    media_columns,
-    source_columns,
-)
+from roomledger.ledger.tables.columns import Json, Timestamp, column, define_table, key, media_columns, source_columns
 
 vendor_events = define_table(
     "vendor_events",

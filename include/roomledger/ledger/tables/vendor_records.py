@@ -6,15 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Table, Text
 
-from roomledger.ledger.tables.columns import (
-    Json,
-    Timestamp,
-    column,
-    define_table,
-    key,
-    media_columns,
-    source_columns,
-)
+from roomledger.ledger.tables.columns import Json, Timestamp, column, define_table, key, media_columns, source_columns
 
 
 def _records(name: str, grain: str, *columns: Column[Any], indexes: tuple[str, ...] = ()) -> Table:
