@@ -25,9 +25,11 @@ class Format(StrEnum):
 def _help() -> str:
     """Describe every audit with its parameters."""
     lines = ["Run one audit and print its result. Exit code 3 when `completeness` finds missing assets."]
+    lines += ["Example: `roomledger audit session-record -p session_id=ID --format csv`"]
     for each in audit.names().values():
         lines.append(f"**{each.name}**: {each.description}")
-        lines += [f"- `{one.name}` {one.meaning}" for one in each.parameters if one.name != "now"]
+        needs = ((one, f"{one.need} {one.other}".strip()) for one in each.parameters if one.name != "now")
+        lines += [f"- `{one.name}` ({need}): {one.meaning}" for one, need in needs]
     return "\n\n".join(lines)
 
 

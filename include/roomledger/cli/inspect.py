@@ -74,7 +74,7 @@ def sql(
     config: Config = TOML,
     as_json: AsJson = False,
 ) -> None:
-    """Run a read-only query on the warehouse."""
+    """Run a read-only query on the warehouse. `docs/data-dictionary.md` describes its tables and views."""
     with opened(config) as runtime:
         try:
             with runtime.database.begin(read_only=True) as tx:

@@ -52,7 +52,7 @@ def check(config: Config = TOML, source: Sources = None, as_json: AsJson = False
     with opened(config, source, needs_tables=False) as runtime:
         findings = preflight.check(runtime)
         rows = [
-            {"what": finding.subject, "state": "wrong" if finding.problem else "ok", "problem": finding.problem}
+            {"subject": finding.subject, "state": "failed" if finding.problem else "ok", "problem": finding.problem}
             for finding in findings
         ]
         show_result("Check", rows, as_json=as_json)
@@ -62,7 +62,7 @@ def check(config: Config = TOML, source: Sources = None, as_json: AsJson = False
 
 @app.command()
 def collect(config: Config = TOML, source: Sources = None, as_json: AsJson = False) -> None:
-    """List the sources and record new and missing objects in the ledger."""
+    """List the sources and record new and missing objects in the ledger. Reads no content; `load` does."""
     with opened(config, source) as runtime:
         collected, errors = _collect(runtime, quiet=as_json)
         show_result("Collected", [{"source": name, **counts} for name, counts in collected.items()], as_json=as_json)
@@ -106,7 +106,7 @@ def load(
     accept_refusals: _AcceptRefusals = False,
     as_json: AsJson = False,
 ) -> None:
-    """Load the pending objects of the ledger, batch by batch."""
+    """Load the pending objects of the ledger, batch by batch. Can be interrupted and repeated."""
     with opened(config, source) as runtime:
         options = {"batch": batch, "reads": reads, "accept_refusals": accept_refusals}
         counts = _load(runtime, runtime.readers(), quiet=as_json, **options)
@@ -165,7 +165,9 @@ def replay(
     reason: Annotated[str | None, typer.Option(help="Only refused or ignored objects with this reason code.")] = None,
     everything: Annotated[
         bool,
-        typer.Option("--everything", help="All loaded, refused and ignored objects, instead of those with refusals."),
+        typer.Option(
+            "--everything", help="All loaded, refused and ignored objects, instead of only those with refusals."
+        ),
     ] = False,
     queue_only: Annotated[
         bool,
@@ -173,7 +175,7 @@ def replay(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read refused objects again after a fix. Rows are replaced, not duplicated, and obsolete refusals are resolved."""
+    """Load objects with refusals again, after a fix. Rows are replaced, and refusals of good records are resolved."""
     with opened(config, [source] if source else None) as runtime:
         readers = {} if queue_only else runtime.readers()
         with runtime.database.begin() as tx:

@@ -20,7 +20,7 @@ MAX_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One object version that a load holds until its lease runs out."""
+    """One object version, claimed by a load until its lease expires."""
 
     object_id: str
     source: str

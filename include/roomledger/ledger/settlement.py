@@ -1,4 +1,4 @@
-"""Settlement: what became of the versions that a load claimed, decided in one short transaction.
+"""Settlement: the outcome of every version that a load claimed, decided in one short transaction.
 
 A claim counts only while the ledger still assigns it to this load: versions that another load claimed or superseded in
 the meantime are skipped with their rows.

@@ -65,7 +65,7 @@ class Round:
 
     @property
     def may_have_new(self) -> bool:
-        """Whether there may be something to load now."""
+        """Whether new objects may be pending."""
         return self.counts["new_seen"] + self.counts["restored"] + self.counts["events"] > 0
 
 

@@ -62,7 +62,7 @@ object_ledger = define_table(
     column("first_load_id", Text(), "Load that first loaded rows from it (loads); a replay does not change it."),
     column("loaded_asset_type", Text(), "Asset type that its rows were loaded as; null without rows."),
     column("parser_version", Text(), "Version of the parsers that read it."),
-    column("claimed_by", Text(), "Token of the load that holds the claim."),
+    column("claimed_by", Text(), "Token of the load that claims it."),
     column("lease_until", Timestamp, "When the claim expires, if it is not settled."),
     column("retry_at", Timestamp, "It is not claimed before this time."),
     column("replay_requested_at", Timestamp, "When a replay was requested; null once it is done."),
