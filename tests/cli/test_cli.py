@@ -113,7 +113,7 @@ def test_the_first_steps_of_a_new_user(config: Path) -> None:
         (["run", "--source", "acne"], "no source is called acne: the settings name acme"),
         (["where", "s3://nobody/knows"], "s3://nobody/knows was never observed: check the address"),
         (["replay", "--uri", "s3://nobody/knows"], "has nothing to replay"),
-        (["sql", "SELECT nonsense"], "the warehouse says: "),
+        (["sql", "SELECT nonsense"], "the warehouse rejected the query: "),
         (["sql", "DELETE FROM loads"], "read-only"),
         (["load", "--batch", "0"], "--batch"),
         (["listen", "--once"], "has no [[queue]] and no [webhooks] inbox to listen to: add one, or use `roomledger"),
