@@ -1,8 +1,8 @@
-"""What flows from a store to the warehouse: observations, assets, records and refusals.
+"""The data that flows from a store to the warehouse: observations, assets, records and refusals.
 
-Everything here is plain data without behaviour beyond its own identity. A record's fields are the columns of its table
-in the order of the table (`warehouse/schema/` says which table a record type belongs to and what every column means);
-the columns all facts share (`customer`, `source`, `room_id`, …, `load_id`) are added when a batch is loaded.
+All of it is plain data without behaviour. The fields of a record are the columns of its table, in the same order
+(`warehouse/tables.py` maps record types to tables and describes the columns); the columns that all facts share
+(`customer`, `source`, `room_id`, …, `load_id`) are added when a batch is loaded.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MEDIA_TYPES = ("room-composite", "room-composite-legacy", "room-vod", "track", "
 ASSET_TYPES = MEDIA_TYPES + TEXT_TYPES
 
 UNKNOWN = "unknown"
-"""Asset type of a small text file whose key says nothing: only its content can tell."""
+"""Asset type of a small text file whose key has no type: the content decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A witness said that this version of this object exists.
+    """An observation that this version of this object exists.
 
     `version` is the S3 ETag without quotes, the GCS generation, or `<mtime in ns>-<size>` of a file. The same bytes put
     again may bring the same ETag, so a version's identity includes its modification time (UTC; whole seconds on S3).
@@ -35,26 +35,26 @@ class Observation:
     modified_at: datetime
     size_bytes: int
     content_tag: str | None = None
-    """The store's own fingerprint (S3 ETag, GCS MD5): equal tags on one URI mean equal bytes. Folders have none."""
+    """Fingerprint from the store (S3 ETag, GCS MD5): equal tags at one URI mean equal bytes. Folders have none."""
     version_id: str | None = None
-    """S3 VersionId, where the witness knows it."""
+    """S3 VersionId, if the observer reports it."""
 
     @property
     def object_id(self) -> str:
-        """32 hex digits that name this object version in every table."""
+        """32 hex digits that identify this object version in every table."""
         identity = "\n".join((self.uri, self.version, self.modified_at.isoformat()))
         return hashlib.blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """One recording asset as its object tells it: what the key and the listing say, before anything is read."""
+    """One recording asset, from the key and the listing of its object, before its content is read."""
 
     uri: str
     size_bytes: int
     modified_at: datetime
     asset_type: str
-    """One of `ASSET_TYPES`, or `UNKNOWN` when only the content can tell."""
+    """One of `ASSET_TYPES`, or `UNKNOWN` when the content decides."""
     room_id: str | None = None
     session_id: str | None = None
     peer_id: str | None = None
@@ -62,49 +62,49 @@ class Asset:
     track_id: str | None = None
     layer: str | None = None
     output_mode: str | None = None
-    """`json`, `srt` or `txt` of a transcript or summary, as far as the key says."""
+    """`json`, `srt` or `txt` of a transcript or summary, if the key contains it."""
     recorder_started_at: datetime | None = None
     session_date: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """The object is no recording asset; the reason is kept in the ledger."""
+    """The object is not a recording asset; the reason is stored in the ledger."""
 
     reason: str
 
 
 class Refusal(NamedTuple):
-    """A record or a file that could not be understood, kept so that it can be loaded after a fix."""
+    """A rejected record or file, stored so that it can be loaded after a fix."""
 
     ordinal: int
     """Number of the record in its file, from 1; 0 for the file as a whole."""
     reason_code: str
-    """`snake_case`, stable: people count and filter by it."""
+    """`snake_case`, stable: for counting and filtering."""
     detail: str
-    """One sentence for a person, with the line number where there are lines."""
+    """Explanation in one sentence, with the line number if there is one."""
     raw: bytes
 
 
 class Rejected(Exception):
-    """This cannot be understood: a file, one entry of it, a record of the vendor's API, a webhook, a queue's message.
+    """Invalid input: a file, one entry of it, a record of the vendor's API, a webhook or a message of a queue.
 
-    Whoever catches it knows which of these it is, and keeps it as a refusal.
+    The code that catches it stores the input as a refusal.
     """
 
     def __init__(self, reason_code: str, detail: str) -> None:
-        """`reason_code` is `snake_case` and stable, `detail` one sentence for a person."""
+        """`reason_code` is `snake_case` and stable, `detail` explains it in one sentence."""
         super().__init__(f"{reason_code}: {detail}")
         self.reason_code = reason_code
         self.detail = detail
 
 
 class BatchRefused(Exception):
-    """More than half of a batch was refused for one reason: rather a fault of ours than of every file."""
+    """More than half of a batch was refused for one reason: probably a bug of ours, not of every file."""
 
 
 class ObjectAsset(NamedTuple):
-    """A row of `object_assets`: what key and listing say of an object that was loaded."""
+    """A row of `object_assets`: the facts in the key and listing of a loaded object."""
 
     ordinal: int
     asset_type: str
@@ -205,9 +205,9 @@ Record = (
 
 
 class Parser(Protocol):
-    """The one calling convention of `formats/`: bytes in pieces of any size, records and refusals out, lazily.
+    """The calling convention of `formats/`: bytes in pieces of any size in, records and refusals out, lazily.
 
-    Raises `Rejected` when the file as a whole makes no sense, possibly after some records: the caller drops those.
+    Raises `Rejected` when the file as a whole is invalid, possibly after some records: the caller drops those.
     """
 
     def __call__(self, content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:

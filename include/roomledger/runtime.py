@@ -1,12 +1,11 @@
 """Composition: the one place that opens database, stores, workspaces and queues from the settings.
 
-Clients of clouds and vendor, and the database, are imported when the first of their kind is opened: a process that
-needs none of them, such as the webhook endpoint, starts without them.
+The clients of clouds and vendor, and the database, are imported when they are first opened: a process without them,
+such as the webhook endpoint, starts fast.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Connections(Protocol):
-    """How the connections of the settings become credentials: Airflow has its own, see `airflow/connections.py`."""
+    """Resolves the connections of the settings to credentials; for Airflow see `airflow/connections.py`."""
 
     def bucket(self, source: BucketSource) -> Access:
         """Raises CredentialsMissing."""
@@ -41,7 +40,7 @@ class StandardConnections:
     """The standard credential chain of each cloud, AWS profiles by name, and environment variables of workspaces."""
 
     def bucket(self, source: BucketSource) -> Access:
-        """See `Connections`. A missing AWS key shows when the store is opened."""
+        """See `Connections`. A missing AWS key is detected when the store is opened."""
         match split_url(source.url)[0]:
             case "s3":
                 from roomledger.stores.aws_client import default_session
@@ -63,7 +62,7 @@ class StandardConnections:
         return WorkspaceAccess(default_keys(source.url, source.connection), source.endpoint)
 
     def queue(self, queue: QueueSettings) -> Access:
-        """See `Connections`. A missing AWS key shows when the queue is opened."""
+        """See `Connections`. A missing AWS key is detected when the queue is opened."""
         if queue.url.startswith("sqs:"):
             from roomledger.stores.aws_client import default_session
 
@@ -76,13 +75,13 @@ class StandardConnections:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What the settings name, ready to be opened."""
+    """The settings with their database, connections and chosen sources, ready to be opened."""
 
     settings: Settings
     database: Database
     connections: Connections
     sources: tuple[Source, ...]
-    """The chosen sources, without workspaces of which there are only webhooks."""
+    """The chosen sources, without workspaces that only send webhooks."""
 
     def store(self, source: BucketSource) -> Store:
         """Open a bucket. Raises CredentialsMissing."""
@@ -99,7 +98,7 @@ class Runtime:
         return {source.name: self.store(source) for source in self.sources if isinstance(source, BucketSource)}
 
     def readers(self, stores: Mapping[str, Store] | None = None) -> dict[str, Reader]:
-        """Open whatever gives the bytes of the chosen sources' objects, by the name of the source."""
+        """Open the readers of the chosen sources' objects, by the name of the source."""
         readers: dict[str, Reader] = dict(self.stores() if stores is None else stores)
         for source in self.sources:
             if isinstance(source, WorkspaceSource):
@@ -130,7 +129,7 @@ def open_runtime(
 
 
 def open_database(settings: Settings) -> Database:
-    """Give the engine for the settings' warehouse; nothing is opened yet."""
+    """Give the engine of the settings' warehouse, not yet connected."""
     if settings.warehouse_url.startswith("duckdb:"):
         from roomledger.ledger.duckdb import DuckDB
 
@@ -141,9 +140,9 @@ def open_database(settings: Settings) -> Database:
 
 
 def open_store(url: str, access: Access) -> Store:
-    """Open the bucket or folder at `url`; nothing is written there, and little or nothing requested yet.
+    """Open the bucket or folder at `url`, with few or no requests.
 
-    Raises `CredentialsMissing`, and `ValueError` for a URL that is not one of a store.
+    Raises `CredentialsMissing`, and `ValueError` for a URL that is not a store.
     """
     match split_url(url)[0]:
         case "s3":
@@ -173,7 +172,7 @@ def open_queue(settings: Settings, name: str, connections: Connections) -> Queue
 
 
 def open_bucket_queue(queue: QueueSettings, access: Access) -> Queue:
-    """Open a queue of bucket events; endpoint and region of the settings go before those of `access`.
+    """Open a queue of bucket events; endpoint and region of the settings take precedence over `access`.
 
     Raises CredentialsMissing, and QueueError when the library that Pub/Sub needs is not installed.
     """
@@ -189,8 +188,8 @@ def open_bucket_queue(queue: QueueSettings, access: Access) -> Queue:
 def open_inbox(url: str) -> Inbox:
     """Open the inbox of webhooks at `file:///folder`, `s3://bucket/prefix` or `gs://bucket/prefix`.
 
-    A folder is created with its first event. A bucket's credentials come from the cloud's standard chain, and its
-    endpoint may be set by `AWS_ENDPOINT_URL_S3` or `STORAGE_EMULATOR_HOST`. Raises `QueueError`.
+    A folder is created with its first event. A bucket uses the credentials of the cloud's standard chain, and its
+    endpoint can be set by `AWS_ENDPOINT_URL_S3` or `STORAGE_EMULATOR_HOST`. Raises `QueueError`.
     """
     scheme, _, path = split_url(url)
     match scheme:
@@ -209,8 +208,6 @@ def open_inbox(url: str) -> Inbox:
     raise ValueError(f"{url} is not an inbox: use file:///folder, s3://bucket/prefix or gs://bucket/prefix")
 
 
-def from_environment(
-    names: Sequence[str] = (), connections: Connections | None = None, environ: Mapping[str, str] = os.environ
-) -> Runtime:
-    """Open what the settings file of the environment names. Raises SettingsError and WarehouseError."""
-    return open_runtime(settings_module.from_environment(environ), names, connections)
+def from_environment(names: Sequence[str] = (), connections: Connections | None = None) -> Runtime:
+    """Open the settings file that the environment names. Raises SettingsError and WarehouseError."""
+    return open_runtime(settings_module.from_environment(), names, connections)

@@ -1,4 +1,4 @@
-"""The vendor's points in time: RFC 3339 text and unix epochs, as UTC datetimes, so that every part reads them alike."""
+"""Parsing of the vendor's times: RFC 3339 text and Unix epochs, as UTC datetimes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _TICKS_PER_SECOND = {10: 1, 13: 1_000, 16: 1_000_000, 19: 1_000_000_000}
 
 
 def parse_rfc3339(text: str) -> datetime | None:
-    """Read `2024-08-15T17:38:10.5Z`, with any number of fractional digits (cut to microseconds) and any offset.
+    """Parse `2024-08-15T17:38:10.5Z`, with any number of fractional digits (cut to microseconds) and any offset.
 
-    The year 1 is how the vendor's programs write "no time": it gives None. Anything else that is no such time, one
-    without an offset among it, raises ValueError.
+    The year 1, by which the vendor's programs write "no time", gives None. Other text, such as a time without an
+    offset, raises ValueError.
     """
     if not _RFC3339.fullmatch(text):
         raise ValueError(f"{text[:80]!r} is not an RFC 3339 time such as 2024-08-15T17:38:10Z")
@@ -23,13 +23,13 @@ def parse_rfc3339(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text[:80]!r} is not a time that exists: {error}") from None
+        raise ValueError(f"{text[:80]!r} is not a valid time: {error}") from None
 
 
 def parse_epoch(digits: str) -> datetime | None:
-    """Read a unix time, whose number of digits tells its unit: 10 seconds, 13 milliseconds, 16 micro-, 19 nanoseconds.
+    """Parse a Unix time; the number of digits gives the unit: 10 seconds, 13 milliseconds, 16 micro-, 19 nanoseconds.
 
-    The vendor writes milliseconds. Anything else gives None.
+    The vendor writes milliseconds. Other text gives None.
     """
     ticks = _TICKS_PER_SECOND.get(len(digits))
     if ticks is None or not (digits.isascii() and digits.isdigit()):
@@ -38,5 +38,5 @@ def parse_epoch(digits: str) -> datetime | None:
 
 
 def utc_now() -> datetime:
-    """Give the time now, in UTC."""
+    """Give the current time, in UTC."""
     return datetime.now(UTC)

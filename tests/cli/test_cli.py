@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, their output and exit codes."""
+"""The command line as a user runs it: real processes, their output and exit codes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.folders import chat, chat_key, put
 
 
 def roomledger(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command; without a terminal, as a script does."""
+    """Run the command without a terminal, like a script."""
     given = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
     command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.main import app; app()", *words]
     return subprocess.run(
@@ -36,8 +36,8 @@ def roomledger(*words: str, config: Path | None = None, **environ: str) -> subpr
     )
 
 
-def told(*words: str, config: Path) -> Any:
-    """Run the command with --json and read what it says."""
+def run_json(*words: str, config: Path) -> Any:
+    """Run the command with --json and parse its output."""
     done = roomledger(*words, "--json", config=config)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -57,12 +57,12 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ready_config(config: Path, ready_duckdb: Callable[[Path], Database]) -> Path:
-    """The same after `roomledger init`, which costs more than a second."""
+    """The same after `roomledger init`, which takes more than a second."""
     ready_duckdb(config.parent)
     return config
 
 
-def test_a_newcomers_path(config: Path) -> None:
+def test_the_first_steps_of_a_new_user(config: Path) -> None:
     bucket = config.parent / "bucket"
     uri = put(bucket, chat_key(1), chat("hello", "=1+1"))
     bad = put(bucket, chat_key(2), b"SenderName\nNell\n")
@@ -72,35 +72,35 @@ def test_a_newcomers_path(config: Path) -> None:
     assert (first.returncode, "roomledger init" in first.stdout) == (2, True)
     assert roomledger("init", config=config).returncode == 0
     assert roomledger("check", config=config).returncode == 0
-    done = told("run", config=config)
+    done = run_json("run", config=config)
     assert done == [
         {"restored": 0, "missing": 0, "new_ignored": 1, "new_seen": 2, "new_superseded": 0, "vendor_records": 0,
          "rekeyed": 0, "records_refused": 0, "requests": 0, "loads": 1, "objects": 2, "objects_loaded": 1,
          "objects_refused": 1, "rows_loaded": 2, "rows_refused": 0, "rows_duplicate": 0}
     ]  # fmt: skip
-    assert told("sql", "SELECT message FROM chat_messages ORDER BY ordinal", config=config) == [
+    assert run_json("sql", "SELECT message FROM chat_messages ORDER BY ordinal", config=config) == [
         {"message": "hello"},
         {"message": "=1+1"},
     ]
-    status = told("status", config=config)
+    status = run_json("status", config=config)
     assert [(row["disposition"], row["versions"]) for row in status["objects"]] == [
         ("loaded", 1),
         ("refused", 1),
         ("ignored", 1),
     ]
     assert [(row["reason_code"], row["example"]) for row in status["refusals"]] == [("missing_column", bad)]
-    where = told("where", uri, config=config)
+    where = run_json("where", uri, config=config)
     assert where["versions"][0]["disposition"] == "loaded"
     assert {row["table_name"]: row["row_count"] for row in where["rows"]} == {"chat_messages": 2, "object_assets": 1}
     assert "missing_column" in roomledger("where", bad, config=config).stdout
 
-    assert [row["objects_refused"] for row in told("replay", config=config)] == [1]
-    assert told("replay", "--queue-only", config=config) == [{"replayed": 1}]
+    assert [row["objects_refused"] for row in run_json("replay", config=config)] == [1]
+    assert run_json("replay", "--queue-only", config=config) == [{"replayed": 1}]
     put(bucket, chat_key(2), chat("mended"), minute=9)
-    assert [row["objects_loaded"] for row in told("run", config=config)] == [1]
-    assert told("status", config=config)["refusals"] == []
-    assert told("collect", config=config)[0]["new_seen"] == 0
-    assert told("load", config=config)[0]["objects"] == 0
+    assert [row["objects_loaded"] for row in run_json("run", config=config)] == [1]
+    assert run_json("status", config=config)["refusals"] == []
+    assert run_json("collect", config=config)[0]["new_seen"] == 0
+    assert run_json("load", config=config)[0]["objects"] == 0
     for verb in ("status", "check"):
         readable = roomledger(verb, config=config)
         assert (readable.returncode, "Traceback" in readable.stderr) == (0, False)
@@ -113,34 +113,34 @@ def test_a_newcomers_path(config: Path) -> None:
         (["run", "--source", "acne"], "no source is called acne: the settings name acme"),
         (["where", "s3://nobody/knows"], "s3://nobody/knows was never observed: check the address"),
         (["replay", "--uri", "s3://nobody/knows"], "has nothing to replay"),
-        (["sql", "SELECT nonsense"], "the warehouse says: "),
+        (["sql", "SELECT nonsense"], "the warehouse rejected the query: "),
         (["sql", "DELETE FROM loads"], "read-only"),
         (["load", "--batch", "0"], "--batch"),
-        (["listen", "--once"], "names no [[queue]] and no [webhooks] inbox to listen to: add one, or let `roomledger"),
+        (["listen", "--once"], "has no [[queue]] and no [webhooks] inbox to listen to: add one, or use `roomledger"),
     ],
 )
-def test_a_users_mistake_ends_with_2_and_a_sentence(ready_config: Path, words: list[str], sentence: str) -> None:
+def test_a_users_mistake_exits_with_2_and_one_sentence(ready_config: Path, words: list[str], sentence: str) -> None:
     done = roomledger(*words, config=ready_config)
     assert done.returncode == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_without_tables_every_verb_points_to_init(config: Path) -> None:
+def test_without_tables_every_command_points_to_init(config: Path) -> None:
     for verb in ("collect", "load", "run", "status", "replay"):
         done = roomledger(verb, config=config)
         assert (done.returncode, "run `roomledger init`" in done.stderr) == (2, True), verb
 
 
-def test_a_batch_that_is_refused_ends_with_1_and_the_way_out(ready_config: Path) -> None:
+def test_a_refused_batch_exits_with_1_and_the_remedy(ready_config: Path) -> None:
     for number in range(25):
         put(ready_config.parent / "bucket", chat_key(number), b"SenderName\nNell\n")
     done = roomledger("run", config=ready_config)
     assert (done.returncode, "--accept-refusals" in done.stderr) == (1, True)
-    assert told("run", "--accept-refusals", config=ready_config)[0]["objects_refused"] == 25
+    assert run_json("run", "--accept-refusals", config=ready_config)[0]["objects_refused"] == 25
 
 
-def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedfs: S3Server) -> None:
+def test_check_finds_every_mistake(tmp_path: Path, seaweedfs: S3Server) -> None:
     import boto3
 
     session = boto3.Session(seaweedfs.access_key, seaweedfs.secret_key, region_name="us-east-1")
@@ -163,11 +163,11 @@ def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedf
     good = {"AWS_ACCESS_KEY_ID": seaweedfs.access_key, "AWS_SECRET_ACCESS_KEY": seaweedfs.secret_key}
     assert roomledger("init", config=config).returncode == 0
     done = roomledger("check", "--json", config=config, **good)
-    problems = {row["what"]: row["problem"] for row in json.loads(done.stdout)}
+    problems = {row["subject"]: row["problem"] for row in json.loads(done.stdout)}
     assert done.returncode == 2
     assert problems["warehouse"] is None
     assert problems["source good"] is None
-    assert "nothing lies under s3://checked/nothing-here" in problems["source empty"]
+    assert "no objects under s3://checked/nothing-here" in problems["source empty"]
     assert "no bucket never-made" in problems["source no-bucket"]
     assert "/never/made" in problems["source no-folder"]
 
@@ -180,10 +180,10 @@ def test_check_finds_every_mistake_before_anything_runs(tmp_path: Path, seaweedf
     assert "no permission to list s3://checked/full" in json.loads(denied.stdout)[1]["problem"]
 
 
-def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> None:
+def test_rejected_records_are_counted_once(tmp_path: Path) -> None:
     job = payloads.job("j", "room1", "s1", 1, 30, "chat")
-    held = payloads.asset("good", job, "chat", "s3://vendor-held/Rec-room1-1772445700000.csv", 9)
-    acme = payloads.workspace(recordings=[job], assets=[held, held | {"id": ""}, held | {"id": "", "size": 1}])
+    stored = payloads.asset("good", job, "chat", "s3://vendor-held/Rec-room1-1772445700000.csv", 9)
+    acme = payloads.workspace(recordings=[job], assets=[stored, stored | {"id": ""}, stored | {"id": "", "size": 1}])
     acme.contents["good"] = chat("hello")
     config = tmp_path / "roomledger.toml"
     keys = {"ROOMLEDGER_ACCESS_KEY_ACME": acme.access_key, "ROOMLEDGER_APP_SECRET_ACME": acme.secret}
@@ -193,25 +193,25 @@ def test_records_that_cannot_be_understood_are_counted_once(tmp_path: Path) -> N
             f'url = "100ms://acme"\nendpoint = "{vendor.endpoint}"\n'
         )
         setup.upgrade(open_database(settings.read(config, {})))
-        done = roomledger("run", "--json", config=config, **keys)  # looks twice: before and after the load
+        done = roomledger("run", "--json", config=config, **keys)  # syncs twice: before and after the load
     [ran] = json.loads(done.stdout)
     assert (ran["records_refused"], ran["objects_refused"], ran["objects_loaded"]) == (2, 0, 1)
 
 
-def test_status_says_how_long_a_list_is_of_which_it_shows_the_first(ready_config: Path) -> None:
+def test_status_shows_the_total_of_a_shortened_list(ready_config: Path) -> None:
     with open_database(settings.read(ready_config, {})).begin() as tx:
         now = datetime.now(UTC)
         for number in range(21):
-            rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://held/{number}", created_at=now)
+            rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://stored/{number}", created_at=now)
         rows.put_object(tx, "o", disposition="seen", retry_at=rows.NOON)
     shown = roomledger("status", config=ready_config).stdout
-    assert "Stored by the vendor only: the 20 soonest of 21 " in shown
-    assert "Waiting for another try" in shown
+    assert "Assets stored by 100ms only: the 20 soonest of 21 " in shown
+    assert "Retries" in shown
 
 
 @pytest.fixture
 def listening(config: Path) -> Path:
-    """Settings with an inbox, and a workspace of which there are only webhooks."""
+    """Settings with an inbox, and a workspace that only sends webhooks."""
     config.write_text(
         f'{config.read_text()}[webhooks]\ninbox = "file://{config.parent}/inbox"\n[[source]]\nname = "talk"\n'
         'customer = "Acme"\nurl = "100ms://acme"\napi = false\nwebhook_header = "X-Secret"\n'
@@ -220,19 +220,19 @@ def listening(config: Path) -> Path:
     return config
 
 
-def ring(config: Path, event_id: str, **data: str) -> None:
-    """Put a webhook down."""
+def notify(config: Path, event_id: str, **data: str) -> None:
+    """Put a webhook into the inbox."""
     body = {"id": event_id, "type": "beam.recording.success", "data": {"session_id": "s1"} | data}
     open_inbox(f"file://{config.parent}/inbox").put("talk", json.dumps(body).encode(), datetime.now(UTC))
 
 
-def test_listening_once_answers_what_waits_and_loads_it(listening: Path) -> None:
-    ring(listening, "e1", chat_recording_path=put(listening.parent / "bucket", chat_key(), chat("hello", "there")))
+def test_listen_once_ingests_the_pending_messages_and_loads_the_objects(listening: Path) -> None:
+    notify(listening, "e1", chat_recording_path=put(listening.parent / "bucket", chat_key(), chat("hello", "there")))
     done = roomledger("listen", "--once", "--json", config=listening)
     assert (done.returncode, done.stderr) == (0, "")
-    answered, loaded = (json.loads(line) for line in done.stdout.splitlines())
-    assert datetime.fromisoformat(answered.pop("at")) <= datetime.fromisoformat(loaded.pop("at"))
-    assert answered == {
+    ingested, loaded = (json.loads(line) for line in done.stdout.splitlines())
+    assert datetime.fromisoformat(ingested.pop("at")) <= datetime.fromisoformat(loaded.pop("at"))
+    assert ingested == {
         "did": "ingested", "messages": 1, "events": 1, "rekeyed": 0, "new_seen": 1, "missing": 0, "foreign": 0,
         "messages_refused": 0, "messages_left": 0, "problems": [],
     }  # fmt: skip
@@ -240,21 +240,21 @@ def test_listening_once_answers_what_waits_and_loads_it(listening: Path) -> None
         "did": "loaded", "loads": 1, "objects": 1, "objects_loaded": 1, "objects_retried": 0, "rows_loaded": 2,
         "rows_refused": 0, "rows_duplicate": 0,
     }  # fmt: skip
-    assert told("sql", "SELECT DISTINCT session_id FROM chat_messages", config=listening) == [{"session_id": "s1"}]
-    assert told("run", config=listening)[0]["objects"] == 0, "what is known by webhooks alone is not asked"
+    assert run_json("sql", "SELECT DISTINCT session_id FROM chat_messages", config=listening) == [{"session_id": "s1"}]
+    assert run_json("run", config=listening)[0]["objects"] == 0, "a workspace that only sends webhooks is not polled"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_listening_goes_on_until_it_is_told_to_end(listening: Path, number: signal.Signals) -> None:
+def test_listen_runs_until_a_signal(listening: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.main import app; app()", "listen"]
     environ = os.environ | {"ROOMLEDGER_CONFIG": str(listening)}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
-            assert process.stdout.readline() == "Listening to webhooks; Ctrl-C ends it\n"
+            assert process.stdout.readline() == "Listening to webhooks; stop with Ctrl-C\n"
             for event in (1, 2):
                 uri = put(listening.parent / "bucket", chat_key(event), chat("hello"))
-                ring(listening, f"e{event}", chat_recording_path=uri)
+                notify(listening, f"e{event}", chat_recording_path=uri)
                 assert "Z ingested: messages 1, events 1, new seen 1" in process.stdout.readline()
                 assert "Z loaded: loads 1, objects 1, objects loaded 1, rows loaded 1" in process.stdout.readline()
             process.send_signal(number)
@@ -262,14 +262,14 @@ def test_listening_goes_on_until_it_is_told_to_end(listening: Path, number: sign
         finally:
             process.kill()
     assert (process.returncode, out) == (0, "")
-    assert err == "Ends when this round is done; Ctrl-C once more ends at once\n"
+    assert err == "Stopping after this round; press Ctrl-C again to stop at once\n"
 
 
-def test_listening_says_once_what_is_wrong_and_serves_the_rest(listening: Path, s3: S3Server) -> None:
+def test_listen_reports_a_problem_once_and_serves_the_other_queues(listening: Path, s3: S3Server) -> None:
     listening.write_text(
         f'{listening.read_text()}[[queue]]\nname = "uploads"\nurl = "sqs://never-made"\nendpoint = "{s3.endpoint}"\n'
     )
-    ring(listening, "e1")
+    notify(listening, "e1")
     keys = {
         "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key, "AWS_DEFAULT_REGION": s3.region
     }  # fmt: skip
@@ -290,13 +290,13 @@ def test_help_teaches() -> None:
         assert (verb.name or verb.callback.__name__) in done.stdout
 
 
-def test_an_audit_answers_as_csv_without_formulas_and_tells_what_is_missing(ready_config: Path) -> None:
+def test_an_audit_prints_csv_without_formulas_and_reports_missing_assets(ready_config: Path) -> None:
     config = ready_config
     put(config.parent / "bucket", chat_key(1), chat("नमस्ते", "=1+1"))
     assert roomledger("run", config=config).returncode == 0
-    asked = ("audit", "user-record", "-p", "user_id=u", "-p", "since=2026-03-01", "-p", "until=2026-04-01")
-    # CSV is UTF-8 wherever it goes.
-    answer = roomledger(*asked, "--format", "csv", config=config, PYTHONIOENCODING="ascii")
+    command = ("audit", "user-record", "-p", "user_id=u", "-p", "since=2026-03-01", "-p", "until=2026-04-01")
+    # CSV is UTF-8 in every environment.
+    answer = roomledger(*command, "--format", "csv", config=config, PYTHONIOENCODING="ascii")
     assert answer.returncode == 0
     assert [row["text"] for row in csv.DictReader(io.StringIO(answer.stdout))] == ["नमस्ते", "'=1+1"]
     wrong = roomledger("audit", "user-record", "-p", "user_id", config=config)

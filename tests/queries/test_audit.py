@@ -1,4 +1,4 @@
-"""The audits: what each finds, what it must be told, and CSV that no spreadsheet takes for a program."""
+"""The audits: their results, their parameters, and CSV without spreadsheet formulas."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_days_begin_at_midnight_utc_and_until_is_exclusive(tx: Connection, sent_
         ({"started_at": at(60), "ended_at": at(90)}, False),
     ],
 )
-def test_what_has_no_time_is_left_out_only_where_its_session_was_elsewhere(
+def test_a_statement_without_a_time_is_excluded_only_if_its_session_was_outside_the_period(
     tx: Connection, session: dict[str, Any] | None, is_in: bool
 ) -> None:
     if session is not None:
@@ -78,7 +78,7 @@ def test_what_has_no_time_is_left_out_only_where_its_session_was_elsewhere(
     assert len(_found(tx, "user-record", user_id="u", since=NOON, until=at(60))) == is_in
 
 
-def test_a_sessions_record_holds_its_events_then_its_assets(tx: Connection) -> None:
+def test_a_sessions_record_has_its_events_then_its_assets(tx: Connection) -> None:
     put(tx, "session_records", session_id="s", active=False, started_at=NOON, ended_at=at(9))
     put(tx, "session_records", session_id="t", active=False, started_at=NOON, ended_at=at(9))
     _chat(tx, "a", sent_at=at(1))
@@ -94,7 +94,7 @@ def test_a_sessions_record_holds_its_events_then_its_assets(tx: Connection) -> N
     assert _found(tx, "session-record", session_id="s", customer="Other") == []
 
 
-def test_a_row_leads_to_its_origin_by_either_name(tx: Connection) -> None:
+def test_the_origin_of_a_row_is_found_by_either_id(tx: Connection) -> None:
     put(tx, "loads", load_id="load", committed_at=at(7))
     put_object(tx, "a", content_sha256="sha", version_id="vi", parser_version="7", load_id="load", session_id="new",
                session_reason="asset_record: the vendor names it", session_evidence="asset_record")  # fmt: skip
@@ -124,15 +124,15 @@ def test_a_row_of_every_table_has_an_origin(tx: Connection, table: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "params", "told"),
+    ("name", "params", "message"),
     [
-        ("users", {}, "give one of completeness, row-origin, session-record, user-record"),
+        ("users", {}, "use one of completeness, row-origin, session-record, user-record"),
         ("session-record", {}, "needs session_id: The session"),
         ("session-record", {"session_id": ""}, "needs session_id"),
-        ("session-record", {"session_id": "s", "room": "r"}, "no parameter 'room': it takes session_id, customer"),
+        ("session-record", {"session_id": "s", "room": "r"}, "no parameter 'room': use session_id, customer"),
         ("user-record", {"user_id": "u", "name": "n", **MARCH}, "either user_id or name, not both"),
         ("user-record", MARCH, "needs user_id or name"),
-        ("user-record", {"user_id": "u", "since": "2026-03-01"}, "needs until: Before when, exclusive"),
+        ("user-record", {"user_id": "u", "since": "2026-03-01"}, "needs until: End of the period, exclusive"),
         ("user-record", {"user_id": "u", **MARCH, "until": "2026-02-30"}, "until cannot be '2026-02-30': give a day"),
         ("user-record", {"user_id": "u", **MARCH, "since": "March"}, "since cannot be 'March': give a day such as"),
         ("user-record", {"user_id": "u", **MARCH, "since": "2026-03-01T10:00:00"}, "since cannot be"),
@@ -147,13 +147,13 @@ def test_a_row_of_every_table_has_an_origin(tx: Connection, table: str) -> None:
         ("completeness", {"now": datetime(2026, 1, 1)}, "now cannot be"),  # noqa: DTZ001  # that is the case
     ],
 )
-def test_a_question_put_wrongly_says_what_to_give(tx: Connection, name: str, params: dict[str, Any], told: str) -> None:
+def test_invalid_parameters_are_explained(tx: Connection, name: str, params: dict[str, Any], message: str) -> None:
     with pytest.raises(audit.AuditError) as raised:
         audit.run(tx, name, params)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
-def test_every_question_says_what_it_answers_and_takes() -> None:
+def test_every_audit_describes_its_result_and_parameters() -> None:
     known = audit.names()
     assert list(known) == ["completeness", "row-origin", "session-record", "user-record"]
     for question in known.values():
@@ -169,7 +169,7 @@ def _written(*rows: dict[str, Any]) -> str:
     return stream.getvalue()
 
 
-def test_csv_holds_every_kind_of_cell() -> None:
+def test_csv_supports_every_kind_of_cell() -> None:
     row = {"n": -1, "d": Decimal("-2.5"), "f": -0.5, "b": True, "t": NOON, "none": None, "j": {"ä": [1]}, "x": b"\x01",
            "s": 'a,"b"\nc'}  # fmt: skip
     assert _written(row, row).split("\r\n", 1) == [
@@ -192,7 +192,7 @@ def test_a_formula_becomes_text(cell: str) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20))
 @example("'=1")
 @example("\r")
-def test_any_text_comes_back_and_is_no_formula(cell: str) -> None:
+def test_any_text_can_be_read_back_and_is_not_a_formula(cell: str) -> None:
     back = _read_back(cell)
     assert back in (cell, f"'{cell}")
     assert not back.lstrip().startswith(tuple("=+-@＝＋－＠"))

@@ -1,4 +1,4 @@
-"""The audit of what ought to be there: every state, and when a file is due."""
+"""The audit of expected assets: every state, and when a file is due."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _named(tx: Connection, asset_type: str, asset_id: str = "a", **cells: Any) -
     put(tx, "asset_records", **(plain | cells))
 
 
-def _there(tx: Connection, asset_type: str, asset_id: str = "a", **cells: Any) -> None:
+def _object(tx: Connection, asset_type: str, asset_id: str = "a", **cells: Any) -> None:
     """An object at the address of that asset."""
     plain = {"object_id": asset_id, "asset_type": asset_type, "asset_id": asset_id, "job_id": "j"}
     put_object(tx, **(plain | cells))
@@ -50,7 +50,9 @@ def _states(tx: Connection, now: Any = LATE, **params: Any) -> list[tuple[str, s
         ("hologram", at(3600 + 1500)),
     ],
 )
-def test_what_is_not_there_is_pending_then_late_then_missing(tx: Connection, asset_type: str, due_at: Any) -> None:
+def test_an_asset_without_an_object_is_pending_then_late_then_missing(
+    tx: Connection, asset_type: str, due_at: Any
+) -> None:
     _job(tx, asset_type, status="post_processing")
     (row,) = audit.run(tx, "completeness", {"now": due_at - timedelta(seconds=1)})
     assert (row["asset_type"], row["due_at"], row["state"], row["planned"]) == (asset_type, due_at, "pending", True)
@@ -75,29 +77,29 @@ def test_what_is_not_there_is_pending_then_late_then_missing(tx: Connection, ass
         ({"disposition": "missing", "loaded_at": None}, "late"),
     ],
 )
-def test_what_is_there_has_arrived(tx: Connection, is_there: dict[str, Any], state: str) -> None:
+def test_an_asset_with_an_object_has_arrived(tx: Connection, is_there: dict[str, Any], state: str) -> None:
     _job(tx, "chat")
     _named(tx, "chat")
-    _there(tx, **({"asset_type": "chat"} | is_there))
+    _object(tx, **({"asset_type": "chat"} | is_there))
     own = [("chat", "a", "late")] if state == "late" else []
     assert _states(tx) == [("chat", None, state), *own]
     rows = audit.run(tx, "completeness", {"now": LATE})
     assert audit.is_incomplete(rows) == (state != "arrived")
 
 
-def test_a_refused_correction_beside_what_is_loaded_has_arrived(tx: Connection) -> None:
+def test_a_refused_newer_version_beside_a_loaded_one_has_arrived(tx: Connection) -> None:
     _job(tx, "chat")
     _named(tx, "chat")
-    _there(tx, "chat", modified_at=at(1))
-    _there(tx, "chat", object_id="newer", uri="s3://acme/a", modified_at=at(2), disposition="refused")
+    _object(tx, "chat", modified_at=at(1))
+    _object(tx, "chat", object_id="newer", uri="s3://acme/a", modified_at=at(2), disposition="refused")
     assert _states(tx) == [("chat", None, "arrived")]
 
 
-def test_one_form_of_a_transcript_is_enough_but_each_named_file_counts(tx: Connection) -> None:
+def test_one_format_of_a_transcript_is_enough_but_each_reported_file_counts(tx: Connection) -> None:
     _job(tx, "transcript")
     for form in ("json", "srt", "txt"):
         _named(tx, "transcript", form, status="processing" if form == "txt" else "completed")
-    _there(tx, "transcript", "srt")
+    _object(tx, "transcript", "srt")
     assert _states(tx) == [("transcript", None, "arrived"), ("transcript", "json", "late")]
     (row,) = [row for row in audit.run(tx, "completeness", {"now": LATE}) if row["asset_id"]]
     assert (row["uri"], row["planned"]) == ("s3://acme/json", None)
@@ -114,7 +116,7 @@ def test_one_form_of_a_transcript_is_enough_but_each_named_file_counts(tx: Conne
         ("post_processing", None, [("chat", None, "late")]),
     ],
 )
-def test_what_the_vendor_says_counts_where_nothing_is_there(
+def test_the_vendors_status_counts_without_an_object(
     tx: Connection, job: str, asset: str | None, expected: list[Any]
 ) -> None:
     _job(tx, "chat", status=job)
@@ -123,23 +125,23 @@ def test_what_the_vendor_says_counts_where_nothing_is_there(
     assert _states(tx) == expected
 
 
-def test_a_failed_job_may_hold_an_asset_that_is_there_and_one_that_is_not(tx: Connection) -> None:
+def test_a_failed_job_can_have_one_asset_that_arrived_and_one_that_did_not(tx: Connection) -> None:
     _job(tx, "room-composite", status="failed")
     _named(tx, "room-composite", "a")
-    _there(tx, "room-composite", "a")
+    _object(tx, "room-composite", "a")
     assert _states(tx) == [("room-composite", None, "arrived")]
     _named(tx, "room-composite", "b", status="failed", uri=None)
     assert _states(tx) == [("room-composite", None, "arrived"), ("room-composite", "b", "failed")]
 
 
-def test_one_asset_that_failed_is_not_all_of_them(tx: Connection) -> None:
+def test_one_failed_asset_is_not_a_failed_type(tx: Connection) -> None:
     _job(tx, "track")
     _named(tx, "track", "a", status="failed")
     _named(tx, "track", "b")
     assert _states(tx) == [("track", None, "late"), ("track", "a", "failed"), ("track", "b", "late")]
 
 
-def test_no_chat_is_no_gap_but_pending_until_it_is_due(tx: Connection) -> None:
+def test_a_missing_chat_is_not_a_gap_but_pending_until_it_is_due(tx: Connection) -> None:
     _job(tx, "chat")
     assert _states(tx, at(60)) == [("chat", None, "pending")]
     rows = audit.run(tx, "completeness", {"now": MISSING})
@@ -147,7 +149,7 @@ def test_no_chat_is_no_gap_but_pending_until_it_is_due(tx: Connection) -> None:
     assert not audit.is_incomplete(rows)
 
 
-def test_what_was_not_planned_counts_when_the_vendor_names_it(tx: Connection) -> None:
+def test_an_unplanned_asset_counts_when_the_vendor_reports_it(tx: Connection) -> None:
     _job(tx)
     _named(tx, "track")
     assert _states(tx) == [("track", None, "late"), ("track", "a", "late")]
@@ -157,7 +159,7 @@ def test_an_asset_without_a_known_job_is_judged_by_its_own_time(tx: Connection) 
     _named(tx, "chat", "a", job_id=None, created_at=NOON)
     _named(tx, "chat", "b", job_id="elsewhere", first_seen_at=NOON)
     _named(tx, "chat", "c", job_id=None)
-    _there(tx, "chat", "c", job_id=None)
+    _object(tx, "chat", "c", job_id=None)
     found = _states(tx, at(60))
     assert sorted(found, key=str) == [("chat", "a", "pending"), ("chat", "b", "pending"), ("chat", None, "pending")]
     assert {state for *_, state in _states(tx, MISSING)} == {"missing"}
@@ -171,9 +173,7 @@ def test_an_asset_without_a_known_job_is_judged_by_its_own_time(tx: Connection) 
         ({"stopped_at": None, "status": "starting", "started_at": None, "created_at": NOON}, at(13 * 3600)),
     ],
 )
-def test_a_job_that_never_says_that_it_stopped_is_due_all_the_same(
-    tx: Connection, job: dict[str, Any], due_at: Any
-) -> None:
+def test_a_job_without_a_stop_is_due_too(tx: Connection, job: dict[str, Any], due_at: Any) -> None:
     _job(tx, "room-vod", **job)
     (row,) = audit.run(tx, "completeness", {"now": NOON})
     assert row["due_at"] == due_at
@@ -181,14 +181,14 @@ def test_a_job_that_never_says_that_it_stopped_is_due_all_the_same(
 
 def test_sizes_are_compared(tx: Connection) -> None:
     _job(tx, "track")
-    for name, said in (("a", 90), ("b", 130), ("c", None)):
-        _named(tx, "track", name, size_bytes=said)
-        _there(tx, "track", name)
+    for name, size in (("a", 90), ("b", 130), ("c", None)):
+        _named(tx, "track", name, size_bytes=size)
+        _object(tx, "track", name)
     (row,) = audit.run(tx, "completeness", {"now": LATE})
     assert (row["named"], row["arrived"], row["size_difference_bytes"]) == (3, 3, 40)
 
 
-def test_jobs_are_chosen_by_time_customer_and_workspace(tx: Connection) -> None:
+def test_jobs_are_filtered_by_time_customer_and_workspace(tx: Connection) -> None:
     _job(tx, "chat", job_id="1", source="w1")
     _job(tx, "chat", job_id="2", source="w2", customer="Other", stopped_at=at(10))
 

@@ -1,4 +1,4 @@
-"""What `status` shows: of long lists the first and how many there are, and how fresh the tables are."""
+"""`status`: the first rows and the total of long lists, and the freshness of the tables."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from roomledger.queries.status import read_status
 from tests.rows import NOON, at, put, put_object
 
 
-def test_of_what_only_the_vendor_holds_the_soonest_are_shown_and_all_counted(tx: Connection) -> None:
+def test_the_soonest_vendor_stored_assets_are_listed_and_all_are_counted(tx: Connection) -> None:
     for number in range(25):
         put(
-            tx, "asset_records", asset_id=f"a{number:02}", uri=f"s3://held/{number}", created_at=at(-number * 86400 / 2)
+            tx,
+            "asset_records",
+            asset_id=f"a{number:02}",
+            uri=f"s3://stored/{number}",
+            created_at=at(-number * 86400 / 2),
         )
     found = read_status(tx, NOON)
     assert [row["asset_id"] for row in found.unsafe] == [f"a{number:02}" for number in range(24, 4, -1)]
@@ -25,7 +29,7 @@ def test_of_what_only_the_vendor_holds_the_soonest_are_shown_and_all_counted(tx:
     assert read_status(tx, NOON + timedelta(days=16)).unsafe_total == 0
 
 
-def test_of_what_is_tried_again_the_soonest_are_shown_and_all_counted(tx: Connection) -> None:
+def test_the_soonest_retries_are_listed_and_all_are_counted(tx: Connection) -> None:
     for number in range(22):
         put_object(tx, f"o{number:02}", disposition="seen", reason="odd", retry_at=at(-number))
     found = read_status(tx, NOON)
@@ -34,7 +38,7 @@ def test_of_what_is_tried_again_the_soonest_are_shown_and_all_counted(tx: Connec
 
 
 def _loaded(tx: Connection, object_id: str, *, seen: float, claimed: float, queryable: float, **cells: Any) -> None:
-    """Something written at noon, by a load of its own."""
+    """An object written at noon, with its own load."""
     put(tx, "loads", load_id=object_id, claimed_at=at(claimed), committed_at=at(queryable))
     times = {"first_seen_at": at(seen), "loaded_at": at(queryable)}
     put_object(tx, object_id, **times, **{"first_load_id": object_id, "first_seen_by": "s3_event"} | cells)
@@ -43,7 +47,7 @@ def _loaded(tx: Connection, object_id: str, *, seen: float, claimed: float, quer
 STEPS = ["written to seen", "seen to claimed", "claimed to queryable", "written to queryable"]
 
 
-def test_of_what_became_queryable_each_step_is_told_by_source_and_witness(tx: Connection) -> None:
+def test_freshness_has_each_step_by_source_and_observer(tx: Connection) -> None:
     for number in range(1, 22):  # of 21 numbers the 11th is the median, the 20th the 95th percentile
         _loaded(tx, f"o{number:02}", seen=number / 8, claimed=number / 8 + 0.5, queryable=2.0 * number)
     _loaded(tx, "listed", seen=700, claimed=705.125, queryable=706, first_seen_by="listing")
@@ -75,7 +79,7 @@ def test_percentiles_between_two_objects_are_interpolated(tx: Connection) -> Non
     assert (last["p50_s"], last["p95_s"], last["max_s"]) == (3, 7.4, 8)
 
 
-def test_freshness_is_that_of_the_last_24_hours(tx: Connection) -> None:
+def test_freshness_covers_the_last_24_hours(tx: Connection) -> None:
     _loaded(tx, "o", seen=1, claimed=2, queryable=3)
     assert len(read_status(tx, at(3) + timedelta(hours=23, minutes=59)).freshness) == 4
     assert read_status(tx, at(3) + timedelta(hours=24)).freshness == []

@@ -1,4 +1,4 @@
-"""Whoever may read the views of PostgreSQL may do so after they are made anew, and nobody else."""
+"""Privileges on the views of PostgreSQL are the same after the views are created again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from roomledger.warehouse import setup
 from roomledger.warehouse.views import VIEWS
 from tests.rows import rows
 
-GIVEN = r"""
+GRANTS = r"""
 CREATE ROLE "Ana's 5%\:all"; CREATE ROLE bo; CREATE ROLE cy; CREATE ROLE dee;
 GRANT SELECT ON session_overview TO PUBLIC;
 GRANT SELECT ON statements TO "Ana's 5%\:all" WITH GRANT OPTION;
@@ -20,8 +20,8 @@ ALTER VIEW session_timeline SET (security_invoker = true, security_barrier = fal
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO bo, dee;
 ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO cy WITH GRANT OPTION
 """
-# Who gave a privilege is not kept: all are given by the owner then.
-HELD = """
+# The grantor is not preserved: afterwards the owner is the grantor of all privileges.
+PRIVILEGES = """
 SELECT relname, NULL, reloptions, split_part(CAST(item AS text), '/', 1)
 FROM pg_class, unnest(COALESCE(relacl, acldefault('r', relowner))) AS item
 WHERE relkind = 'v' AND relnamespace = CAST('public' AS regnamespace)
@@ -38,20 +38,20 @@ def change(database: Database, statements: str) -> None:
             tx.execute(text(statement))
 
 
-def test_privileges_are_as_they_were(new_postgres: Database) -> None:
+def test_privileges_are_preserved(new_postgres: Database) -> None:
     setup.upgrade(new_postgres)
-    change(new_postgres, GIVEN)
+    change(new_postgres, GRANTS)
     with new_postgres.begin() as tx:
-        before = rows(tx, HELD)
+        before = rows(tx, PRIVILEGES)
     change(new_postgres, "COMMENT ON TABLE alembic_version IS NULL")
     setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
-        after = rows(tx, HELD)
+        after = rows(tx, PRIVILEGES)
     assert len(before) == len(VIEWS) + 6
     assert after == before
 
 
-def test_a_view_that_is_new_has_the_privileges_that_are_given_by_default(new_postgres: Database) -> None:
+def test_a_new_view_gets_the_default_privileges(new_postgres: Database) -> None:
     setup.upgrade(new_postgres)
     change(
         new_postgres,
@@ -63,7 +63,7 @@ def test_a_view_that_is_new_has_the_privileges_that_are_given_by_default(new_pos
         assert rows(tx, f"{may} AND relnamespace = CAST('public' AS regnamespace)") == [("session_timeline",)]
 
 
-def test_who_owned_a_view_may_read_it_still_and_so_may_who_owns_it_now(new_postgres: Database) -> None:
+def test_the_former_and_the_new_owner_of_a_view_can_read_it(new_postgres: Database) -> None:
     setup.upgrade(new_postgres)
     change(
         new_postgres, "CREATE ROLE flo; ALTER VIEW statements OWNER TO flo; COMMENT ON TABLE alembic_version IS NULL"

@@ -1,4 +1,4 @@
-"""The schema stands in one place: migrations, comments and public column names agree with it."""
+"""The schema has one definition: migrations, comments and public column names agree with it."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ PUBLIC = {
 }
 
 
-def test_the_public_columns_are_there(ready: Database) -> None:
+def test_the_public_columns_exist(ready: Database) -> None:
     with ready.begin() as tx:
         columns = {table: {column["name"] for column in inspect(tx).get_columns(table)} for table in PUBLIC}
     assert {table: set(names.split()) - columns[table] for table, names in PUBLIC.items()} == {t: set() for t in PUBLIC}
 
 
-def test_the_migrations_make_the_tables_of_the_schema(new_postgres: Database) -> None:
+def test_the_migrations_create_the_tables_of_the_schema(new_postgres: Database) -> None:
     setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
@@ -72,7 +72,7 @@ def test_both_engines_have_the_same_columns_and_comments(ready: Database) -> Non
     assert found == {(t.name, c.name): c.comment for t in metadata.sorted_tables for c in t.columns}
 
 
-def test_tables_say_their_grain() -> None:
+def test_table_comments_start_with_the_grain() -> None:
     tables = metadata.sorted_tables
     assert [table.name for table in tables if not (table.comment or "").startswith("One row per ")] == []
 
@@ -84,7 +84,7 @@ def test_records_have_the_columns_of_their_table() -> None:
     assert set(RECORD_TABLES.values()) == set(FACTS)
 
 
-def test_init_may_be_repeated_and_a_warehouse_without_tables_is_named(database: Database) -> None:
+def test_init_can_be_repeated_and_a_warehouse_without_tables_is_an_error(database: Database) -> None:
     with database.begin():
         pass
     with pytest.raises(WarehouseError, match="roomledger init"):
@@ -104,7 +104,7 @@ def test_init_may_be_repeated_and_a_warehouse_without_tables_is_named(database: 
     "change",
     ["rows_parsed = 3", "disposition = 'lost'", "reason = ''", "reason = NULL"],
 )
-def test_the_database_itself_holds_the_invariants(ready: Database, change: str) -> None:
+def test_the_database_enforces_the_invariants(ready: Database, change: str) -> None:
     row: dict[str, Any] = {
         "object_id": "o", "customer": "c", "source": "s", "session_evidence": "none", "uri": "s3://b/k", "version": "v",
         "modified_at": "2026-01-01 00:00:00+00", "size_bytes": 1, "disposition": "seen", "reason": "new", "attempts": 0,
@@ -117,6 +117,6 @@ def test_the_database_itself_holds_the_invariants(ready: Database, change: str) 
         tx.execute(text(f"UPDATE object_ledger SET {change}"))
 
 
-def test_the_data_dictionary_is_the_schemas() -> None:
+def test_the_data_dictionary_is_current() -> None:
     written = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
     assert written.read_text() == "\n".join(dictionary.lines()) + "\n", "run make dictionary"

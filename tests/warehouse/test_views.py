@@ -1,4 +1,4 @@
-"""The views: every rule of theirs on a few rows put in by hand, on both engines."""
+"""The views: every rule on a few rows, on both engines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from roomledger.warehouse.views import VIEWS, statements
 from tests.rows import NOON, at, put, put_object, rows
 
 
-def test_the_views_have_the_columns_types_and_comments_that_they_are_said_to_have(tx: Connection) -> None:
+def test_the_views_have_the_defined_columns_types_and_comments(tx: Connection) -> None:
     comments = {
         "duckdb": "SELECT view_name, NULL, comment FROM duckdb_views() WHERE NOT internal UNION ALL SELECT table_name,"
         " column_name, comment FROM duckdb_columns() WHERE table_name IN (SELECT view_name FROM duckdb_views()"
@@ -24,9 +24,9 @@ def test_the_views_have_the_columns_types_and_comments_that_they_are_said_to_hav
         " FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid WHERE relkind = 'v'"
         " AND relnamespace = 'public'::regnamespace AND attnum > 0",
     }[tx.dialect.name]
-    said = {(view.name, None): view.comment for view in VIEWS}
-    said |= {(view.name, column.name): column.comment for view in VIEWS for column in view.columns}
-    assert {(name, column): comment for name, column, comment in tx.exec_driver_sql(comments)} == said
+    defined = {(view.name, None): view.comment for view in VIEWS}
+    defined |= {(view.name, column.name): column.comment for view in VIEWS for column in view.columns}
+    assert {(name, column): comment for name, column, comment in tx.exec_driver_sql(comments)} == defined
     speak = postgresql.dialect()
     for view in VIEWS:
         kinds = {c["name"]: _plain(c["type"].compile(speak)) for c in inspect(tx).get_columns(view.name)}
@@ -50,7 +50,7 @@ def _comment(database: Database) -> str | None:
         return inspect(tx).get_table_comment("statements")["text"]
 
 
-def test_they_are_left_alone_while_nothing_changes(ready: Database) -> None:
+def test_current_views_are_not_created_again(ready: Database) -> None:
     with ready.begin() as tx:
         tx.execute(text("CREATE VIEW mine AS SELECT kind FROM statements"))
         tx.execute(text("COMMENT ON VIEW statements IS 'Whoever makes it anew loses this.'"))
@@ -66,7 +66,7 @@ def test_they_are_left_alone_while_nothing_changes(ready: Database) -> None:
         "DROP VIEW session_timeline",
     ],
 )
-def test_they_are_made_anew_when_one_is_not_as_it_must_be(ready: Database, change: str) -> None:
+def test_all_views_are_created_again_when_one_is_outdated(ready: Database, change: str) -> None:
     with ready.begin() as tx:
         tx.execute(text("COMMENT ON VIEW statements IS 'Whoever makes it anew loses this.'"))
         tx.execute(text(change))
@@ -76,15 +76,17 @@ def test_they_are_made_anew_when_one_is_not_as_it_must_be(ready: Database, chang
         assert rows(tx, "SELECT * FROM session_timeline") == []
 
 
-def test_they_are_made_anew_when_their_definitions_change(ready: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statements.c.text, "comment", "It's what was said: word by word.")
+def test_all_views_are_created_again_when_a_definition_changes(
+    ready: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements.c.text, "comment", "It's the text: unchanged.")
     setup.upgrade(ready)
     with ready.begin() as tx:
         comments = {column["name"]: column["comment"] for column in inspect(tx).get_columns("statements")}
-    assert comments["text"] == "It's what was said: word by word."
+    assert comments["text"] == "It's the text: unchanged."
 
 
-def test_what_depends_on_those_that_are_made_anew_is_named(new_postgres: Database) -> None:
+def test_an_object_that_depends_on_a_view_is_named(new_postgres: Database) -> None:
     setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         tx.execute(text("DROP VIEW session_timeline"))
@@ -101,7 +103,7 @@ def test_what_depends_on_those_that_are_made_anew_is_named(new_postgres: Databas
 # -- recording_assets
 
 
-def test_an_asset_that_only_the_bucket_tells_of(tx: Connection) -> None:
+def test_an_asset_that_only_the_bucket_has(tx: Connection) -> None:
     put_object(tx, "o", asset_type="track", session_id="s", session_evidence="key", first_seen_by="listing")
     put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", asset_type="track", peer_id="p", layer="2")
     query = (
@@ -116,7 +118,7 @@ def test_an_asset_that_only_the_bucket_tells_of(tx: Connection) -> None:
 
 
 @pytest.mark.parametrize(("session", "evidence"), [("s", "asset_record"), (None, "none")])
-def test_an_asset_that_only_the_vendor_names(tx: Connection, session: str | None, evidence: str) -> None:
+def test_an_asset_that_only_the_vendor_reports(tx: Connection, session: str | None, evidence: str) -> None:
     put(tx, "asset_records", asset_id="a", session_id=session, uri="s3://acme/o", status="processing", size_bytes=7,
         metadata={"k": 1}, first_seen_by="api")  # fmt: skip
     query = (
@@ -127,25 +129,25 @@ def test_an_asset_that_only_the_vendor_names(tx: Connection, session: str | None
     assert rows(tx, query) == [expected]
 
 
-def test_an_asset_that_both_tell_of_is_one_row(tx: Connection) -> None:
+def test_an_asset_in_bucket_and_api_is_one_row(tx: Connection) -> None:
     put_object(tx, "o", asset_type="track", asset_id="a", job_id="j", first_seen_at=at(5))
     put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", asset_type="track", peer_id="key", layer="1")
-    put(tx, "asset_records", asset_id="a", uri="s3://acme/o", size_bytes=90, peer_id="said", duration_s=1.5,
+    put(tx, "asset_records", asset_id="a", uri="s3://acme/o", size_bytes=90, peer_id="api", duration_s=1.5,
         created_at=at(-9), first_seen_at=at(4), first_seen_by="api", raw_type="track", status="failed")  # fmt: skip
     query = (
         "SELECT object_id, job_id, status, size_bytes, vendor_size_bytes, size_difference_bytes, peer_id, layer,"
         " duration_s, created_at, first_seen_at, first_seen_by FROM recording_assets"
     )
-    assert rows(tx, query) == [("o", "j", "failed", 100, 90, 10, "said", "1", 1.5, at(-9), at(4), "api")]
+    assert rows(tx, query) == [("o", "j", "failed", 100, 90, 10, "api", "1", 1.5, at(-9), at(4), "api")]
 
 
-def test_the_bucket_may_have_spoken_first(tx: Connection) -> None:
+def test_the_bucket_can_be_the_first_observer(tx: Connection) -> None:
     put_object(tx, "o", asset_id="a", first_seen_at=at(4))
     put(tx, "asset_records", asset_id="a", uri="s3://acme/o", first_seen_at=at(5), first_seen_by="api")
     assert rows(tx, "SELECT first_seen_at, first_seen_by FROM recording_assets") == [(at(4), "listing")]
 
 
-def test_of_two_records_of_one_address_each_is_a_row(tx: Connection) -> None:
+def test_two_records_of_one_address_are_two_rows(tx: Connection) -> None:
     put_object(tx, "o", asset_id="a2")
     for name in ("a1", "a2"):
         put(tx, "asset_records", asset_id=name, uri="s3://acme/o")
@@ -180,7 +182,7 @@ def test_one_version_of_an_address_is_shown(
     for version in versions:
         put_object(tx, **({"object_id": "one", "uri": "s3://acme/same", "asset_id": "a"} | version))
     put(tx, "asset_records", asset_id="a", uri="s3://acme/same")
-    # Without such a version the vendor's record stands alone.
+    # Without such a version only the vendor's record is shown.
     assert rows(tx, "SELECT object_id, disposition FROM recording_assets") == (expected or [(None, None)])
 
 
@@ -204,7 +206,7 @@ def test_a_message_that_two_recorders_wrote_is_one(tx: Connection) -> None:
     [{"message_id": None}, {"message_id": ""}, {"message_id": "m", "session_id": None}, {"message_id": "n"},
      {"message_id": "m", "session_id": "t"}, {"message_id": "m", "customer": "Other"}],
 )  # fmt: skip
-def test_messages_that_nothing_says_are_the_same_stay_apart(tx: Connection, apart: dict[str, Any]) -> None:
+def test_messages_without_a_common_id_are_separate(tx: Connection, apart: dict[str, Any]) -> None:
     _chat(tx, "a", message_id=apart["message_id"] if apart["message_id"] in (None, "") else "m")
     _chat(tx, "b", **apart)
     if apart["message_id"] == "m":
@@ -218,10 +220,10 @@ def test_messages_that_nothing_says_are_the_same_stay_apart(tx: Connection, apar
 def _transcript(tx: Connection, object_id: str, mode: str, *, uri: str | None = None, **cells: Any) -> None:
     put_object(tx, object_id, asset_type="transcript", uri=uri or f"s3://acme/talk/{object_id}")
     place = {"session_id": cells.pop("session_id", "s")}
-    said = {name: cells.pop(name) for name in ("speaker_name", "speaker_peer_id", "start_ms") if name in cells}
+    spoken = {name: cells.pop(name) for name in ("speaker_name", "speaker_peer_id", "start_ms") if name in cells}
     put(tx, "transcripts", object_id=object_id, ordinal=0, output_mode=mode, **place, **cells)
     if cells.get("segments") != 0:
-        put(tx, "transcript_segments", object_id=object_id, **place, **said)
+        put(tx, "transcript_segments", object_id=object_id, **place, **spoken)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +237,7 @@ def _transcript(tx: Connection, object_id: str, mode: str, *, uri: str | None = 
         ([("1", "json", "j"), ("2", "srt", "k")], ["1", "2"]),
     ],
 )
-def test_sentences_come_from_the_best_form_of_each_recording(
+def test_sentences_come_from_the_best_format_of_each_recording(
     tx: Connection, forms: list[tuple[str, str, str | None]], expected: list[str]
 ) -> None:
     for object_id, mode, job in forms:
@@ -243,13 +245,13 @@ def test_sentences_come_from_the_best_form_of_each_recording(
     assert [name for (name,) in rows(tx, "SELECT object_id FROM statements ORDER BY 1")] == expected
 
 
-def test_recordings_without_a_job_are_told_apart_by_folder(tx: Connection) -> None:
+def test_recordings_without_a_job_are_distinguished_by_folder(tx: Connection) -> None:
     _transcript(tx, "1", "json", uri="s3://acme/one/talk.json")
     _transcript(tx, "2", "srt", uri="s3://acme/two/talk.srt")
     assert rows(tx, "SELECT count(*) FROM statements") == [(2,)]
 
 
-def test_a_blank_form_does_not_hide_one_that_says_something(tx: Connection) -> None:
+def test_an_empty_transcript_does_not_hide_one_with_sentences(tx: Connection) -> None:
     _transcript(tx, "1", "json", job_id="j", segments=0)
     _transcript(tx, "2", "srt", job_id="j")
     assert rows(tx, "SELECT object_id FROM statements") == [("2",)]
@@ -258,7 +260,7 @@ def test_a_blank_form_does_not_hide_one_that_says_something(tx: Connection) -> N
 @pytest.mark.parametrize(
     ("started", "start_ms", "said_at"), [(at(10), 1500, at(11.5)), (None, 1500, None), (at(10), None, None)]
 )
-def test_a_sentence_has_a_time_where_the_start_of_its_recording_is_known(
+def test_a_sentence_has_a_time_if_the_start_of_its_recording_is_known(
     tx: Connection, started: Any, start_ms: Any, said_at: Any
 ) -> None:
     _transcript(tx, "1", "json", recording_started_at=started, start_ms=start_ms)
@@ -267,7 +269,7 @@ def test_a_sentence_has_a_time_where_the_start_of_its_recording_is_known(
 
 
 _PEERS = (
-    ("ann1", "u-ann", "Ann", "host"), ("ann2", "u-ann", "Ann", "host"),  # came back
+    ("ann1", "u-ann", "Ann", "host"), ("ann2", "u-ann", "Ann", "host"),  # rejoined
     ("bob1", "u-bob", "Bob", "guest"), ("bob2", "u-rob", "Bob", "guest"),  # two people, one name
     ("cy1", "", "Cy", "guest"), ("dee1", "u-dee", "Dee", "host"), ("dee2", None, "Dee", "guest"),
 )  # fmt: skip
@@ -281,11 +283,11 @@ def _people(tx: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("spoken", "expected"),
     [
         ({"speaker_peer_id": "ann1", "speaker_name": "Anna"}, ("Anna", "ann1", "u-ann", "host", "peer_id")),
         ({"speaker_peer_id": "ann1", "speaker_name": ""}, ("Ann", "ann1", "u-ann", "host", "peer_id")),
-        ({"speaker_peer_id": "gone", "speaker_name": "Ann"}, ("Ann", "gone", None, None, "peer_id")),
+        ({"speaker_peer_id": "left", "speaker_name": "Ann"}, ("Ann", "left", None, None, "peer_id")),
         ({"speaker_name": "Ann"}, ("Ann", None, "u-ann", "host", "name")),
         ({"speaker_name": "Bob"}, ("Bob", None, None, None, "none")),
         ({"speaker_peer_id": "", "speaker_name": "Cy"}, ("Cy", "cy1", None, "guest", "name")),
@@ -295,9 +297,9 @@ def _people(tx: Connection) -> None:
         ({"speaker_name": None}, (None, None, None, None, "none")),
     ],
 )
-def test_who_said_a_sentence(tx: Connection, said: dict[str, Any], expected: tuple[Any, ...]) -> None:
+def test_who_said_a_sentence(tx: Connection, spoken: dict[str, Any], expected: tuple[Any, ...]) -> None:
     _people(tx)
-    _transcript(tx, "1", "json", **said)
+    _transcript(tx, "1", "json", **spoken)
     query = "SELECT speaker_name, peer_id, user_id, role, speaker_evidence FROM statements"
     assert rows(tx, query) == [expected]
 
@@ -347,7 +349,7 @@ def test_an_overview_of_a_session(tx: Connection) -> None:
     }  # fmt: skip
 
 
-def test_a_user_id_is_no_name_in_attendance(tx: Connection) -> None:
+def test_a_user_id_and_an_equal_name_are_two_attendees(tx: Connection) -> None:
     put(tx, "peer_records", session_id="s", peer_id="1", user_id="Ann")
     put(tx, "peer_records", session_id="s", peer_id="2", name="Ann")
     assert rows(tx, "SELECT attendees FROM session_overview") == [(2,)]
@@ -370,7 +372,7 @@ def test_sessions_that_only_a_recording_names_are_in_the_overview(tx: Connection
     ]
 
 
-def test_a_timeline_holds_every_event_on_one_clock(tx: Connection) -> None:
+def test_a_timeline_has_every_event_on_one_clock(tx: Connection) -> None:
     put(tx, "session_records", session_id="s", room_id="r", active=False, started_at=NOON, ended_at=at(100))
     put(tx, "peer_records", session_id="s", peer_id="p", user_id="u", name="Ann", role="host", joined_at=at(1),
         left_at=at(90))  # fmt: skip
@@ -400,7 +402,7 @@ def test_a_timeline_holds_every_event_on_one_clock(tx: Connection) -> None:
     ]
 
 
-def test_what_has_not_happened_is_no_event(tx: Connection) -> None:
+def test_events_that_have_not_happened_are_not_in_the_timeline(tx: Connection) -> None:
     put(tx, "session_records", session_id="s", active=True, started_at=NOON)
     put(tx, "peer_records", session_id="s", peer_id="p", joined_at=at(1))
     put(tx, "job_records", job_id="i", session_id="s", status="starting")
@@ -413,7 +415,7 @@ def test_what_has_not_happened_is_no_event(tx: Connection) -> None:
     ("session", "has_left"),
     [({"active": True}, False), ({"active": False}, True), ({"active": None, "ended_at": at(9)}, True), ({}, False)],
 )
-def test_who_was_in_a_session_that_is_over_has_left(tx: Connection, session: dict[str, Any], has_left: bool) -> None:
+def test_peers_of_an_ended_session_have_left(tx: Connection, session: dict[str, Any], has_left: bool) -> None:
     put(tx, "session_records", session_id="s", **session)
     put(tx, "peer_records", session_id="s", peer_id="p")
     found = rows(tx, "SELECT happened_at, peer_id FROM session_timeline WHERE kind = 'leave'")
@@ -425,7 +427,7 @@ def test_who_was_in_a_session_that_is_over_has_left(tx: Connection, session: dic
 _TIMES = "load_id, claimed_at, queryable_at, seen_after_s, claimed_after_s, queryable_after_s"
 
 
-def test_what_was_loaded_tells_how_long_each_step_took(tx: Connection) -> None:
+def test_a_loaded_version_has_the_seconds_of_each_step(tx: Connection) -> None:
     put_object(
         tx, "o", session_id="s", first_seen_at=at(1.5), first_seen_by="s3_event", loaded_at=at(4.25), first_load_id="l"
     )
@@ -440,7 +442,7 @@ def test_what_was_loaded_tells_how_long_each_step_took(tx: Connection) -> None:
     }  # fmt: skip
 
 
-def test_long_times_are_told_in_seconds_and_those_of_clocks_that_disagree_are_below_zero(tx: Connection) -> None:
+def test_long_times_are_in_seconds_and_negative_when_clocks_disagree(tx: Connection) -> None:
     put(tx, "loads", load_id="l", claimed_at=at(-0.125), committed_at=at(400 * 86400 + 0.5))
     put_object(tx, "o", first_seen_at=at(-0.25), first_load_id="l")
     assert rows(tx, f"SELECT {_TIMES} FROM freshness") == [
@@ -449,7 +451,7 @@ def test_long_times_are_told_in_seconds_and_those_of_clocks_that_disagree_are_be
 
 
 @pytest.mark.parametrize("disposition", ["loaded", "missing", "superseded"])
-def test_the_load_that_first_brought_rows_counts(tx: Connection, disposition: str) -> None:
+def test_the_load_that_first_loaded_rows_counts(tx: Connection, disposition: str) -> None:
     put(tx, "loads", load_id="first", claimed_at=at(2), committed_at=at(3))
     put(tx, "loads", load_id="again", claimed_at=at(50), committed_at=at(60))
     put_object(tx, "o", disposition=disposition, loaded_at=at(60), load_id="again", first_load_id="first")
@@ -457,7 +459,7 @@ def test_the_load_that_first_brought_rows_counts(tx: Connection, disposition: st
 
 
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])
-def test_one_session_is_read_by_the_indexes_of_postgresql(new_postgres: Database, view: str) -> None:
+def test_a_query_for_one_session_uses_the_indexes_of_postgresql(new_postgres: Database, view: str) -> None:
     setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
         tx.execute(text("SET LOCAL enable_seqscan = off"))
@@ -466,7 +468,7 @@ def test_one_session_is_read_by_the_indexes_of_postgresql(new_postgres: Database
     assert scans == [], plan
 
 
-# -- what webhooks say, beside the API and the bucket
+# -- webhooks beside the API and the bucket
 
 
 def _named(tx: Connection, event_id: str = "e", **cells: Any) -> None:
@@ -476,7 +478,7 @@ def _named(tx: Connection, event_id: str = "e", **cells: Any) -> None:
     put(tx, "event_assets", **(plain | silent | {"ingested_at": at(7)} | cells))
 
 
-def test_an_asset_that_only_a_webhook_names(tx: Connection) -> None:
+def test_an_asset_that_only_a_webhook_reports(tx: Connection) -> None:
     _named(tx, session_id="s", uri="s3://acme/o", size_bytes=7, created_at=at(1), recording_id="r", peer_id="p",
            track_type="audio", thumbnails=["t"])  # fmt: skip
     _named(tx, "no session", uri="s3://acme/p", status="failed", error_type="E", error_message="lost", job_id="j")
@@ -501,7 +503,7 @@ def test_an_asset_that_only_a_webhook_names(tx: Connection) -> None:
 
 @pytest.mark.parametrize("is_there", [True, False])
 @pytest.mark.parametrize(
-    ("said", "heard", "expected"),
+    ("api", "webhook", "expected"),
     [
         (None, "completed", ("completed", None)),
         (None, "failed", ("failed", "lost")),
@@ -516,37 +518,39 @@ def test_an_asset_that_only_a_webhook_names(tx: Connection) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["s3://acme/o", None])
-def test_what_became_of_an_asset(
-    tx: Connection, said: str | None, heard: str | None, path: str | None, is_there: bool, expected: tuple[str, str]
+def test_the_status_of_an_asset(
+    tx: Connection, api: str | None, webhook: str | None, path: str | None, is_there: bool, expected: tuple[str, str]
 ) -> None:
-    """What the API says at last counts, then what webhooks say; an asset that the API cannot place yet is the same."""
-    known = path or heard  # else nothing says that the object is the asset's
+    """A final status in the API takes precedence, then the webhook's; also before the API has the address."""
+    known = path or webhook  # otherwise the object cannot be matched with the asset
     if is_there:
-        put_object(tx, "o", asset_id="a" if said and known else None)
-    if said:
-        put(tx, "asset_records", asset_id="a", uri=path, status=said)
-    if heard:
-        _named(tx, uri="s3://acme/o", asset_id="a", status=heard, error_message="lost" if heard == "failed" else None)
+        put_object(tx, "o", asset_id="a" if api and known else None)
+    if api:
+        put(tx, "asset_records", asset_id="a", uri=path, status=api)
+    if webhook:
+        _named(
+            tx, uri="s3://acme/o", asset_id="a", status=webhook, error_message="lost" if webhook == "failed" else None
+        )
     found = rows(tx, "SELECT uri, status, error_message, object_id IS NULL FROM recording_assets ORDER BY uri")
     apart = [("s3://acme/o", "completed", None, False)] * is_there + [(None, *expected, True)]
     assert found == ([("s3://acme/o", *expected, not is_there)] if known else apart)
 
 
-def test_webhooks_fill_what_the_api_leaves_out_and_the_key_what_both_do(tx: Connection) -> None:
+def test_webhooks_fill_gaps_of_the_api_and_the_key_fills_gaps_of_both(tx: Connection) -> None:
     put_object(tx, "o", asset_type="track", asset_id="a", first_seen_at=at(9))
     put(tx, "object_assets", object_id="o", ordinal=0, uri="s3://acme/o", peer_id="key", layer="key", stream_id="key")
-    put(tx, "asset_records", asset_id="a", uri="s3://acme/o", peer_id="said", job_id="j", first_seen_at=at(8))
-    _named(tx, uri="s3://acme/o", peer_id="heard", stream_id="heard", size_bytes=90, duration_s=2.5, job_id="x",
-           created_at=at(3), user_id="heard", recording_id="r", width=5)  # fmt: skip
+    put(tx, "asset_records", asset_id="a", uri="s3://acme/o", peer_id="api", job_id="j", first_seen_at=at(8))
+    _named(tx, uri="s3://acme/o", peer_id="webhook", stream_id="webhook", size_bytes=90, duration_s=2.5, job_id="x",
+           created_at=at(3), user_id="webhook", recording_id="r", width=5)  # fmt: skip
     query = (
         "SELECT peer_id, stream_id, layer, user_id, width, job_id, recording_id, size_bytes, vendor_size_bytes,"
         " size_difference_bytes, duration_s, created_at, first_seen_at, first_seen_by FROM recording_assets"
     )
-    found = ("said", "heard", "key", "heard", 5, "j", "r", 100, 90, 10, 2.5, at(3), at(7), "webhook")
+    found = ("api", "webhook", "key", "webhook", 5, "j", "r", 100, 90, 10, 2.5, at(3), at(7), "webhook")
     assert rows(tx, query) == [found]
 
 
-def test_of_several_webhooks_that_name_an_asset_one_is_shown(tx: Connection) -> None:
+def test_several_webhooks_about_one_asset_are_one_row(tx: Connection) -> None:
     times = {"early": at(1), "late": at(2), "failed": at(3), "timeless": None, "late too": at(2)}
     for name, time in times.items():
         status = "failed" if name == "failed" else "completed"
@@ -566,7 +570,7 @@ def test_of_several_webhooks_that_name_an_asset_one_is_shown(tx: Connection) -> 
     ]
 
 
-def test_what_is_told_of_another_customer_stays_apart(tx: Connection) -> None:
+def test_records_of_another_customer_are_separate(tx: Connection) -> None:
     put_object(tx, "o", asset_id="a")
     put(tx, "asset_records", asset_id="a", uri="s3://acme/o", status="processing")
     put(tx, "asset_records", asset_id="b", uri=None, status="processing")
@@ -592,7 +596,7 @@ _HEARD: dict[str, Any] = {"first_ingested_at": at(7), "session_id": "s"}
 
 
 @pytest.mark.parametrize(("first", "by"), [(at(8), "webhook"), (at(6), "api"), (at(7), "api")])
-def test_what_webhooks_say_of_what_the_api_tells_fills_it(tx: Connection, first: Any, by: str) -> None:
+def test_webhooks_fill_gaps_of_api_records(tx: Connection, first: Any, by: str) -> None:
     api = {"first_seen_at": first, "first_seen_by": "api", "session_id": "s"}
     put(tx, "session_records", **api, room_id="r", active=True, started_at=NOON)
     put(tx, "event_sessions", **_HEARD, room_id="x", room_name="Maths", started_at=at(1), ended_at=at(9))
@@ -603,16 +607,16 @@ def test_what_webhooks_say_of_what_the_api_tells_fills_it(tx: Connection, first:
     put(tx, "job_records", **api, job_id="j", status="running", started_at=NOON, planned_types=["chat"])
     put(tx, "event_recordings", **_HEARD, recorder_id="b", api_job_id="j", job_id="x", beam_id="b", kind="live-stream",
         status="failed", started_at=at(1), stopped_at=at(2), error_type="E", error_message="lost")  # fmt: skip
-    told = "first_seen_at, first_seen_by"
+    first_seen = "first_seen_at, first_seen_by"
     seen = (at(6) if by == "api" and first == at(6) else at(7), by)
-    assert rows(tx, f"SELECT room_id, active, started_at, ended_at, room_name, {told} FROM sessions") == [
+    assert rows(tx, f"SELECT room_id, active, started_at, ended_at, room_name, {first_seen} FROM sessions") == [
         ("r", False, NOON, at(9), "Maths", *seen)
     ]
-    assert rows(tx, f"SELECT name, user_id, role, joined_at, left_at, {told} FROM peers") == [
+    assert rows(tx, f"SELECT name, user_id, role, joined_at, left_at, {first_seen} FROM peers") == [
         ("Ann", "u", "host", at(1), at(2), *seen)
     ]
     assert rows(
-        tx, f"SELECT job_id, kind, status, started_at, stopped_at, beam_id, error_message, {told} FROM recordings"
+        tx, f"SELECT job_id, kind, status, started_at, stopped_at, beam_id, error_message, {first_seen} FROM recordings"
     ) == [("j", "recording", "running", NOON, at(2), "b", "lost", *seen)]
     query = "SELECT room_name, active, attendees, recordings, assets FROM session_overview"
     assert rows(tx, query) == [("Maths", False, 1, 1, 0)]
@@ -649,15 +653,15 @@ def test_sessions_that_only_a_webhook_names_are_in_the_overview(tx: Connection) 
     ]
 
 
-def test_what_the_api_says_counts(tx: Connection) -> None:
-    said = {"session_id": "s", "first_seen_at": at(6), "first_seen_by": "api", "started_at": at(1)}
-    put(tx, "session_records", **said, room_id="r", active=True, ended_at=at(3))
+def test_values_of_the_api_take_precedence(tx: Connection) -> None:
+    common = {"session_id": "s", "first_seen_at": at(6), "first_seen_by": "api", "started_at": at(1)}
+    put(tx, "session_records", **common, room_id="r", active=True, ended_at=at(3))
     put(tx, "event_sessions", **_HEARD, room_id="x", started_at=at(2), ended_at=at(4))
     stay = {"peer_id": "p", "name": "Ann", "user_id": "u", "role": "host", "joined_at": at(1), "left_at": at(3)}
     other = {"name": "Bob", "user_id": "x", "role": "guest", "joined_at": at(2), "left_at": at(4), "is_recorder": True}
-    put(tx, "peer_records", **{k: v for k, v in said.items() if k != "started_at"} | stay)
+    put(tx, "peer_records", **{k: v for k, v in common.items() if k != "started_at"} | stay)
     put(tx, "event_peers", **_HEARD | stay | other)
-    put(tx, "job_records", **said, job_id="j", stopped_at=at(3))
+    put(tx, "job_records", **common, job_id="j", stopped_at=at(3))
     put(tx, "event_recordings", **_HEARD, recorder_id="b", api_job_id="j", job_id="x", kind="live-stream",
         status="failed", started_at=at(2), stopped_at=at(4), room_id="x")  # fmt: skip
     assert rows(tx, "SELECT room_id, active, started_at, ended_at FROM sessions") == [("r", False, at(1), at(3))]

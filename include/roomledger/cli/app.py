@@ -1,7 +1,7 @@
-"""The `roomledger` command and what its verbs share: options, opened settings, errors as one sentence and an exit code.
+"""The `roomledger` program and what its commands share: options, the opened runtime, errors and exit codes.
 
-Exit codes: 0 when all went well, 2 when the user can fix it (settings, credentials, a wrong address), 1 when not, 3
-when an audit finds something missing.
+Exit codes: 0 for success, 2 when the user can fix the problem (settings, credentials, a wrong address), 1 for other
+failures, 3 when an audit finds missing assets.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from roomledger.stores import AccessDenied, BucketMissing, CredentialsMissing, S
 FAILURE, USERS_MISTAKE, INCOMPLETE = 1, 2, 3
 
 app = typer.Typer(
-    help="Load 100ms recordings from your buckets into warehouse tables. First: `init`, then `check`, then `run`.",
+    help="Load 100ms recordings from your buckets into warehouse tables. Start with `init`, `check` and `run`.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -34,22 +34,20 @@ app = typer.Typer(
 
 TOML = Path("roomledger.toml")
 Config = Annotated[Path, typer.Option("--config", "-c", envvar="ROOMLEDGER_CONFIG", help="The settings file.")]
-Sources = Annotated[
-    list[str] | None, typer.Option("--source", "-s", help="Only this source; may be given several times.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")]
+Sources = Annotated[list[str] | None, typer.Option("--source", "-s", help="Only this source; can be repeated.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 @contextmanager
 def opened(config: Path, names: Sequence[str] | None = None, *, needs_tables: bool = True) -> Iterator[Runtime]:
-    """Open settings and warehouse for a verb, and turn what goes wrong into one sentence and an exit code."""
+    """Open settings and warehouse for a command; see `explained` for errors."""
     with explained():
         yield open_runtime(settings.read(config, os.environ), names or (), needs_tables=needs_tables)
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn what a user, a server or a file did wrong into one sentence and an exit code."""
+    """Print an expected error as one sentence and exit with its code."""
     try:
         yield
     except settings.SettingsError as error:

@@ -1,4 +1,4 @@
-"""`roomledger audit`: the auditors' questions, answered as a table, as CSV or as JSON."""
+"""`roomledger audit`: the audits, printed as a table, as CSV or as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from roomledger.queries import audit
 
 
 class Format(StrEnum):
-    """How the answer to an audit is printed."""
+    """Output format of an audit."""
 
     TABLE = "table"
     CSV = "csv"
@@ -24,23 +24,23 @@ class Format(StrEnum):
 
 def _help() -> str:
     """Describe every audit with its parameters."""
-    lines = ["Answer one of the auditors' questions. Exit code 3 when `completeness` finds something missing."]
+    lines = ["Run one audit and print its result. Exit code 3 when `completeness` finds missing assets."]
+    lines += ["Example: `roomledger audit session-record -p session_id=ID --format csv`"]
     for each in audit.names().values():
         lines.append(f"**{each.name}**: {each.description}")
-        lines += [f"- `{one.name}` {one.meaning}" for one in each.parameters if one.name != "now"]
+        needs = ((one, f"{one.need} {one.other}".strip()) for one in each.parameters if one.name != "now")
+        lines += [f"- `{one.name}` ({need}): {one.meaning}" for one, need in needs]
     return "\n\n".join(lines)
 
 
 @app.command("audit", help=_help())
 def run_audit(
-    name: Annotated[str, typer.Argument(help="Which audit.")],
-    param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="name=value; may be given several times.")
-    ] = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="How to print the answer.")] = Format.TABLE,
+    name: Annotated[str, typer.Argument(help="Name of the audit.")],
+    param: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; can be repeated.")] = None,
+    form: Annotated[Format, typer.Option("--format", "-f", help="Output format.")] = Format.TABLE,
     config: Config = TOML,
 ) -> None:
-    """Run one audit and print the answer."""
+    """Run one audit and print its result."""
     with opened(config) as runtime:
         parameters: dict[str, Any] = dict(_parameter(one) for one in param or ())
         if name == "completeness":
@@ -53,13 +53,13 @@ def run_audit(
             raise typer.Exit(USERS_MISTAKE) from None
     match form:
         case Format.CSV:
-            # Not sys.stdout: it has an encoding and line ends of its own, which the terminal or the system chooses.
+            # Not sys.stdout, whose encoding and line ends depend on the terminal and the system.
             with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False) as stream:
                 audit.write_csv(rows, stream)
         case Format.JSON:
             print_json(rows)
         case _:
-            show(name, rows, empty="Nothing.")
+            show(name, rows, empty="No rows.")
     if name == "completeness" and audit.is_incomplete(rows):
         raise typer.Exit(INCOMPLETE)
 

@@ -1,4 +1,4 @@
-"""The verbs that only read: `status`, `where`, `sql`."""
+"""The commands that only read: `status`, `where`, `sql`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from roomledger.queries.status import read_status
 
 @app.command()
 def status(config: Config = TOML, as_json: AsJson = False) -> None:
-    """Show objects by disposition, refusals, retries, what only the vendor stores, and how fresh the tables are."""
+    """Show objects by disposition, refusals, retries, vendor-stored assets, and the freshness of the tables."""
     with opened(config) as runtime, runtime.database.begin(read_only=True) as tx:
         found = read_status(tx, times.utc_now())
     if as_json:
         print_json(asdict(found))
         return
-    show("Objects", found.objects, empty="Nothing was collected yet: roomledger collect")
-    show("Open refusals", found.refusals, empty="Nothing is refused.")
-    retries = _first_of("Waiting for another try", found.retries, found.retries_total)
-    show(retries, found.retries, empty="Nothing waits for another try.")
-    unsafe = _first_of("Stored by the vendor only", found.unsafe, found.unsafe_total)
-    show(unsafe, found.unsafe, empty="Nothing is stored by the vendor only.")
-    show("Freshness: seconds, last 24 hours", found.freshness, empty="Nothing became queryable in the last 24 hours.")
-    show("Last load", [found.last_load] if found.last_load else [], empty="Nothing was loaded yet.")
+    show("Objects", found.objects, empty="No objects yet: run `roomledger collect`.")
+    show("Open refusals", found.refusals, empty="No open refusals.")
+    retries = _first_of("Retries", found.retries, found.retries_total)
+    show(retries, found.retries, empty="No retries.")
+    unsafe = _first_of("Assets stored by 100ms only", found.unsafe, found.unsafe_total)
+    show(unsafe, found.unsafe, empty="No assets are stored by 100ms only.")
+    show(
+        "Freshness of the last 24 hours, in seconds",
+        found.freshness,
+        empty="No objects were loaded in the last 24 hours.",
+    )
+    show("Last load", [found.last_load] if found.last_load else [], empty="No loads yet.")
 
 
 def _first_of(title: str, rows: Sequence[Any], total: int) -> str:
@@ -44,7 +48,7 @@ def where(
     config: Config = TOML,
     as_json: AsJson = False,
 ) -> None:
-    """Show what became of one object, and why: its versions, who observed it, its rows and refusals."""
+    """Show one object: its versions with their disposition and reason, its observations, rows and refusals."""
     with opened(config) as runtime, runtime.database.begin(read_only=True) as tx:
         found = trace_object(tx, uri)
     if as_json:
@@ -53,8 +57,8 @@ def where(
         columns = ("object_id", "version", "modified_at", "size_bytes", "asset_type", "disposition", "reason")
         show("Versions, newest first", [{name: row[name] for name in columns} for row in found.versions], empty="")
         show("Observations", found.observations, empty="")
-        show("Rows", found.rows, empty="No rows come from it.")
-        show("Refusals", found.refusals, empty="Nothing of it was refused.")
+        show("Rows", found.rows, empty="No rows.")
+        show("Refusals", found.refusals, empty="No refusals.")
     if not found.versions:
         complain(
             f"{uri} was never observed: check the address "
@@ -70,12 +74,12 @@ def sql(
     config: Config = TOML,
     as_json: AsJson = False,
 ) -> None:
-    """Query the warehouse; nothing can be changed this way."""
+    """Run a read-only query on the warehouse. `docs/data-dictionary.md` describes its tables and views."""
     with opened(config) as runtime:
         try:
             with runtime.database.begin(read_only=True) as tx:
                 rows = run_query(tx, query)
         except QueryError as error:
-            complain(f"the warehouse says: {error}")
+            complain(f"the warehouse rejected the query: {error}")
             raise typer.Exit(USERS_MISTAKE) from None
         show_result("Result", rows, as_json=as_json, empty="No rows.")

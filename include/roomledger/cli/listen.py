@@ -1,4 +1,4 @@
-"""`roomledger listen`: drain the queues and load what is new, until Ctrl-C."""
+"""`roomledger listen`: drain the queues and load new objects, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,33 +23,32 @@ from roomledger.runtime import open_queue
 from roomledger.settings import queue_names
 
 _INGESTED = ("messages", "events", "rekeyed", "new_seen", "missing", "foreign", "messages_refused", "messages_left")
-"""Counts of a round that machines always get; others only when there are any."""
+"""Counts that the JSON of a round always has; others only when there are any."""
 _QUIET_S = 3.0
-"""After so long without a message queues are quiet."""
+"""Queues are quiet after this time without a message."""
 
 
 @app.command()
 def listen(
     config: Config = TOML,
     once: Annotated[
-        bool, typer.Option("--once", help="End when nothing has arrived for some seconds, instead of at Ctrl-C.")
+        bool, typer.Option("--once", help="Exit after some seconds without a message, instead of at Ctrl-C.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for machines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Drain every `[[queue]]` of the settings and the inbox of webhooks, and load what is new within seconds.
+    """Drain every `[[queue]]` of the settings and the inbox of webhooks, and load new objects within seconds.
 
-    Runs until Ctrl-C. Each round prints one line. A message leaves its queue when the warehouse has it, so nothing is
-    lost however this ends. But a cloud may lose a notification: run `roomledger run` now and then, such as by cron.
+    Runs until Ctrl-C and prints one line per round. A message is acknowledged after its commit, so an interruption
+    loses nothing. But a cloud may lose a notification: also schedule `roomledger run`, such as by cron.
 
-    With `--once` the exit code is 1 when a queue, or an object that it names, could not be read in the last round.
+    With `--once` the exit code is 1 when a queue, or an object named by a message, could not be read in the last round.
     """
     problems: set[str] = set()
     with opened(config) as runtime:
         names = queue_names(runtime.settings)
         if not names:
             complain(
-                f"{config} names no [[queue]] and no [webhooks] inbox to listen to: add one, or let `roomledger run` "
-                "find what is new"
+                f"{config} has no [[queue]] and no [webhooks] inbox to listen to: add one, or use `roomledger run`"
             )
             raise typer.Exit(USERS_MISTAKE)
         subscriptions = [
@@ -57,7 +56,7 @@ def listen(
         ]
         is_over = _until_ctrl_c()
         if not as_json:
-            say(f"Listening to {', '.join(names)}" + ("" if once else "; Ctrl-C ends it"))
+            say(f"Listening to {', '.join(names)}" + ("" if once else "; stop with Ctrl-C"))
         stores = runtime.stores()
         rounds = listen_and_load(
             runtime.database,
@@ -76,16 +75,16 @@ def listen(
 
 
 def _until_ctrl_c() -> Callable[[], bool]:
-    """Tell, from now on, whether Ctrl-C was pressed, or the process told to end; the second time ends it at once.
+    """Handle Ctrl-C and SIGTERM from now on: the first one makes the returned function true, the second ends at once.
 
-    An exception could come in the middle of anything, and DuckDB loses some.
+    An exception instead could interrupt any statement, and DuckDB loses some of them.
     """
     pressed = threading.Event()
     usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def press(*_: object) -> None:
         pressed.set()
-        os.write(sys.stderr.fileno(), b"Ends when this round is done; Ctrl-C once more ends at once\n")
+        os.write(sys.stderr.fileno(), b"Stopping after this round; press Ctrl-C again to stop at once\n")
         for number, handler in usual.items():
             signal.signal(number, handler)
 
@@ -95,7 +94,7 @@ def _until_ctrl_c() -> Callable[[], bool]:
 
 
 def _print_round(done: Round | Load, problems: set[str], *, as_json: bool) -> set[str]:
-    """Print what a round did, and problems that the one before did not have; give those that there are now."""
+    """Print the counts of a round, and its new problems; give its problems."""
     did, now = ("loaded", problems) if isinstance(done, Load) else ("ingested", done.problems)
     at = times.utc_now()
     if as_json:

@@ -1,4 +1,4 @@
-"""The entry point: the verbs of all modules on one command, in the order in which people need them."""
+"""The entry point: the commands of all modules, in the order of use."""
 
 from __future__ import annotations
 

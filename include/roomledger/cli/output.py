@@ -1,4 +1,4 @@
-"""Output of the command line: tables and JSON on standard output, progress and complaints on standard error."""
+"""Output of the command line: tables and JSON on standard output, progress and errors on standard error."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDE = 200
-"""Columns of a line that goes to no terminal: in a file or a pipe a table is not squeezed."""
+"""Width of tables in a file or a pipe."""
 
 Row = Mapping[str, Any]
 
 
 def complain(sentence: str) -> None:
-    """Say what is wrong, on one line of standard error."""
+    """Print an error on one line of standard error."""
     Console(stderr=True).print(sentence, style="red", soft_wrap=True, markup=False, highlight=False)
 
 
 def say(sentence: str) -> None:
-    """Say one sentence on standard output."""
+    """Print one sentence on standard output."""
     Console().print(sentence, soft_wrap=True, markup=False, highlight=False)
 
 
 def show(title: str, rows: Sequence[Row], *, empty: str) -> None:
-    """Print rows as a table: several side by side, one alone as a list of its columns."""
+    """Print rows as a table; a single row as a list of its columns."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDE)
@@ -60,21 +60,16 @@ def show_result(title: str, rows: Sequence[Row], *, as_json: bool, empty: str = 
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document for machines; times are ISO 8601, bytes are hexadecimal."""
+    """Print one JSON document; times are ISO 8601, bytes are hexadecimal."""
     json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=_for_json)
     sys.stdout.write("\n")
 
 
 def progress(*, quiet: bool) -> Progress:
-    """Give progress bars that vanish when done, and do not appear without a terminal."""
+    """Give progress bars that vanish when done; none without a terminal."""
     console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    description = TextColumn("{task.description}")
+    columns = (SpinnerColumn(), description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True)
 
 

@@ -1,4 +1,4 @@
-"""The verbs that bring data: `init`, `check`, `collect`, `load`, `run`, `replay`."""
+"""The commands that write: `init`, `check`, `collect`, `load`, `run`, `replay`."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from roomledger.settings import WorkspaceSource
 from roomledger.stores import Reader, StoreError
 from roomledger.warehouse import setup
 
-_Batch = Annotated[int, typer.Option(min=1, help="Objects that are claimed and committed together.")]
-_Reads = Annotated[int, typer.Option(min=1, max=256, help="Objects read at the same time.")]
+_Batch = Annotated[int, typer.Option(min=1, help="Objects per batch: claimed and committed together.")]
+_Reads = Annotated[int, typer.Option(min=1, max=256, help="Concurrent reads.")]
 _AcceptRefusals = Annotated[
-    bool, typer.Option("--accept-refusals", help="Go on though most files of a batch are refused for one reason.")
+    bool, typer.Option("--accept-refusals", help="Continue even if most files of a batch are refused for one reason.")
 ]
 _COLLECTED = (
     *("listed", "new_seen", "new_ignored", "new_superseded", "restored", "missing"),
     *("vendor_records", "records_refused", "rekeyed", "requests"),
 )
-"""Counts that are shown of every collected source."""
+"""Counts that are shown for every source."""
 _LOADED = (
     *("loads", "objects", "objects_loaded", "objects_refused"),
     *("rows_loaded", "rows_refused", "rows_duplicate"),
 )
-"""Counts that are always shown of loads; other dispositions only when there are any."""
+"""Counts that are always shown for loads; other dispositions only when there are any."""
 
 
 @app.command()
 def init(config: Config = TOML) -> None:
-    """Create the warehouse's tables, or bring those of an older version up to date; rows stay."""
+    """Create the tables of the warehouse, or upgrade those of an older version. Rows are kept."""
     with opened(config, needs_tables=False) as runtime:
         before, after = setup.upgrade(runtime.database)
-        done = "has all tables already" if before == after else f"now has the tables of revision {after}"
+        done = "is up to date" if before == after else f"now has the tables of revision {after}"
         say(f"The warehouse {done}. Next: roomledger check")
 
 
 @app.command()
 def check(config: Config = TOML, source: Sources = None, as_json: AsJson = False) -> None:
-    """Check settings, credentials, permissions and warehouse; change nothing. Exit code 2 when something is wrong."""
+    """Check settings, credentials, permissions and warehouse, without changes. Exit code 2 when a check fails."""
     with opened(config, source, needs_tables=False) as runtime:
         findings = preflight.check(runtime)
         rows = [
-            {"what": finding.subject, "state": "wrong" if finding.problem else "ok", "problem": finding.problem}
+            {"subject": finding.subject, "state": "failed" if finding.problem else "ok", "problem": finding.problem}
             for finding in findings
         ]
         show_result("Check", rows, as_json=as_json)
@@ -62,7 +62,7 @@ def check(config: Config = TOML, source: Sources = None, as_json: AsJson = False
 
 @app.command()
 def collect(config: Config = TOML, source: Sources = None, as_json: AsJson = False) -> None:
-    """List the sources and record what is new, or missing, in the ledger."""
+    """List the sources and record new and missing objects in the ledger. Reads no content; `load` does."""
     with opened(config, source) as runtime:
         collected, errors = _collect(runtime, quiet=as_json)
         show_result("Collected", [{"source": name, **counts} for name, counts in collected.items()], as_json=as_json)
@@ -70,7 +70,7 @@ def collect(config: Config = TOML, source: Sources = None, as_json: AsJson = Fal
 
 
 def _collect(runtime: Runtime, *, quiet: bool) -> tuple[dict[str, Counter[str]], list[StoreError]]:
-    """Collect every source; one that cannot be listed does not keep the others from it."""
+    """Collect every source; give the counts, and the errors of those that cannot be listed."""
     collected: dict[str, Counter[str]] = {}
     errors: list[StoreError] = []
     with progress(quiet=quiet) as bars:
@@ -106,7 +106,7 @@ def load(
     accept_refusals: _AcceptRefusals = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read what waits in the ledger and load it, batch by batch, until nothing waits."""
+    """Load the pending objects of the ledger, batch by batch. Can be interrupted and repeated."""
     with opened(config, source) as runtime:
         options = {"batch": batch, "reads": reads, "accept_refusals": accept_refusals}
         counts = _load(runtime, runtime.readers(), quiet=as_json, **options)
@@ -114,7 +114,7 @@ def load(
 
 
 def _load(runtime: Runtime, readers: Mapping[str, Reader], *, quiet: bool, **options: Any) -> dict[str, int]:
-    """Load until nothing waits; give the counts."""
+    """Load until nothing is pending; give the counts."""
     counts: Counter[str] = Counter()
     with progress(quiet=quiet) as bars:
         bar = bars.add_task("loading", total=count_pending(runtime.database, runtime.sources))
@@ -133,7 +133,7 @@ def run(
     accept_refusals: _AcceptRefusals = False,
     as_json: AsJson = False,
 ) -> None:
-    """Collect and load until nothing is left to load. What could not be read yet is tried again by a later run."""
+    """Collect and load until nothing is pending. A later run retries the objects that could not be read."""
     with opened(config, source) as runtime:
         readers = runtime.readers()
         options = {"batch": batch, "reads": reads, "accept_refusals": accept_refusals}
@@ -145,7 +145,7 @@ def run(
         while has_pending:
             by_source, errors = _collect(runtime, quiet=as_json)
             for name, counts in by_source.items():
-                # Every sync meets the same refused records again: the most that one met, not the sum.
+                # Every sync retries the same refused records: report the largest count, not the sum.
                 records_refused |= Counter({name: counts.pop("records_refused")})
                 del counts["listed"]
                 collected.update(counts)
@@ -162,31 +162,27 @@ def replay(
     config: Config = TOML,
     uri: Annotated[str | None, typer.Option(help="Only this object, whatever its disposition.")] = None,
     source: Annotated[str | None, typer.Option("--source", "-s", help="Only objects of this source.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only objects refused, or ignored, with this reason code.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only refused or ignored objects with this reason code.")] = None,
     everything: Annotated[
-        bool, typer.Option("--everything", help="All that was loaded, refused or ignored, not only what was refused.")
+        bool,
+        typer.Option(
+            "--everything", help="All loaded, refused and ignored objects, instead of only those with refusals."
+        ),
     ] = False,
     queue_only: Annotated[
         bool,
-        typer.Option("--queue-only", help="Only put them back in the queue; the next load, such as Airflow's, reads."),
+        typer.Option("--queue-only", help="Only queue them for the next load, such as Airflow's."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read refused objects again after a fix. Rows are replaced, never doubled; what is good now is marked resolved."""
+    """Load objects with refusals again, after a fix. Rows are replaced, and refusals of good records are resolved."""
     with opened(config, [source] if source else None) as runtime:
         readers = {} if queue_only else runtime.readers()
         with runtime.database.begin() as tx:
-            number = request_replay(
-                tx,
-                runtime.database,
-                uri=uri,
-                source=source,
-                reason=reason,
-                everything=everything,
-                now=times.utc_now(),
-            )
+            choice = {"uri": uri, "source": source, "reason": reason}
+            number = request_replay(tx, runtime.database, **choice, everything=everything, now=times.utc_now())
         if uri and not number:
-            complain(f"{uri} has nothing to replay: `roomledger where` tells why")
+            complain(f"{uri} has nothing to replay: see `roomledger where`")
             raise typer.Exit(USERS_MISTAKE)
         counts = {} if queue_only else _load(runtime, readers, quiet=as_json, accept_refusals=True)
         show_result("Replayed", [{"replayed": number, **counts}], as_json=as_json)

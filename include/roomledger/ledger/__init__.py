@@ -1,1 +1,1 @@
-"""The ledger, which is the queue: every object version anybody has seen, its disposition, and what is to be done."""
+"""The ledger: every observed object version with its disposition. It is also the queue of loads."""

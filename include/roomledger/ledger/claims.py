@@ -1,9 +1,9 @@
-"""Which load reads which version: claims under a lease, so that two loads never read the same and none is stuck."""
+"""Claims under a lease: two loads never read the same version, and a crashed load blocks none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,26 +20,26 @@ MAX_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One object version that a load holds until its lease runs out."""
+    """One object version, claimed by a load until its lease expires."""
 
     object_id: str
     source: str
     seen: Observation
     attempts: int
-    """Times it was claimed, this one included."""
+    """Number of claims, this one included."""
     asset: Asset
-    """What key and vendor say it is, as the ledger holds it."""
+    """Its classification in the ledger, from the key and the vendor's records."""
     named_type: str | None
-    """The type that the vendor names; it goes before the key's."""
+    """Asset type in the vendor's records; takes precedence over the key."""
     replay: bool
-    """A person asked for it to be read again: the key is classified and the same bytes are parsed anew."""
+    """A replay was requested: the key is classified again, and unchanged bytes are parsed again."""
     replaces_sha256: str | None
-    """Digest of the other version of the object whose rows are in the tables now, if there is one."""
+    """Digest of the other version of the object whose rows are in the tables, if any."""
     replaces_tag: str | None
 
 
 def retry_delay(attempts: int) -> timedelta:
-    """How long to wait after this many failed attempts: 30 s, doubling, at most an hour."""
+    """Delay after this many failed attempts: 30 s, doubling, at most an hour."""
     return timedelta(seconds=min(30 * 2 ** max(attempts - 1, 0), 3600))
 
 
@@ -53,21 +53,18 @@ def claim_batch(
     now: datetime,
     newest_first: bool = False,
 ) -> list[Claim]:
-    """Claim up to `limit` versions that wait, or whose lease ran out, oldest first; they are the caller's for LEASE.
+    """Claim up to `limit` pending versions for LEASE, oldest first; `newest_first` leaves a backlog to other loads.
 
-    With `newest_first` what has just arrived is claimed first, and a backlog left to other loads.
-
-    What a process held when it died is claimed before all else and in ever smaller batches, since one of the versions
-    may have ended it: so that one is claimed alone before its claims have run out MAX_ATTEMPTS times. Then it is
-    refused.
+    Expired claims of a dead process come first, in ever smaller batches, since one of the versions may have killed it:
+    that one is claimed alone before its claims have expired MAX_ATTEMPTS times. Then it is refused.
     """
     parameters = {"sources": list(sources), "now": now}
-    died = tx.execute(_with_sources(_DIED), parameters).one()
-    if died.most is not None and died.most >= MAX_ATTEMPTS:
+    expired = tx.execute(_with_sources(_EXPIRED_CLAIMS), parameters).one()
+    if expired.most is not None and expired.most >= MAX_ATTEMPTS:
         _give_up(tx, database, parameters)
-        died = tx.execute(_with_sources(_DIED), parameters).one()
-    kind = _WAITING if died.least is None else f"{_EXPIRED} AND attempts = {died.least}"
-    limit = limit if died.least is None else max(1, limit >> 2 * died.least)
+        expired = tx.execute(_with_sources(_EXPIRED_CLAIMS), parameters).one()
+    kind = _PENDING if expired.least is None else f"{_EXPIRED} AND attempts = {expired.least}"
+    limit = limit if expired.least is None else max(1, limit >> 2 * expired.least)
     query = _CLAIM.format(kind=kind, order="DESC" if newest_first else "ASC", skip_locked=database.skip_locked)
     lease = {"token": token, "lease": now + LEASE, "limit": limit}
     rows = tx.execute(_with_sources(query), parameters | lease).mappings().all()
@@ -76,15 +73,15 @@ def claim_batch(
     return sorted(claims, key=lambda claim: (claim.seen.modified_at, claim.object_id))
 
 
-_WAITING = "disposition = 'seen' AND (retry_at IS NULL OR retry_at <= :now)"
+_PENDING = "disposition = 'seen' AND (retry_at IS NULL OR retry_at <= :now)"
 _EXPIRED = "disposition = 'claimed' AND lease_until < :now"
-_DIED = f"""
+_EXPIRED_CLAIMS = f"""
 SELECT min(attempts) AS least, max(attempts) AS most FROM object_ledger WHERE {_EXPIRED} AND source IN :sources
 """
 
 
 def _give_up(tx: Connection, database: Database, parameters: dict[str, Any]) -> None:
-    """Refuse the versions whose claims have run out MAX_ATTEMPTS times."""
+    """Refuse the versions whose claims have expired MAX_ATTEMPTS times."""
     exhausted = f"{_EXPIRED} AND attempts >= {MAX_ATTEMPTS} AND source IN :sources"
     query = f"""
         UPDATE object_ledger
@@ -119,11 +116,10 @@ WHERE mine.claimed_by = :token AND current.loaded_at IS NOT NULL AND current.dis
 
 
 def _claim(row: RowMapping, replaced: Any) -> Claim:
-    names = ("uri", "version", "modified_at", "size_bytes", "content_tag", "version_id")
     return Claim(
         object_id=row["object_id"],
         source=row["source"],
-        seen=Observation(**{name: row[name] for name in names}),
+        seen=Observation(**{field.name: row[field.name] for field in fields(Observation)}),
         attempts=row["attempts"],
         asset=_asset(row),
         named_type=row["named_type"],
@@ -134,41 +130,33 @@ def _claim(row: RowMapping, replaced: Any) -> Claim:
 
 
 def _asset(row: RowMapping) -> Asset:
-    keys = ("room_id", "session_id", "peer_id", "stream_id", "track_id", "layer")
-    return Asset(
-        uri=row["uri"],
-        size_bytes=row["size_bytes"],
-        modified_at=row["modified_at"],
-        asset_type=row["asset_type"] or UNKNOWN,
-        output_mode=row["output_mode"],
-        recorder_started_at=row["recorder_started_at"],
-        session_date=row["session_date"],
-        **{name: row[f"key_{name}"] for name in keys},
-    )
+    """The asset in the columns of the ledger, half of which have the prefix `key_`."""
+    cells = {field.name: row.get(f"key_{field.name}", row.get(field.name)) for field in fields(Asset)}
+    return Asset(**cells | {"asset_type": row["asset_type"] or UNKNOWN})
 
 
 def renew_lease(tx: Connection, database: Database, token: str, now: datetime) -> int:
-    """Prolong the lease of all that this token still holds; give the count."""
-    query = f"UPDATE object_ledger SET lease_until = :lease WHERE {locked(_HELD, database)} RETURNING 1"
+    """Extend the lease of the claims that this token still has; give the count."""
+    query = f"UPDATE object_ledger SET lease_until = :lease WHERE {locked(_CLAIMED, database)} RETURNING 1"
     return len(tx.execute(text(query), {"lease": now + LEASE, "token": token}).all())
 
 
 def release_claims(tx: Connection, database: Database, token: str, reason: str) -> int:
-    """Give back all that this token still holds, as if it had not been claimed; give the count."""
+    """Release the claims that this token still has, as if never claimed; give the count."""
     query = f"""
         UPDATE object_ledger
         SET disposition = 'seen', reason = :reason, claimed_by = NULL, lease_until = NULL, attempts = attempts - 1
-        WHERE {locked(_HELD, database)} RETURNING 1
+        WHERE {locked(_CLAIMED, database)} RETURNING 1
     """
     return len(tx.execute(text(query), {"token": token, "reason": reason}).all())
 
 
-_HELD = "claimed_by = :token AND disposition = 'claimed'"
+_CLAIMED = "claimed_by = :token AND disposition = 'claimed'"
 
 
 def count_claimable(tx: Connection, sources: Sequence[str], now: datetime) -> int:
     """Count the versions that can be claimed now."""
-    query = f"SELECT count(*) FROM object_ledger WHERE source IN :sources AND ({_WAITING} OR {_EXPIRED})"
+    query = f"SELECT count(*) FROM object_ledger WHERE source IN :sources AND ({_PENDING} OR {_EXPIRED})"
     return int(tx.execute(_with_sources(query), {"sources": list(sources), "now": now}).scalar_one())
 
 

@@ -1,4 +1,4 @@
-"""How far each list of a workspace has been read, so that a reading goes on where one was cut off."""
+"""How far each list of a workspace has been read, so that an interrupted sync continues where it stopped."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A row of `vendor_cursors`; without anything read yet, all of it is null."""
+    """A row of `vendor_cursors`; all of it is null before the first sync."""
 
     read_until: datetime | None = None
-    """Everything made before this was read, but for what comes late."""
+    """All records created before this time were read, except late ones."""
     reading_since: datetime | None = None
-    """Of a reading that goes on: the newest record that it began with."""
+    """Newest record of the sync in progress."""
     next_start: str | None = None
-    """Where that reading goes on."""
+    """Page where that sync continues."""
     stop_at: datetime | None = None
-    """Where that reading ends; null reads to the end of the list."""
+    """Time at which that sync stops; null for the end of the list."""
 
 
 def get(tx: Connection, source: str, path: str) -> Cursor:
-    """Tell how far this list has been read."""
+    """Give the cursor of this list."""
     query = """
         SELECT read_until, reading_since, next_start, stop_at FROM vendor_cursors
         WHERE source = :source AND list = :path
@@ -33,7 +33,7 @@ def get(tx: Connection, source: str, path: str) -> Cursor:
 
 
 def put(tx: Connection, source: str, path: str, cursor: Cursor) -> None:
-    """Write down how far it has been read."""
+    """Store the cursor of this list."""
     query = """
         INSERT INTO vendor_cursors (source, list, read_until, reading_since, next_start, stop_at)
         VALUES (:source, :path, :read_until, :reading_since, :next_start, :stop_at)

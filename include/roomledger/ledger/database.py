@@ -1,7 +1,7 @@
-"""The database that holds ledger and tables, behind a few verbs: everything else is SQL that all engines share.
+"""The database of ledger and tables, behind a few verbs: all other SQL is shared by the engines.
 
-An engine opens transactions (`begin`), makes rows readable to the SQL of one transaction in bulk (`stage`) and says how
-it locks rows (`lock`, `skip_locked`).
+An engine opens transactions (`begin`), stages rows in bulk for the SQL of one transaction (`stage`) and gives its row
+locks (`lock`, `skip_locked`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _numbers = count(1)
 
 
 class WarehouseError(Exception):
-    """The warehouse cannot be used in its current state; the message says what to do."""
+    """The warehouse cannot be used in its current state; the message contains the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Rows that the SQL of one transaction reads as a table: put it into a statement where a table name stands."""
+    """Rows that the SQL of one transaction reads as a table: format it into a statement as a table name."""
 
     name: str
 
@@ -39,7 +39,7 @@ class Staged:
 
 
 def staged_name(label: str) -> str:
-    """Name a staged table; `label` shows in plans and errors, the number keeps two of them apart."""
+    """Name a staged table; `label` appears in plans and errors, the number makes the name unique."""
     return f"staged_{label}_{next(_numbers)}"
 
 
@@ -48,19 +48,18 @@ class Database(Protocol):
 
     url: str
     lock: str
-    """Clause that locks the rows of a SELECT until the transaction ends; empty where there is one writer at a time."""
+    """Clause that locks the rows of a SELECT until the transaction ends; empty for an engine with one writer."""
     skip_locked: str
-    """The same, leaving out rows that another transaction holds."""
+    """The same, but skips rows that another transaction has locked."""
 
     def begin(self, *, read_only: bool = False) -> AbstractContextManager[Connection]:
         """Open a transaction: committed when the block ends, rolled back when it raises. Raises WarehouseError."""
 
     def hold_evidence(self, tx: Connection, *, change: bool) -> None:
-        """Wait until nobody changes the vendor's records, and keep it so until the transaction ends.
+        """Lock the vendor's records and events until the transaction ends: shared, or exclusively to `change` them.
 
-        Transactions that only read them, to resolve sessions, run side by side; one that changes them (`change`) runs
-        alone. Call it before locking rows of the ledger: a transaction that waits here must hold nothing that others
-        wait for.
+        Transactions that only read them, to resolve sessions, run in parallel. Call it before locking rows of the
+        ledger: a transaction that waits here must not hold a lock that others wait for.
         """
 
     def stage(self, tx: Connection, rows: Rows, label: str) -> Staged:
@@ -68,12 +67,12 @@ class Database(Protocol):
 
 
 def stage_query(tx: Connection, query: str, label: str) -> Staged:
-    """Keep the rows of a SELECT as they are now, readable until the transaction ends."""
+    """Store the current rows of a SELECT, readable until the transaction ends."""
     staged = Staged(staged_name(label))
     on_commit = " ON COMMIT DROP" if tx.dialect.name == "postgresql" else ""
     tx.execute(text(f"CREATE TEMPORARY TABLE {staged}{on_commit} AS {query}"))
     if tx.dialect.name == "postgresql":
-        tx.exec_driver_sql(f"ANALYZE {staged}")  # the planner would guess its size
+        tx.exec_driver_sql(f"ANALYZE {staged}")  # without it the planner guesses the size
     return staged
 
 

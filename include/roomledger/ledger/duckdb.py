@@ -1,6 +1,6 @@
 """DuckDB: a warehouse in one file, the embedded default.
 
-Only one process may hold the file, so a transaction opens it late, works in bulk and closes it; another process waits.
+Only one process can open the file, so each transaction opens it, works in bulk and closes it; other processes wait.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class DuckDB:
         self.url = url
         self._path = Path(url.removeprefix("duckdb:///"))
         self._lock_wait_s = lock_wait_s
-        # Without insertion order DuckDB writes large inserts out as they come, in bounded memory.
+        # Without insertion order DuckDB streams large inserts to disk, in bounded memory.
         config = {"memory_limit": f"{memory_mb}MB", "preserve_insertion_order": False}
-        # A pool would keep the file, and so the lock, after the transaction.
+        # A pool would keep the file open, and so locked, after the transaction.
         self._engine = sa.create_engine(url, poolclass=NullPool, connect_args={"config": config})
-        # Two transactions at once in one process would collide on the same rows; across processes the file lock serves.
+        # Concurrent transactions of one process would conflict; other processes are excluded by the file lock.
         self._mine = threading.Lock()
 
     @contextmanager
     def begin(self, *, read_only: bool = False) -> Iterator[sa.Connection]:
-        """Open the file, waiting for another process to close it, and a transaction in it."""
+        """Open the file, after waiting for another process to close it, and a transaction in it."""
         if read_only and not self._path.exists():
             raise WarehouseError(f"there is no warehouse file at {self._path}: run `roomledger init`")
         with self._mine, self._connect() as connection, connection.begin():
@@ -61,16 +61,16 @@ class DuckDB:
         except sa.exc.DBAPIError as error:
             if _is_locked(error):
                 raise WarehouseError(
-                    f"another process has held {self._path} for {self._lock_wait_s:.0f} s: "
-                    "close what has it open (a `duckdb` shell, a notebook) and run again"
+                    f"another process has locked {self._path} for {self._lock_wait_s:.0f} s: "
+                    "close the program that has it open (a `duckdb` shell, a notebook) and run again"
                 ) from error
             raise WarehouseError(f"{self._path} cannot be opened: {error.orig}") from error
 
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
-        """Nothing to wait for: one transaction at a time has the file."""
+        """No lock is needed: only one transaction at a time has the file."""
 
     def stage(self, tx: sa.Connection, rows: Rows, label: str) -> Staged:
-        """Make a view on the Arrow memory or the Parquet file: nothing is copied."""
+        """Create a view on the Arrow memory or the Parquet file, without a copy."""
         staged = Staged(staged_name(label))
         if isinstance(rows, Path):
             path = str(rows).replace("'", "''")

@@ -1,4 +1,4 @@
-"""Bringing a database to the tables of this version: created whole from the schema, changed by Alembic's revisions."""
+"""Create the tables of this version from the schema, or upgrade those of an older version by Alembic's revisions."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from roomledger.ledger.database import Database, WarehouseError
 
 
 class DuckDBImpl(PostgresqlImpl):
-    """DuckDB speaks PostgreSQL's DDL as far as the migrations go; Alembic finds this class by its dialect."""
+    """DuckDB accepts the PostgreSQL DDL of the migrations; Alembic finds this class by its dialect."""
 
     __dialect__ = "duckdb"
 
 
 def revision_of(tx: Connection) -> str | None:
-    """Give the revision of the tables; None when there are none yet."""
+    """Give the revision of the tables; None without tables."""
     return MigrationContext.configure(tx).get_current_revision()
 
 
 def newest_revision() -> str:
-    """Give the revision that the tables of this version have."""
+    """Give the revision of this version's tables."""
     return str(_scripts().get_current_head())
 
 
 def upgrade_tables(tx: Connection, metadata: MetaData) -> None:
-    """Create all tables of `metadata` where there are none, else run the revisions that the database lacks."""
+    """Create all tables of `metadata` in an empty database, else run the missing revisions."""
     config = _config(connection=tx)
     if revision_of(tx) is None:
         metadata.create_all(tx)
@@ -39,7 +39,7 @@ def upgrade_tables(tx: Connection, metadata: MetaData) -> None:
 
 
 def require_current(database: Database) -> None:
-    """Raise WarehouseError unless the tables are those of this version."""
+    """Raise WarehouseError unless the tables have the revision of this version."""
     with database.begin(read_only=True) as tx:
         revision = revision_of(tx)
     if revision is None:
@@ -53,11 +53,11 @@ def require_current(database: Database) -> None:
 
 
 def require_known(database: Database, revision: str | None) -> None:
-    """Raise WarehouseError for a revision that this version has never heard of."""
+    """Raise WarehouseError for a revision that this version does not know."""
     if revision not in {None, *(script.revision for script in _scripts().walk_revisions())}:
         raise WarehouseError(
             f"the warehouse at {_shown(database)} has tables of revision {revision}, which this version does not know: "
-            "a newer Roomledger made it (upgrade this one), or one from before the first release (load into a new "
+            "created by a newer Roomledger (upgrade this one) or by one from before the first release (load into a new "
             "warehouse)"
         )
 

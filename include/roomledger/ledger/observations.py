@@ -1,4 +1,4 @@
-"""Observations: which object versions exist, and which are missing, as listings, notifications and the vendor show."""
+"""Observations: which object versions exist or are missing, from listings, notifications and the vendor's API."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def record_observations(
 ) -> Counter[str]:
     """Record that these versions exist; give the count of new ones as `new_<disposition>`, and of `restored` ones.
 
-    A version that is known changes nothing. An older unread version gives way to a newer one; a version that is
-    observed after a newer one is superseded from the start; a missing one is restored with its rows.
+    A known version changes nothing. A newer version supersedes an older unread one; a version that is observed after a
+    newer one is superseded from the start; a missing version is restored with its rows.
     """
     database.hold_evidence(tx, change=False)
     unique = {observation.object_id: (observation, asset) for observation, asset in seen}.values()
@@ -46,14 +46,15 @@ def record_observations(
         requeued = requeue_retyped(tx, database, staged, unnamed=unnamed, now=now)
         new.update((object_id, "seen") for object_id in requeued if object_id in new)
         supersede_unread(tx, database, staged)
-    tx.execute(text(_OBSERVED.format(staged=staged)), {"observed_by": observed_by, "now": now})
-    _observe(tx, database, source.name, observed_by, "restored", restored, now)
+    _observe(tx, staged, source.name, observed_by, "exists", now)
+    if restored:
+        _observe(tx, stage_ids(tx, database, restored), source.name, observed_by, "restored", now)
     counts = Counter(f"new_{disposition}" for disposition in new.values())
     return counts + Counter({"restored": len(restored)})
 
 
 def _restore(tx: Connection, database: Database, staged: Staged) -> list[str]:
-    """Take missing objects that are listed again for what they were; give their ids."""
+    """Restore missing objects that were observed again; give their ids."""
     condition = f"""
         disposition = 'missing' AND (object_id IN (SELECT object_id FROM {staged})
                                      OR (loaded_at IS NOT NULL AND uri IN (SELECT uri FROM {staged})))
@@ -74,7 +75,7 @@ SELECT {
     ", ".join(
         {
             "disposition": "CASE WHEN is_late THEN 'superseded' ELSE disposition END",
-            "reason": "CASE WHEN is_late THEN 'superseded: a newer version was known already' ELSE reason END",
+            "reason": "CASE WHEN is_late THEN 'superseded: a newer version was already known' ELSE reason END",
         }.get(name, name)
         for name in _LEDGER_COLUMNS
     )
@@ -91,20 +92,13 @@ ON CONFLICT DO NOTHING
 RETURNING object_id, disposition
 """
 
-_OBSERVED = """
-INSERT INTO observations (object_id, source, observed_by, kind, observed_at)
-SELECT object_id, source, :observed_by, 'exists', CAST(:now AS TIMESTAMP WITH TIME ZONE) FROM {staged} AS staged
-WHERE NOT EXISTS (
-    SELECT 1 FROM observations AS known
-    WHERE known.object_id = staged.object_id AND known.observed_by = :observed_by AND known.kind = 'exists'
-)
-"""
+_NOTHING_READ = dict.fromkeys(("attempts", "rows_parsed", "rows_loaded", "rows_refused", "rows_duplicate"), 0)
 
 
 def _ledger_rows(
     source: Source, seen: Iterable[tuple[Observation, Asset | Ignored]], observed_by: str, now: datetime
 ) -> pa.Table:
-    """Build the ledger's rows of versions that nobody has read yet."""
+    """Build the ledger rows of unread versions."""
     rows = []
     for observation, found in seen:
         asset = found if isinstance(found, Asset) else None
@@ -124,11 +118,7 @@ def _ledger_rows(
                 "asset_type": asset and asset.asset_type,
                 "disposition": "seen" if asset else "ignored",
                 "reason": found.reason if isinstance(found, Ignored) else "new: waits to be read",
-                "attempts": 0,
-                "rows_parsed": 0,
-                "rows_loaded": 0,
-                "rows_refused": 0,
-                "rows_duplicate": 0,
+                **_NOTHING_READ,
                 "first_seen_at": now,
                 "first_seen_by": observed_by,
             }
@@ -137,7 +127,7 @@ def _ledger_rows(
 
 
 def key_columns(asset: Asset | None) -> dict[str, object]:
-    """Give the ledger's columns that hold what the key says of an asset; all of them null without one."""
+    """Give the ledger columns that come from the key of an asset; all of them null without one."""
     names = ("room_id", "session_id", "peer_id", "stream_id", "track_id", "layer")
     plain = ("recorder_started_at", "session_date", "output_mode")
     return {f"key_{name}": asset and getattr(asset, name) for name in names} | {
@@ -155,9 +145,9 @@ def mark_missing(
     observed_by: str,
     now: datetime,
 ) -> int:
-    """Record that the bucket holds these objects no more: rows stay, nothing is read; give the count of versions.
+    """Mark these objects as missing from the bucket; their rows stay. Give the count of versions.
 
-    The bucket was asked at the time `before`: an object of which a version was first seen since then may be there.
+    The bucket was listed or inspected at the time `before`: objects with a version observed since then are skipped.
     """
     staged = stage_ids(tx, database, uris, "uri")
     condition = f"""
@@ -171,7 +161,8 @@ def mark_missing(
         RETURNING object_id
     """
     missing = list(tx.execute(text(query), {"source": source, "before": before}).scalars())
-    _observe(tx, database, source, observed_by, "missing", missing, now)
+    if missing:
+        _observe(tx, stage_ids(tx, database, missing), source, observed_by, "missing", now)
     return len(missing)
 
 
@@ -179,7 +170,7 @@ _IS_PRESENT = "disposition IN ('seen', 'loaded', 'refused', 'unchanged')"
 
 
 def present_uris(tx: Connection, source: str, before: datetime) -> Iterable[Sequence[str]]:
-    """Give, in pages, the addresses that the ledger believes to be in the bucket since before that time."""
+    """Give, in pages, the addresses of present objects that were observed before that time."""
     query = text(
         f"SELECT DISTINCT uri FROM object_ledger WHERE source = :source AND first_seen_at < :before AND {_IS_PRESENT}"
     )
@@ -187,13 +178,15 @@ def present_uris(tx: Connection, source: str, before: datetime) -> Iterable[Sequ
     return (page for page in rows.scalars().partitions())
 
 
-def _observe(
-    tx: Connection, database: Database, source: str, observed_by: str, kind: str, objects: Sequence[str], now: datetime
-) -> None:
-    if objects:
-        staged = stage_ids(tx, database, objects)
-        query = f"""
-            INSERT INTO observations (object_id, source, observed_by, kind, observed_at)
-            SELECT object_id, :source, :observed_by, :kind, CAST(:now AS TIMESTAMP WITH TIME ZONE) FROM {staged}
-        """
-        tx.execute(text(query), {"source": source, "observed_by": observed_by, "kind": kind, "now": now})
+def _observe(tx: Connection, objects: Staged, source: str, observed_by: str, kind: str, now: datetime) -> None:
+    """Insert observations; of several `exists` by one observer only the first."""
+    once = """
+        WHERE NOT EXISTS (SELECT 1 FROM observations AS known WHERE known.object_id = objects.object_id
+                          AND known.observed_by = :observed_by AND known.kind = :kind)
+    """
+    query = f"""
+        INSERT INTO observations (object_id, source, observed_by, kind, observed_at)
+        SELECT object_id, :source, :observed_by, :kind, CAST(:now AS TIMESTAMP WITH TIME ZONE)
+        FROM {objects} AS objects {once if kind == "exists" else ""}
+    """
+    tx.execute(text(query), {"source": source, "observed_by": observed_by, "kind": kind, "now": now})

@@ -1,4 +1,4 @@
-"""What came of a load: of each version that it claimed, and of all of them together."""
+"""The outcome of a load: of each version that it claimed, and in total."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from roomledger.model import Asset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of reading one claimed version: its next disposition, and the counts that prove it."""
+    """What came of reading one claimed version: its next disposition, with the counts."""
 
     claim: Claim
     disposition: str
-    """loaded, refused, unchanged, ignored, missing; seen to try again at `retry_at`."""
+    """loaded, refused, unchanged, ignored or missing; seen for a retry at `retry_at`."""
     reason: str
     asset: Asset | None = None
     rows_parsed: int = 0
@@ -30,12 +30,12 @@ class Outcome:
     content_sha256: str | None = None
     retry_at: datetime | None = None
     is_changed: bool = False
-    """Another version is there by now."""
+    """The object has another version by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One committed batch: how many versions and records ended how."""
+    """One committed batch, with the counts of versions and records."""
 
     load_id: str
     objects: Mapping[str, int]
@@ -44,15 +44,14 @@ class Load:
     rows_refused: int = 0
     rows_duplicate: int = 0
     lost_claims: int = 0
-    """Versions that another load had taken over: nothing of them was written."""
+    """Versions that another load claimed meanwhile: nothing was written for them."""
 
     @property
     def counts(self) -> Counter[str]:
-        """`loads`, `objects`, `objects_<disposition>` (`objects_retried` for those that wait again) and `rows_…`."""
+        """`loads`, `objects`, `objects_<disposition>` (`objects_retried` for those to be retried) and `rows_…`."""
         retried = {"objects_retried": self.objects.get("seen", 0)}
         settled = {f"objects_{name}": number for name, number in self.objects.items() if name != "seen"}
-        rows = {"rows_loaded": self.rows_loaded, "rows_refused": self.rows_refused}
-        rows["rows_duplicate"] = self.rows_duplicate
+        rows = {name: getattr(self, name) for name in ("rows_loaded", "rows_refused", "rows_duplicate")}
         return Counter({"loads": 1, "objects": sum(self.objects.values())} | settled | retried | rows)
 
 
@@ -72,7 +71,7 @@ _SCHEMA = pa.schema(
 
 
 def outcome_rows(outcomes: Sequence[Outcome]) -> pa.Table:
-    """Give the outcomes as rows, named like the columns of the ledger that they change."""
+    """Give the outcomes as rows, named like the ledger columns that they change."""
     rows = [
         {
             "object_id": outcome.claim.object_id,

@@ -1,7 +1,7 @@
-"""What to poll by its id: unfinished jobs, and what a record names but no record describes.
+"""What to poll by its id: unfinished jobs, and ids that a record names but no record describes.
 
-The number of requests grows with what is new: a job is polled again after half of its age has passed once more, and so
-is an id that the vendor does not know, until both are too old for anything to come.
+The interval between polls of a job, or of an id that the vendor does not know, is half of its age, until it is too old.
+So the number of requests depends on what is new.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from sqlalchemy import Connection, text
 
 from roomledger.hundredms.records import is_final
 from roomledger.ledger.database import Database, stage_ids
+from roomledger.ledger.tables.columns import arrow_schema
+from roomledger.ledger.tables.vendor_records import job_records
 
 ROOM_AGE = timedelta(days=1)
-"""A room may be renamed: it is polled again with a new session, but not more often than this."""
+"""A room may be renamed: a new session polls it again, but not more often than this."""
 _SOONEST = timedelta(minutes=15)
 
 
 def due_jobs(tx: Connection, source: str, now: datetime) -> list[tuple[str, str | None]]:
-    """Give the jobs to poll, with their kind, which is unknown of a job that only its assets name."""
+    """Give the jobs to poll, with their kind, which is None for a job that only its assets name."""
     query = f"""
         SELECT job_id, kind FROM job_records AS naming
         WHERE source = :source AND poll_at <= :now AND {_NOT_BACKING_OFF.format(column="job_id")}
@@ -37,7 +39,7 @@ def due_jobs(tx: Connection, source: str, now: datetime) -> list[tuple[str, str 
 
 
 def due_sessions(tx: Connection, source: str, now: datetime) -> set[str]:
-    """Give the sessions that a record names and none describes, and those that were active."""
+    """Give the sessions that a record names and none describes, and the active ones."""
     unknown = _UNKNOWN.format(table="session_records", column="session_id")
     query = f"""
         SELECT session_id FROM asset_records AS naming WHERE source = :source AND {unknown}
@@ -75,7 +77,7 @@ _UNKNOWN = f"""
 
 
 def record_unknown(tx: Connection, source: str, ids: Collection[str], *, now: datetime, until: timedelta) -> None:
-    """Record that the vendor does not know these ids; after `until` they are polled no more."""
+    """Record that the vendor does not know these ids; after `until` they are no longer polled."""
     query = """
         INSERT INTO vendor_unknown_ids AS known (source, id, first_polled_at, poll_at)
         VALUES (:source, :id, :now, :soon)
@@ -91,7 +93,7 @@ def record_unknown(tx: Connection, source: str, ids: Collection[str], *, now: da
 def schedule_jobs(
     tx: Connection, database: Database, jobs: Collection[str], *, now: datetime, until: timedelta
 ) -> None:
-    """Decide when these jobs are polled again: never when all planned assets are final, or `until` has passed."""
+    """Schedule the next poll of these jobs: none when all planned assets are final, or after `until`."""
     if not jobs:
         return
     mine = f"job_id IN (SELECT job_id FROM {stage_ids(tx, database, sorted(jobs), 'job_id')})"
@@ -102,12 +104,9 @@ def schedule_jobs(
     for job_id, asset_type, status in tx.execute(text(query)):
         if is_final(status):
             final[job_id].add(asset_type)
-    times = [_poll_at(row, final[row.job_id], now, until) for row in found]
-    scheduled = {
-        "job_id": pa.array([row.job_id for row in found], pa.string()),
-        "poll_at": pa.array(times, pa.timestamp("us", tz="UTC")),
-    }
-    staged = database.stage(tx, pa.table(scheduled), "schedule")
+    schedule = [{"job_id": row.job_id, "poll_at": _poll_at(row, final[row.job_id], now, until)} for row in found]
+    schema = pa.schema([field for field in arrow_schema(job_records) if field.name in ("job_id", "poll_at")])
+    staged = database.stage(tx, pa.Table.from_pylist(schedule, schema=schema), "schedule")
     tx.execute(
         text(f"""
             UPDATE job_records SET poll_at = scheduled.poll_at

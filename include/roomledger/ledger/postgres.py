@@ -1,4 +1,4 @@
-"""PostgreSQL: the warehouse on a server, for many writers at once."""
+"""PostgreSQL: a warehouse on a server, for many concurrent writers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _TYPES = {
     pa.date32(): "date",
     pa.binary(): "bytea",
 }
-# Null is an empty cell without quotes and an empty text one with them: the two stay apart in COPY's CSV.
+# In COPY's CSV null is an empty cell without quotes, an empty text one with quotes.
 _CSV = pacsv.WriteOptions(include_header=False, quoting_style="all_valid")
 _COPIED_ROWS = 8192
 _EVIDENCE = 0x726F6F6D
-"""Number of the advisory lock, which nobody else is likely to use: "room" in ASCII."""
+"""Number of the advisory lock: "room" in ASCII, which other programs are unlikely to use."""
 
 
 class PostgreSQL:
@@ -38,7 +38,7 @@ class PostgreSQL:
         self.url = url
         self._engine = sa.create_engine(
             url,
-            poolclass=sa.pool.NullPool,  # a task process makes a handful of transactions, then ends
+            poolclass=sa.pool.NullPool,  # a process makes a handful of transactions, then ends
             connect_args={"options": "-c timezone=UTC", "connect_timeout": 10, "application_name": "roomledger"},
         )
 
@@ -59,7 +59,7 @@ class PostgreSQL:
             yield connection
 
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
-        """Take the advisory lock of the evidence, shared or alone; it ends with the transaction."""
+        """Take the advisory lock of the evidence, shared or exclusive; it ends with the transaction."""
         tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock{'' if change else '_shared'}({_EVIDENCE})")
 
     def stage(self, tx: sa.Connection, rows: Rows, label: str) -> Staged:
@@ -75,7 +75,7 @@ class PostgreSQL:
                     sink = pa.BufferOutputStream()
                     pacsv.write_csv(_printable(batch), sink, _CSV)
                     copy.write(sink.getvalue())
-            cursor.execute(f"ANALYZE {staged}")  # else the planner believes that it is empty
+            cursor.execute(f"ANALYZE {staged}")  # without it the planner assumes an empty table
         return staged
 
 

@@ -1,7 +1,7 @@
-"""Which job of the API a recorder is that webhooks report.
+"""Match the recorders that webhooks report with the jobs of the API.
 
-Nothing says that the ids of webhooks are those of the API (vendor documentation): a recorder is the job of the same id,
-else the job that names the same object.
+The vendor's documentation does not state that both have the same ids. So a recorder is the job with the same id, else
+the job that names the same object.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Refusals, the dead letters: what could not be understood, kept with its bytes, counted by reason, and replayable.
+"""Refusals, the dead letters: rejected input, stored with its bytes, counted by reason, and replayable.
 
-Four kinds of thing end here, by `origin`: an `object` or one record of it, a record of the vendor's API (`api`), a
-`webhook`, and a `message` of a queue.
+The `origin` of a refusal: an `object` or one record of it, a record of the vendor's API (`api`), a `webhook`, or a
+`message` of a queue.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RefusalRow(NamedTuple):
     origin: str
     """api, webhook or message."""
     uri: str
-    """Such as `100ms://workspace/recording-assets/<id>`; without an id, the digest of the bytes takes its place."""
+    """Such as `100ms://workspace/recording-assets/<id>`; without an id, the digest of the bytes replaces it."""
     reason_code: str
     detail: str
     raw: bytes
@@ -37,12 +37,12 @@ class RefusalRow(NamedTuple):
 
     @property
     def object_id(self) -> str:
-        """Name of these bytes at this address, in the form of all object ids."""
+        """Id of these bytes at this address, in the form of all object ids."""
         return blake2b(self.uri.encode() + b"\n" + self.raw, digest_size=16).hexdigest()
 
 
 def record_refusals(tx: Connection, database: Database, rows: Sequence[RefusalRow], *, now: datetime) -> None:
-    """Keep these; one that is open already is not kept twice."""
+    """Store these; one that is open already is not stored twice."""
     if not rows:
         return
     names = ("customer", "source", "object_id", "uri", "origin", "reason_code", "detail", "raw")
@@ -76,7 +76,7 @@ def open_refusals(tx: Connection, origin: str, source: str | None = None) -> lis
 
 
 def resolve_refusals(tx: Connection, database: Database, object_ids: Sequence[str], *, now: datetime) -> None:
-    """Mark the open refusals of these as resolved."""
+    """Mark the open refusals of these objects as resolved."""
     if object_ids:
         ids = stage_ids(tx, database, object_ids)
         mine = f"object_id IN (SELECT object_id FROM {ids})"
@@ -84,7 +84,7 @@ def resolve_refusals(tx: Connection, database: Database, object_ids: Sequence[st
 
 
 def whole_content(tx: Connection, object_id: str) -> bytes | None:
-    """Give the bytes of a refused object version, if all of them were kept."""
+    """Give the bytes of a refused object version, if all of them are stored."""
     query = """
         SELECT raw FROM refusals JOIN object_ledger USING (object_id)
         WHERE object_id = :object_id AND ordinal = 0 AND octet_length(raw) = size_bytes AND size_bytes > 0
@@ -101,7 +101,7 @@ def refuse_exhausted(tx: Connection, objects: Staged, *, now: datetime) -> None:
             INSERT INTO refusals (customer, source, room_id, session_id, session_evidence, object_id, ordinal, uri,
                                   origin, reason_code, detail, refused_at)
             SELECT customer, source, room_id, session_id, session_evidence, object_id, 0, uri, 'object', 'gave_up',
-                   'every process that claimed it ended before it was loaded; look into the logs of those runs, then '
+                   'every process that claimed it ended before it was loaded; check the logs of those runs, then '
                    || 'replay it', CAST(:now AS TIMESTAMP WITH TIME ZONE)
             FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects})
         """),
@@ -110,28 +110,37 @@ def refuse_exhausted(tx: Connection, objects: Staged, *, now: datetime) -> None:
 
 
 def settle_refusals(
-    tx: Connection, outcomes: Staged, staged: Staged, replaced: Staged, *, load_id: str, now: datetime
+    tx: Connection,
+    outcomes: Staged,
+    staged: Staged,
+    replaced: Staged,
+    emptied: Staged,
+    *,
+    load_id: str,
+    now: datetime,
 ) -> None:
-    """Write the refusals of a load, and resolve those of earlier reads that it made good.
+    """Write the refusals of a load, and resolve the earlier ones that no longer apply.
 
-    `staged` holds the refused records of the load, `replaced` the versions whose rows its own took the place of.
+    `staged` holds the refused records of the load, `replaced` its loaded versions and all older ones of their objects,
+    `emptied` the versions that lost their rows.
     """
-    tx.execute(text(_RESOLVE.format(staged=staged, replaced=replaced)), {"now": now})
+    tx.execute(text(_RESOLVE.format(staged=staged, replaced=replaced, emptied=emptied)), {"now": now})
     tx.execute(text(_INSERT.format(staged=staged, outcomes=outcomes)), {"load": load_id, "now": now})
 
 
-# A record that is refused again keeps its refusal; one that is good now, or whose version has gone, is resolved.
+# A record that is refused again keeps its refusal; a good record, or one of a superseded version, is resolved. Of an
+# emptied version the refusal of the whole file stays open.
 _RESOLVE = """
 UPDATE refusals SET resolved_at = :now
-WHERE resolved_at IS NULL AND object_id IN (SELECT object_id FROM {replaced})
-  AND NOT EXISTS (
-      SELECT 1 FROM {staged} AS again
-      WHERE again.object_id = refusals.object_id AND again.ordinal = refusals.ordinal
-        AND again.reason_code = refusals.reason_code
-  )
+WHERE resolved_at IS NULL AND object_id IN (SELECT object_id FROM {replaced} UNION SELECT object_id FROM {emptied})
+  AND ((ordinal > 0 AND object_id IN (SELECT object_id FROM {emptied}))
+       OR (object_id IN (SELECT object_id FROM {replaced}) AND NOT EXISTS (
+           SELECT 1 FROM {staged} AS again
+           WHERE again.object_id = refusals.object_id AND again.ordinal = refusals.ordinal
+             AND again.reason_code = refusals.reason_code)))
 """
 
-# Of a refused file only its own refusal is kept, not those of records that were read before it was refused.
+# Of a refused file only its own refusal is stored, not those of the records before the error.
 _INSERT = """
 INSERT INTO refusals (customer, source, room_id, session_id, session_evidence, object_id, ordinal, load_id, uri, origin,
                       reason_code, detail, raw, refused_at)
@@ -151,17 +160,8 @@ WHERE ledger.load_id = :load AND ledger.disposition IN ('loaded', 'refused')
 """
 
 
-def resolve_records(tx: Connection, objects: Staged, *, now: datetime) -> None:
-    """Resolve the refused records of versions that have no rows any more; a refusal of the whole file stays open."""
-    mine = f"object_id IN (SELECT object_id FROM {objects})"
-    tx.execute(
-        text(f"UPDATE refusals SET resolved_at = :now WHERE resolved_at IS NULL AND ordinal > 0 AND {mine}"),
-        {"now": now},
-    )
-
-
 def rekey(tx: Connection, changes: Staged) -> None:
-    """Give the refusals of re-keyed objects (`session_evidence.resolve`) their new session."""
+    """Move the refusals of re-keyed objects (`session_evidence.resolve`) to their new session."""
     tx.execute(
         text(f"""
             UPDATE refusals SET room_id = changes.room_id, session_id = changes.session_id,

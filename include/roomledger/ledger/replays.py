@@ -1,4 +1,4 @@
-"""Versions to be read once more: a person's replay, and objects whose type the vendor names otherwise."""
+"""Versions to be read again: requested replays, and objects whose type the vendor reports differently."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def request_replay(
     everything: bool = False,
     now: datetime,
 ) -> int:
-    """Put the newest version of objects back into the queue, to be read and parsed again; give the count.
+    """Queue the newest version of objects, to be read and parsed again; give the count.
 
-    Alone: objects of which a record or the file was refused. `uri`: that object, whatever its disposition.
-    `everything`: all that was loaded, refused or ignored, such as after a change of the parsers or of a source's
-    settings. `source` and `reason` (the code of a refusal or of an ignored object) narrow it down.
+    By default: objects with a refused record or file. `uri`: that object, whatever its disposition. `everything`: all
+    loaded, refused and ignored objects, such as after a change of the parsers or of a source's settings. `source` and
+    `reason` (the code of a refusal or of an ignored object) filter them.
     """
     conditions = {
         "uri": "uri = :uri",
@@ -58,10 +58,10 @@ _IS_SETTLED = f"""
 def requeue_retyped(
     tx: Connection, database: Database, objects: Staged, *, unnamed: Staged, now: datetime
 ) -> list[str]:
-    """Have these objects read as the type that the vendor names, where the ledger holds another one; give their ids.
+    """Queue these objects to be read as the type that the vendor reports, if the ledger differs; give their ids.
 
-    The vendor no longer names a type for objects in `unnamed`: their keys tell it again. The sessions of `objects` were
-    resolved in this transaction. Of several unread versions only the newest is read.
+    The vendor no longer reports a type for objects in `unnamed`: their key decides again. The sessions of `objects`
+    were resolved in this transaction. Of several unread versions only the newest is read.
     """
     retyped = f"""
         ((named_type IS NOT NULL AND asset_type IS DISTINCT FROM named_type)
@@ -75,7 +75,7 @@ def requeue_retyped(
         SET disposition = 'seen', asset_type = COALESCE(named_type, 'unknown'), attempts = 0, retry_at = NULL,
             replay_requested_at = CASE WHEN disposition = 'seen' THEN replay_requested_at
                                        ELSE CAST(:now AS TIMESTAMP WITH TIME ZONE) END,
-            reason = 'named: the vendor says what it is; waits to be read'
+            reason = 'named: the vendor reports its type; waits to be read'
         WHERE {locked(retyped, database)}
         RETURNING object_id
     """

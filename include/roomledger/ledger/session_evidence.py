@@ -1,9 +1,9 @@
-"""Which session an object belongs to, and by what evidence.
+"""The session of an object, and the evidence for it.
 
-Strongest first: the vendor's record of exactly this address (`asset_record`), a webhook that names it (`webhook`), the
-session in the key (`key`), the one session of the key's room in which the recorder started (`time_window`); else
-`none`, with the reason. It is computed from key, listing and vendor records alone, never from an earlier result: so the
-order in which they arrive does not matter, and stronger evidence that arrives later re-keys the object.
+Strongest first: a vendor record of exactly this address (`asset_record`), a webhook that names it (`webhook`), the
+session in the key (`key`), the only session of the key's room in which the recorder started (`time_window`); else
+`none`, with the reason. It is computed from key, listing and vendor records only, never from an earlier result. So the
+order of arrival does not matter, and stronger evidence that arrives later re-keys the object.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from roomledger.model import ASSET_TYPES
 
 TOLERANCE_S = 10
 """How far the vendor's clocks may differ: a recorder that starts this long outside a session still belongs to it, if it
-starts inside no other."""
+does not start inside another one."""
 LONGEST_H = 12
 """A session without an end ends at the latest this long after its start (vendor documentation)."""
 
 
 def resolve(tx: Connection, database: Database, objects: Staged) -> Staged:
-    """Find the session of these objects and write it into the ledger; give what changed, with the values before.
+    """Find the session of these objects and write it into the ledger; give the changes, with the previous values.
 
-    `objects` has a column `object_id`; the result is for `record_changes`, `unnamed` and `facts.rekey`, which brings
-    rows that are loaded already to their new session. The transaction holds the evidence (`hold_evidence`).
+    `objects` has a column `object_id`; the result is for `record_changes`, `unnamed` and `facts.rekey_rows`, which
+    moves loaded rows to their new session. The transaction holds the evidence (`hold_evidence`).
     """
     changes = stage_query(tx, _changes(objects), "session_changes")
     mine = f"object_id IN (SELECT object_id FROM {changes})"
@@ -46,9 +46,9 @@ def resolve(tx: Connection, database: Database, objects: Staged) -> Staged:
 
 
 def record_changes(tx: Connection, changes: Staged, *, changed_by: str, now: datetime) -> int:
-    """Leave a row in `session_changes` for each object that got another session, and re-key its refusals.
+    """Insert a row into `session_changes` for each object with another session, and re-key its refusals.
 
-    Gives the count of objects; an object that is resolved for the first time does not change.
+    Gives the count of objects; the first resolution of an object is not a change.
     """
     rekeyed = tx.execute(
         text(f"""
@@ -66,13 +66,13 @@ def record_changes(tx: Connection, changes: Staged, *, changed_by: str, now: dat
 
 
 def unnamed(tx: Connection, changes: Staged) -> Staged:
-    """Give the objects whose type the vendor no longer names: their keys tell it again."""
+    """Give the objects whose type the vendor no longer reports."""
     query = f"SELECT object_id FROM {changes} WHERE named_type IS NULL AND from_named_type IS NOT NULL"
     return stage_query(tx, query, "unnamed")
 
 
 def _changes(objects: Staged) -> str:
-    """Build the SELECT of all that differs from the ledger, with what the ledger holds now as `from_…`."""
+    """Build the SELECT of all values that differ from the ledger, with the ledger's own as `from_…`."""
     types = ", ".join(f"'{name}'" for name in ASSET_TYPES)
     tolerance = f"INTERVAL '{TOLERANCE_S} seconds'"
     inside = "objects.recorder_started_at BETWEEN sessions.started_at AND until"
@@ -80,13 +80,13 @@ def _changes(objects: Staged) -> str:
 WITH objects AS (
     SELECT * FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects}) AND disposition <> 'erased'
 ), records AS (
-    -- One vendor record per address: a completed one before others, then the newest.
+    -- One vendor record per address: completed ones first, then the newest.
     SELECT DISTINCT ON (customer, uri) customer, uri, asset_id, job_id, room_id, session_id,
            CASE WHEN asset_type IN ({types}) THEN asset_type END AS asset_type
     FROM asset_records WHERE uri IN (SELECT uri FROM objects)
     ORDER BY customer, uri, CASE WHEN status = 'completed' THEN 0 ELSE 1 END, created_at DESC NULLS LAST, asset_id DESC
 ), events AS (
-    -- One webhook per address: one with a session before others, then a completed asset, then the last.
+    -- One webhook per address: those with a session first, then completed assets, then the last.
     SELECT DISTINCT ON (assets.customer, uri) assets.customer, uri, asset_id, assets.event_id, assets.room_id,
            assets.session_id, CASE WHEN asset_type IN ({types}) THEN asset_type END AS asset_type,
            COALESCE(assets.started_at, recordings.started_at) AS started_at
@@ -140,12 +140,12 @@ WITH objects AS (
              WHEN new_evidence = 'asset_record' THEN 'asset_record: the vendor names it in asset ' || new_asset_id
              WHEN new_evidence = 'webhook' THEN 'webhook: the vendor names it in event ' || event_id
              WHEN new_evidence = 'key' THEN 'key: the key names the session'
-             WHEN new_evidence = 'time_window' THEN 'time_window: its recorder started inside this session alone'
-             WHEN key_room_id IS NULL THEN 'no_room_in_key: neither the key nor the vendor says which room it is of'
+             WHEN new_evidence = 'time_window' THEN 'time_window: its recorder started in this session and no other'
+             WHEN key_room_id IS NULL THEN 'no_room_in_key: neither the key nor the vendor names its room'
              WHEN recorder_started_at IS NULL
-                 THEN 'no_recorder_start: the room is known, but not when the recording started'
-             WHEN near > 1 THEN 'several_sessions: its recorder started inside several sessions of the room'
-             ELSE 'no_session_known: no known session of the room was going on when its recorder started'
+                 THEN 'no_recorder_start: the room is known, but not the start of the recording'
+             WHEN near > 1 THEN 'several_sessions: its recorder started in several sessions of the room'
+             ELSE 'no_session_known: no known session of the room was in progress when its recorder started'
         END AS session_reason,
         CASE WHEN is_asset THEN new_asset_id END AS asset_id, CASE WHEN is_asset THEN new_job_id END AS job_id,
         CASE WHEN is_asset THEN new_started_at END AS recording_started_at, new_named_type AS named_type,

@@ -1,16 +1,18 @@
-"""Settlement: what became of the versions that a load claimed, decided in one short transaction.
+"""Settlement: the outcome of every version that a load claimed, decided in one short transaction.
 
-A claim counts only while the ledger still says that it is this load's: what another load claimed or superseded in the
-meantime is left out with its rows.
+A claim counts only while the ledger still assigns it to this load: versions that another load claimed or superseded in
+the meantime are skipped with their rows.
 
-    lock         every version of the objects at hand, in the order of all transactions
+    lock         every version of the objects concerned, in the order that all transactions use
     settle       each claim gets its disposition; other versions of the object decide together with the outcome
-    take place   of versions of one moment another is tried, where the one taken for the newest is not there
-    count        what was loaded gets its counts and becomes the object's current version
-    supersede    older versions give way
-    empty        what is not wanted any more, or was refused as another type, keeps no counts
-    resolve      the session of what was classified anew
-    refuse       refused records are kept, those made good are resolved
+    try others   if the version taken for the newest does not exist, another version of the same second is queued
+    count        each loaded version becomes current and gets its counts, less its duplicates
+    supersede    older versions of the loaded objects are superseded
+    empty        versions that are now ignored, or refused as another type, lose their counts
+    resolve      reclassified versions get their session
+    refuse       refused records are stored, and earlier refusals of good records are resolved
+    requeue      versions whose type the vendor changed during the load are read again
+    record       the load gets its row
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from sqlalchemy import Connection, insert, text
 
 from roomledger.ledger import refusals, session_evidence
 from roomledger.ledger.database import Database, Staged, stage_ids, stage_query
+from roomledger.ledger.observations import key_columns
 from roomledger.ledger.outcome import Load, Outcome, outcome_rows
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.ledger import loads
@@ -30,13 +33,13 @@ from roomledger.ledger.versions import NEWER, THIS
 
 
 class Settlement(NamedTuple):
-    """What a load settled, and what that means for rows; the staged tables hold object ids."""
+    """What a load settled, and what follows for rows; the staged tables hold object ids."""
 
     load: Load
     loaded: Staged
     """Versions whose staged rows are to be appended."""
     withdrawn: Staged
-    """Versions whose earlier rows are to be deleted, before those are appended."""
+    """Versions whose earlier rows are to be deleted first."""
 
 
 def settle(
@@ -52,40 +55,38 @@ def settle(
     started_by: str,
     parser_version: str,
 ) -> Settlement:
-    """Settle the outcomes of the claims that `load_id` holds as their token.
+    """Settle the outcomes of the claims that have `load_id` as their token.
 
-    `refused` are the refused records of the batch (staged `refusals`), `duplicates` the records that their file holds
-    twice (`object_id`, `ordinal`).
+    `refused` are the refused records of the batch (staged `refusals`), `duplicates` the records that repeat another one
+    of their file (`object_id`, `ordinal`).
     """
     database.hold_evidence(tx, change=False)
     staged = database.stage(tx, outcome_rows(outcomes), "outcomes")
-    names = {"load": load_id, "now": now, "parser": parser_version}
+    values = {"load": load_id, "now": now, "parser": parser_version}
 
-    def run(statement: str) -> list[str]:
-        done = tx.execute(text(statement.format(outcomes=staged, lock=database.lock)), names)
+    def run(statement: str, **tables: Staged) -> list[str]:
+        done = tx.execute(text(statement.format(outcomes=staged, lock=database.lock, **tables)), values)
         return list(done.scalars()) if done.returns_rows else []
 
+    def stage(query: str, label: str, **tables: Staged) -> Staged:
+        return stage_query(tx, query.format(outcomes=staged, **tables), label)
+
     run(_LOCK)
-    had_rows = stage_query(tx, _HAD_ROWS.format(outcomes=staged), "had_rows")
+    had_rows = stage(_HAD_ROWS, "had_rows")
     settled = run(_SETTLE)
     if any(outcome.is_changed for outcome in outcomes):
-        run(_TAKE_PLACE)
+        run(_TRY_OTHERS)
     loaded = stage_ids(tx, database, run(_COUNT))
-    tx.execute(text(_COUNT_DUPLICATES.format(loaded=loaded, duplicates=duplicates)))
-    replaced = stage_query(tx, _REPLACED.format(loaded=loaded), "replaced")
-    tx.execute(text(_SUPERSEDE.format(loaded=loaded, replaced=replaced)))
+    run(_COUNT_DUPLICATES, loaded=loaded, duplicates=duplicates)
+    replaced = stage(_REPLACED, "replaced", loaded=loaded)
+    run(_SUPERSEDE, loaded=loaded, replaced=replaced)
     emptied = stage_ids(tx, database, run(_EMPTY))
-    refusals.resolve_records(tx, emptied, now=now)
+    withdrawn = stage(_WITHDRAWN, "withdrawn", replaced=replaced, had_rows=had_rows, emptied=emptied)
     if any(outcome.asset != outcome.claim.asset for outcome in outcomes):
-        query = f"SELECT object_id FROM {staged} WHERE is_reclassified"
-        session_evidence.resolve(tx, database, stage_query(tx, query, "reclassified"))
-    refusals.settle_refusals(tx, staged, refused, replaced, load_id=load_id, now=now)
-    unnamed = stage_query(tx, _UNNAMED.format(outcomes=staged), "unnamed")
-    requeue_retyped(tx, database, staged, unnamed=unnamed, now=now)
-    withdrawn = f"""
-        SELECT object_id FROM {replaced} WHERE object_id IN (SELECT object_id FROM {had_rows})
-        UNION SELECT object_id FROM {emptied}
-    """
+        session_evidence.resolve(tx, database, stage(_RECLASSIFIED, "reclassified"))
+    # After the sessions: a refusal copies the session of its object.
+    refusals.settle_refusals(tx, staged, refused, replaced, emptied, load_id=load_id, now=now)
+    requeue_retyped(tx, database, staged, unnamed=stage(_UNNAMED, "unnamed"), now=now)
     rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS.format(loaded=loaded))).one()
     load = Load(
         load_id=load_id,
@@ -96,29 +97,21 @@ def settle(
         lost_claims=len(outcomes) - len(settled),
     )
     if settled:
+        counts = {name: load.counts[name] for name in _COUNTS}
         times = {"claimed_at": claimed_at, "committed_at": now}
-        _record_load(tx, load, times | {"started_by": started_by, "parser_version": parser_version})
-    return Settlement(load, loaded, stage_query(tx, withdrawn, "withdrawn"))
+        names = {"load_id": load_id, "started_by": started_by, "parser_version": parser_version}
+        tx.execute(insert(loads).values(**counts, **times, **names))
+    return Settlement(load, loaded, withdrawn)
 
 
-def _record_load(tx: Connection, load: Load, more: dict[str, object]) -> None:
-    row = more | {
-        "load_id": load.load_id,
-        "objects": sum(load.objects.values()),
-        "objects_loaded": load.objects.get("loaded", 0),
-        "objects_refused": load.objects.get("refused", 0),
-        "rows_loaded": load.rows_loaded,
-        "rows_refused": load.rows_refused,
-        "rows_duplicate": load.rows_duplicate,
-    }
-    tx.execute(insert(loads).values(**row))
+_COUNTS = ("objects", "objects_loaded", "objects_refused", "rows_loaded", "rows_refused", "rows_duplicate")
 
-
-# All versions of the objects at hand, always in the same order: two loads never wait for each other in a circle.
+# All versions of the objects concerned, always in the same order: otherwise two loads could deadlock.
 _LOCK = """
 SELECT object_id FROM object_ledger WHERE uri IN (SELECT uri FROM {outcomes}) ORDER BY object_id {lock}
 """
 
+# Read before `settle` changes the dispositions. A superseded version has no rows: they were deleted with it.
 _HAD_ROWS = """
 SELECT object_id FROM object_ledger
 WHERE loaded_at IS NOT NULL AND disposition <> 'superseded'
@@ -132,15 +125,15 @@ _NEWER_IS_CURRENT = f"""EXISTS (
            OR (newer.loaded_at IS NOT NULL AND newer.disposition IN ('loaded', 'missing')))
 )"""
 
-# Two loads that were killed, or ended early, may leave two versions to one batch. Media are not read, so that nothing
-# shows that the older one is not there any more.
+# After killed loads one batch may hold two versions of an object. Media are not read, so the older one would not be
+# found missing.
 _NEWER_IS_IN_BATCH = f"""EXISTS (
-    SELECT 1 FROM {{outcomes}} AS beside JOIN object_ledger newer ON newer.object_id = beside.object_id
-    WHERE newer.uri = object_ledger.uri AND {NEWER} > {THIS} AND beside.disposition IN ('loaded', 'unchanged')
+    SELECT 1 FROM {{outcomes}} AS others JOIN object_ledger newer ON newer.object_id = others.object_id
+    WHERE newer.uri = object_ledger.uri AND {NEWER} > {THIS} AND others.disposition IN ('loaded', 'unchanged')
       AND newer.disposition = 'claimed' AND newer.claimed_by = :load
 )"""
 
-_OTHER_OF_ITS_MOMENT = """EXISTS (
+_OTHER_OF_SAME_SECOND = """EXISTS (
     SELECT 1 FROM object_ledger other
     WHERE other.uri = object_ledger.uri AND other.modified_at = object_ledger.modified_at
       AND other.object_id <> object_ledger.object_id AND other.disposition <> 'ignored'
@@ -153,13 +146,13 @@ _SAME_IS_CURRENT = """EXISTS (
       AND (same.content_sha256 = outcomes.content_sha256 OR same.content_tag = object_ledger.content_tag)
 )"""
 
-# What other loads did to other versions of the object since the claim decides together with the outcome. Rows that are
-# in the tables stay there, and the version stays loaded, when a replay refuses it as the type that it was loaded as.
+# Changes of other versions since the claim decide together with the outcome. A replay that refuses a version as the
+# type that it was loaded as leaves the version loaded, with its rows.
 _FINAL = f"""
 SELECT outcomes.*, CASE
     WHEN outcomes.disposition = 'loaded' AND ({_NEWER_IS_CURRENT} OR {_NEWER_IS_IN_BATCH}) THEN 'superseded'
     WHEN outcomes.is_changed AND outcomes.disposition = 'seen' AND object_ledger.loaded_at IS NULL
-         AND {_OTHER_OF_ITS_MOMENT} THEN 'superseded'
+         AND {_OTHER_OF_SAME_SECOND} THEN 'superseded'
     WHEN outcomes.disposition = 'unchanged' AND NOT {_SAME_IS_CURRENT} THEN 'seen'
     WHEN outcomes.disposition = 'refused' AND object_ledger.loaded_at IS NOT NULL
          AND NOT COALESCE(object_ledger.loaded_asset_type <> outcomes.asset_type, FALSE) THEN 'loaded'
@@ -173,9 +166,9 @@ UPDATE object_ledger
 SET disposition = final,
     reason = CASE
         WHEN final = outcome.disposition THEN outcome.reason
-        WHEN final = 'superseded' AND is_changed THEN 'superseded: another version of the same moment took its place'
+        WHEN final = 'superseded' AND is_changed THEN 'superseded: replaced by another version of the same second'
         WHEN final = 'superseded' THEN 'superseded: a newer version was loaded first'
-        WHEN final = 'seen' THEN 'new: what it was the same as has changed; waits to be read'
+        WHEN final = 'seen' THEN 'new: the version with the same bytes is no longer current; waits to be read'
         ELSE 'replay_refused: the rows of the earlier load stay: ' || outcome.reason END,
     asset_type = CASE WHEN final = 'ignored' THEN outcome.asset_type
                       ELSE COALESCE(outcome.asset_type, object_ledger.asset_type) END,
@@ -189,11 +182,11 @@ WHERE outcome.object_id = object_ledger.object_id
 RETURNING object_ledger.disposition
 """
 
-# S3 tells times in whole seconds: of versions of one second the one that was observed last is taken for the newest,
-# until it proves not to be there. The others are tried then, those that were tried least first.
-_TAKE_PLACE = """
+# S3 reports times in whole seconds: of versions of one second the last observed one is taken for the newest. If it does
+# not exist, another one is queued: the one with the fewest attempts.
+_TRY_OTHERS = """
 UPDATE object_ledger
-SET disposition = 'seen', reason = 'new: what was taken for newer is not there; waits to be read',
+SET disposition = 'seen', reason = 'new: the version taken for newer does not exist; waits to be read',
     retry_at = CASE WHEN attempts > 0 THEN next_retry_at END
 FROM (
     SELECT DISTINCT ON (other.uri) other.object_id AS next_id, outcomes.retry_at AS next_retry_at
@@ -203,21 +196,16 @@ FROM (
     WHERE outcomes.is_changed AND changed.disposition = 'superseded' AND changed.load_id = :load
       AND other.object_id <> changed.object_id AND other.disposition = 'superseded' AND other.loaded_at IS NULL
       AND NOT EXISTS (
-          SELECT 1 FROM object_ledger AS there
-          WHERE there.uri = changed.uri AND there.modified_at >= changed.modified_at
-            AND there.disposition NOT IN ('superseded', 'ignored')
+          SELECT 1 FROM object_ledger AS candidate
+          WHERE candidate.uri = changed.uri AND candidate.modified_at >= changed.modified_at
+            AND candidate.disposition NOT IN ('superseded', 'ignored')
       )
     ORDER BY other.uri, other.attempts, other.first_seen_at DESC, other.object_id
 ) AS next
 WHERE object_id = next_id
 """
 
-_KEY_COLUMNS = """
-    key_room_id = outcomes.key_room_id, key_session_id = outcomes.key_session_id,
-    key_peer_id = outcomes.key_peer_id, key_stream_id = outcomes.key_stream_id, key_track_id = outcomes.key_track_id,
-    key_layer = outcomes.key_layer, recorder_started_at = outcomes.recorder_started_at,
-    session_date = outcomes.session_date, output_mode = outcomes.output_mode
-"""
+_KEY_COLUMNS = ", ".join(f"{name} = outcomes.{name}" for name in key_columns(None))
 
 _COUNT = f"""
 UPDATE object_ledger
@@ -240,7 +228,7 @@ FROM (
 WHERE object_id = counted_id
 """
 
-# Versions whose place is taken: older ones of what was loaded, and those themselves, which may have had rows before.
+# The loaded versions, which may have had rows before, and all older versions of their objects.
 _REPLACED = f"""
 SELECT object_ledger.object_id FROM object_ledger JOIN object_ledger newer ON newer.uri = object_ledger.uri
 WHERE newer.object_id IN (SELECT object_id FROM {{loaded}}) AND {NEWER} >= {THIS}
@@ -254,8 +242,7 @@ WHERE disposition NOT IN ('superseded', 'ignored', 'erased')
   AND object_id NOT IN (SELECT object_id FROM {loaded}) AND object_id IN (SELECT object_id FROM {replaced})
 """
 
-# What had rows and is not wanted any more, by a later record of the vendor's or by the settings, or was refused as
-# another type.
+# Versions that had rows and are now ignored, by a later vendor record or by the settings, or refused as another type.
 _EMPTY = f"""
 UPDATE object_ledger
 SET rows_parsed = 0, rows_loaded = 0, rows_refused = 0, rows_duplicate = 0, loaded_at = NULL, first_load_id = NULL,
@@ -266,7 +253,14 @@ WHERE outcomes.object_id = object_ledger.object_id AND object_ledger.load_id = :
 RETURNING object_ledger.object_id
 """
 
-# A name that was withdrawn while the version was read by it.
+_WITHDRAWN = """
+SELECT object_id FROM {replaced} WHERE object_id IN (SELECT object_id FROM {had_rows})
+UNION SELECT object_id FROM {emptied}
+"""
+
+_RECLASSIFIED = "SELECT object_id FROM {outcomes} WHERE is_reclassified"
+
+# Versions whose type the vendor withdrew while they were read as that type.
 _UNNAMED = """
 SELECT outcomes.object_id FROM {outcomes} AS outcomes
 JOIN object_ledger ON object_ledger.object_id = outcomes.object_id

@@ -1,6 +1,6 @@
-"""Text assets that only the vendor stores: objects of the ledger that no listing shows.
+"""Text assets that only the vendor stores: objects of the ledger that no listing contains.
 
-The vendor deletes them after `hundredms.RETENTION`, so they are fetched like any other object. Media stay records.
+The vendor deletes them after `hundredms.RETENTION`, so they are fetched like any other object. Media remain records.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 def record_vendor_assets(
     tx: Connection, database: Database, source: WorkspaceSource, buckets: Sequence[str], *, now: datetime
 ) -> Counter[str]:
-    """Record the assets that this workspace named and no bucket holds; give the counts of `record_observations`.
+    """Record the assets of this workspace that no bucket stores; give the counts of `record_observations`.
 
-    `buckets` are the beginnings of all addresses that some source lists.
+    `buckets` are the address prefixes of all bucket sources.
     """
     prefixes = {f"bucket_{number}": bucket for number, bucket in enumerate(buckets)}
     elsewhere = " OR ".join(f"starts_with(uri, :{name})" for name in prefixes) or "FALSE"
@@ -36,7 +36,7 @@ def record_vendor_assets(
     return record_observations(tx, database, source, seen, observed_by="api", now=now) if seen else Counter()
 
 
-# The version is the asset, which the vendor writes once, and its size.
+# The vendor writes an asset once, so its id and size identify the version.
 _STORED_BY_VENDOR = """
 SELECT asset_id, asset_type, uri, size_bytes, created_at, version
 FROM (SELECT *, asset_id || '-' || CAST(COALESCE(size_bytes, 0) AS TEXT) AS version FROM asset_records) AS assets

@@ -1,8 +1,7 @@
-"""Webhook events in the ledger: new ones, what they add up to, and what they mean for objects.
+"""Webhook events in the ledger: new ones, their summaries, and their effect on objects.
 
 One transaction writes events, summarises the sessions, stays and recordings that they report, and resolves the session
-of every object that they concern. An event that is known changes nothing, except that the original is kept rather than
-its replay.
+of every object that they concern. A known event changes nothing, except that an original replaces its replay.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 import pyarrow as pa
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, text
 
 from roomledger.hundredms.events import Event, NamedAsset
 from roomledger.ledger import session_evidence
 from roomledger.ledger.database import Database, Staged, stage_query
 from roomledger.ledger.recorder_jobs import match_recorders
 from roomledger.ledger.replays import requeue_retyped
-from roomledger.ledger.tables.columns import Json, arrow_schema
+from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.vendor_events import (
     event_assets,
     event_peers,
@@ -28,7 +27,7 @@ from roomledger.ledger.tables.vendor_events import (
     event_sessions,
     vendor_events,
 )
-from roomledger.ledger.vendor_records import Ingested
+from roomledger.ledger.vendor_records import Ingested, select_staged, write_rows
 from roomledger.settings import Source
 
 
@@ -36,24 +35,24 @@ class WebhookEvent(NamedTuple):
     """One webhook event, decoded."""
 
     source: Source
-    """The workspace whose webhook it is."""
+    """The workspace that sent it."""
     event: Event
     assets: list[NamedAsset]
     received_at: datetime
 
 
 def insert_events(tx: Connection, database: Database, events: Iterable[WebhookEvent], *, now: datetime) -> Ingested:
-    """Write the events that are new."""
+    """Write the new events."""
     database.hold_evidence(tx, change=True)
     staged, assets = _stage(tx, database, events, now)
     tx.execute(text(_PREFER_ORIGINALS.format(events=staged)))
     news = stage_query(tx, _NEWS.format(events=staged), "new_events")
-    counts = Counter(events=len(tx.execute(text(_insert(vendor_events, str(news)))).all()))
+    counts = Counter(events=write_rows(tx, vendor_events, select_staged(vendor_events, news)))
     if not counts["events"]:
         return Ingested(counts, None)
-    tx.execute(text(_insert(event_assets, _NEW_ASSETS.format(assets=assets, news=news))))
+    write_rows(tx, event_assets, select_staged(event_assets, assets) + _OF_NEWS.format(news=news))
     for table, summary in _SUMMARIES.items():
-        tx.execute(text(_upsert(table, summary.format(news=news))))
+        write_rows(tx, table, summary.format(news=news))
     match_recorders(tx, stage_query(tx, _RECORDERS.format(news=news), "recorders"))
     concerned = stage_query(tx, _CONCERNED.format(news=news), "concerned")
     changes = session_evidence.resolve(tx, database, concerned)
@@ -64,7 +63,7 @@ def insert_events(tx: Connection, database: Database, events: Iterable[WebhookEv
 
 
 def _stage(tx: Connection, database: Database, events: Iterable[WebhookEvent], now: datetime) -> tuple[Staged, Staged]:
-    """Stage events and the assets that they name; of an event and its replay the original counts."""
+    """Stage events and the assets that they name; an original takes precedence over its replay."""
     unique: dict[tuple[str, str], WebhookEvent] = {}
     for one in sorted(events, key=lambda one: one.event.is_replay):
         unique.setdefault((one.source.name, one.event.event_id), one)
@@ -96,35 +95,17 @@ SELECT * FROM {events} AS events WHERE NOT EXISTS (
     WHERE known.source = events.source AND known.event_id = events.event_id
 )
 """
-_NEW_ASSETS = """(
-    SELECT * FROM {assets} WHERE (source, event_id) IN (SELECT source, event_id FROM {news})
-) AS assets"""
+_OF_NEWS = " WHERE (source, event_id) IN (SELECT source, event_id FROM {news})"
 _RECORDERS = "SELECT COALESCE(beam_id, recording_id, event_id) AS recorder_id FROM {news}"
 
 
-def _insert(table: Table, rows: str) -> str:
-    names = table.columns.keys()
-    cells = ", ".join(f"CAST({name} AS JSON)" if table.columns[name].type is Json else name for name in names)
-    return f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {cells} FROM {rows} RETURNING event_id"
-
-
-def _upsert(table: Table, rows: str) -> str:
-    keys = [column.name for column in table.primary_key.columns]
-    names = [column.name for column in table.columns if column.name != "api_job_id"]  # see match_recorders
-    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in keys)
-    return f"""
-        INSERT INTO {table.name} ({", ".join(names)}) {rows}
-        ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {changed}
-    """
-
-
 def _last(column: str, where: str = "") -> str:
-    """Build the last value that is known, in the order in which things happened."""
+    """Build the SQL of the last known value, in the order in which the events happened."""
     known = f"{column} IS NOT NULL{where}"
     return f"(array_agg({column} ORDER BY occurred_at DESC NULLS LAST, event_id) FILTER (WHERE {known}))[1]"
 
 
-# Columns in the order of the table, rows for all ids that a new event names. Events without an outcome do not count.
+# Columns in the order of the table, rows for every id that a new event names. Events without an outcome are ignored.
 _SUMMARIES = {
     event_sessions: f"""
         SELECT min(customer), min(source), session_id, {_last("room_id")}, {_last("room_name")},
@@ -152,7 +133,7 @@ _SUMMARIES = {
                COALESCE(min(started_at), min(CASE WHEN outcome = 'started' THEN occurred_at END)),
                COALESCE(max(stopped_at), max(CASE WHEN outcome = 'ended' THEN occurred_at END)),
                {_last("error_type", " AND outcome = 'failed'")}, {_last("error_message", " AND outcome = 'failed'")},
-               min(ingested_at)
+               min(ingested_at), CAST(NULL AS TEXT)  -- api_job_id: see match_recorders
         FROM (
             SELECT * FROM vendor_events WHERE beam_id IN (SELECT beam_id FROM {{news}})
             UNION ALL
@@ -167,8 +148,8 @@ _SUMMARIES = {
     """,
 }
 
-# Objects whose session or recording may be another now: those that a new event names, those of a recording of which
-# one reports more, by its id or by its recorder's, and those of a room of which one reports a session.
+# Objects whose session or recording may change: those that a new event names, those of a recording that it reports (by
+# the id of the recording or of its recorder), and those in a room whose session it reports.
 _CONCERNED = """
 SELECT object_id FROM object_ledger WHERE uri IN (
     SELECT uri FROM event_assets WHERE (source, event_id) IN (SELECT source, event_id FROM {news})

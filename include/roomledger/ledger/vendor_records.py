@@ -1,7 +1,7 @@
-"""Records of the vendor's API in the ledger: new or changed ones, and what they mean for objects.
+"""Records of the vendor's API in the ledger: new or changed ones, and their effect on objects.
 
-One transaction writes records and resolves the session of every object that they concern. A record that is the same as
-before changes nothing.
+One transaction writes records and resolves the session of every object that they concern. An unchanged record changes
+nothing.
 """
 
 from __future__ import annotations
@@ -41,55 +41,78 @@ _TABLES: Mapping[type[tuple[Any, ...]], Table] = {
 }
 
 _REFERENCES = {asset_records: ("uri",), session_records: ("room_id",)}
-"""Columns by which objects are concerned: those that the value before concerned are concerned, too."""
+"""Columns that refer to objects: the objects of the previous value are concerned too."""
 
 
 class Ingested(NamedTuple):
-    """What came of new records or events."""
+    """The effect of new records or events."""
 
     counts: Counter[str]
-    """`rekeyed` objects, `new_seen` for those that are read again as another type, and per kind of input:
-    `vendor_records` new or changed, `events` not known before."""
+    """`rekeyed` objects, `new_seen` objects that are read again as another type, and new or changed `vendor_records` or
+    new `events`."""
     changes: Staged | None
-    """Objects whose session changed, for `facts.rekey_rows`; None when nothing was new."""
+    """Objects whose session changed, for `facts.rekey_rows`; None without new events."""
 
 
 def upsert_records(
     tx: Connection, database: Database, source: Source, records: Iterable[Record], *, now: datetime
 ) -> Ingested:
-    """Write the records of a workspace that are new or have changed."""
+    """Write the new and changed records of a workspace."""
     database.hold_evidence(tx, change=True)
     by_table = _by_table(records)
-    staged = {table: _stage(tx, database, source, table, by_table.get(table, {}), now) for table in VENDOR_RECORDS}
-    news = {table: _news(tx, table, rows) for table, rows in staged.items()}
-    written = sum(_write(tx, table, rows) for table, rows in news.items())
-    # A room is polled again by how long ago it was last read, changed or not.
-    tx.execute(
-        text(f"UPDATE rooms SET read_at = :now WHERE room_id IN (SELECT room_id FROM {staged[rooms]})"), {"now": now}
-    )
-    match_recorders(tx, stage_query(tx, _RECORDERS.format(**_names(news)), "recorders"))
-    concerned = stage_query(tx, _CONCERNED.format(**_names(news)), "concerned")
+    staged = {table.name: _stage(tx, database, source, table, by_table.get(table, {}), now) for table in VENDOR_RECORDS}
+    news = {table.name: _news(tx, table, staged[table.name]) for table in VENDOR_RECORDS}
+    written = sum(write_rows(tx, table, select_staged(table, news[table.name])) for table in VENDOR_RECORDS)
+    # The next poll of a room depends on when it was last read, changed or not.
+    read = f"room_id IN (SELECT room_id FROM {staged['rooms']})"
+    tx.execute(text(f"UPDATE rooms SET read_at = :now WHERE {read}"), {"now": now})
+    match_recorders(tx, stage_query(tx, _RECORDERS.format(**news), "recorders"))
+    concerned = stage_query(tx, _CONCERNED.format(**news), "concerned")
     changes = session_evidence.resolve(tx, database, concerned)
     rekeyed = session_evidence.record_changes(tx, changes, changed_by="api", now=now)
     unnamed = session_evidence.unnamed(tx, changes)
     requeued = requeue_retyped(tx, database, concerned, unnamed=unnamed, now=now)
-    tx.execute(text(_KNOWN_AFTER_ALL.format(**_names(staged))), {"source": source.name})
+    tx.execute(text(_NOW_KNOWN.format(**staged)), {"source": source.name})
     counts = Counter({"vendor_records": written, "rekeyed": rekeyed, "new_seen": len(requeued)})
     return Ingested(counts, changes)
 
 
+def write_rows(tx: Connection, table: Table, query: str) -> int:
+    """Insert the rows of a SELECT with the columns of the table; known ones change, except their _KEPT columns.
+
+    Gives the count of rows.
+    """
+    keys = table.primary_key.columns.keys()
+    names = table.columns.keys()
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in {*keys, *_KEPT})
+    written = tx.execute(
+        text(f"""
+            INSERT INTO {table.name} ({", ".join(names)}) {query}
+            ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {changed}
+            RETURNING {keys[0]}
+        """)
+    )
+    return len(written.all())
+
+
+_KEPT = ("first_seen_at", "first_seen_by", "poll_at", "api_job_id")
+"""Columns that a changed record or summary does not overwrite."""
+
+
+def select_staged(table: Table, staged: Staged) -> str:
+    """Build the SELECT of staged rows with the columns of the table."""
+    cells = (f"CAST({one.name} AS JSON)" if one.type is Json else one.name for one in table.columns)
+    return f"SELECT {', '.join(cells)} FROM {staged}"
+
+
 def _by_table(records: Iterable[Record]) -> dict[Table, dict[tuple[Any, ...], Any]]:
-    """Sort by table and key; of records with the same key the later one counts."""
+    """Group by table and key; of records with the same key the last one counts."""
     rows: dict[Table, dict[tuple[Any, ...], Any]] = {}
     for record in records:
         table = _TABLES[type(record)]
-        key = tuple(getattr(record, column.name) for column in table.primary_key.columns)
+        key = tuple(getattr(record, one.name) for one in table.primary_key.columns)
         rows.setdefault(table, {})[key] = record
     return rows
-
-
-def _names(staged: Mapping[Table, Staged]) -> dict[str, Staged]:
-    return {table.name: rows for table, rows in staged.items()}
 
 
 def _stage(
@@ -102,14 +125,11 @@ def _stage(
 
 
 def _news(tx: Connection, table: Table, staged: Staged) -> Staged:
-    """Keep the staged records that are new or differ, with `<reference>_before` where objects are concerned by it."""
-    keys = [column.name for column in table.primary_key.columns]
+    """Select the staged records that are new or differ, with their references before as `<reference>_before`."""
+    keys = table.primary_key.columns.keys()
     same = " AND ".join(f"known.{key} = staged.{key}" for key in keys)
-    compared = [
-        column.name
-        for column in table.columns
-        if column.name not in {*_kept(table), "read_at"} and column.type is not Json
-    ]
+    ignored = {*keys, *_KEPT, "read_at"}
+    compared = [one.name for one in table.columns if one.name not in ignored and one.type is not Json]
     differs = " OR ".join(f"known.{name} IS DISTINCT FROM staged.{name}" for name in compared)
     query = f"""
         SELECT staged.*{"".join(f", known.{name} AS {name}_before" for name in _REFERENCES.get(table, ()))}
@@ -119,28 +139,8 @@ def _news(tx: Connection, table: Table, staged: Staged) -> Staged:
     return stage_query(tx, query, f"new_{table.name}")
 
 
-def _write(tx: Connection, table: Table, news: Staged) -> int:
-    keys = [column.name for column in table.primary_key.columns]
-    names = table.columns.keys()
-    cells = ", ".join(f"CAST({name} AS JSON)" if table.columns[name].type is Json else name for name in names)
-    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in _kept(table))
-    written = tx.execute(
-        text(f"""
-            INSERT INTO {table.name} ({", ".join(names)}) SELECT {cells} FROM {news}
-            ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {changed}
-            RETURNING {keys[0]}
-        """)
-    )
-    return len(written.all())
-
-
-def _kept(table: Table) -> set[str]:
-    """Name the columns that a changed record leaves alone."""
-    return {*(column.name for column in table.primary_key.columns), "first_seen_at", "first_seen_by", "poll_at"}
-
-
-# Ids that the vendor did not know before and does now.
-_KNOWN_AFTER_ALL = """
+# Ids that the vendor did not know earlier and knows now.
+_NOW_KNOWN = """
 DELETE FROM vendor_unknown_ids WHERE source = :source AND id IN (
     SELECT job_id FROM {job_records}
     UNION SELECT session_id FROM {session_records}
@@ -148,7 +148,7 @@ DELETE FROM vendor_unknown_ids WHERE source = :source AND id IN (
 )
 """
 
-# Recorders that webhooks report and that may be another job of the API's now.
+# Recorders in webhooks that may match another job now.
 _RECORDERS = """
 SELECT recorder_id FROM event_assets WHERE uri IN (
     SELECT uri FROM {asset_records} UNION SELECT uri_before FROM {asset_records}
@@ -157,8 +157,8 @@ UNION
 SELECT recorder_id FROM event_recordings WHERE job_id IN (SELECT job_id FROM {job_records})
 """
 
-# Objects whose session may be another now: those with an address that a record names or no longer names, those of a
-# room of which a session is new or has changed (by the API's or a webhook's room), and those of a changed recording.
+# Objects whose session may change: those whose address a record names or no longer names, those in a room with a new or
+# changed session (by the room in the API or in a webhook), and those of a changed recording.
 _CONCERNED = """
 SELECT object_id FROM object_ledger WHERE uri IN (
     SELECT uri FROM {asset_records} UNION SELECT uri_before FROM {asset_records}

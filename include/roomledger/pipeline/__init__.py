@@ -1,1 +1,1 @@
-"""The steps of the way, in the order in which data takes them: collect, load, and listen for what is new."""
+"""The steps of the pipeline: collect, load, and listen for notifications."""

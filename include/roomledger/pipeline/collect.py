@@ -1,6 +1,6 @@
-"""Collect: list a bucket, or read a workspace, and record what is new or missing in the ledger.
+"""Collect: list a bucket, or sync a workspace, and record new and missing objects in the ledger.
 
-It may be repeated, run twice at once or be cut off at any point: the ledger ends the same.
+It can be repeated, run concurrently or be interrupted at any point: the ledger ends in the same state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def collect_source(
     """Collect one source; give the counts of `collect_bucket`, or of `sync_workspace`. Raises StoreError."""
     if isinstance(source, BucketSource):
         return collect_bucket(runtime.database, source, runtime.store(source), on_progress=on_progress)
-    from roomledger.pipeline.sync_workspace import sync_workspace  # httpx and jwt are for workspaces only
+    from roomledger.pipeline.sync_workspace import sync_workspace  # only workspaces need httpx and jwt
 
     buckets = [f"{bucket.url}/" for bucket in runtime.settings.buckets]
     return sync_workspace(runtime.database, source, runtime.client(source), buckets, on_progress=on_progress)
@@ -43,10 +43,10 @@ def collect_bucket(
     *,
     on_progress: Callable[[int], None] = lambda listed: None,
 ) -> Counter[str]:
-    """List a bucket and record what is new and what is missing.
+    """List a bucket and record new and missing objects.
 
-    Gives the counts `listed` (objects), `missing`, and those of `record_observations`. Memory grows by 8 bytes for each
-    object. Only a listing that ran to its end marks objects missing. Raises StoreError.
+    Gives the counts `listed` (objects), `missing`, and those of `record_observations`. Memory grows by 8 bytes per
+    object. Only a complete listing marks objects missing. Raises StoreError.
     """
     started = times.utc_now()
     counts: Counter[str] = Counter()
@@ -63,7 +63,7 @@ def collect_bucket(
         missing: list[str] = []
         for uris in present_uris(tx, source.name, before=started):
             is_listed = pc.is_in(pa.array([hash(uri) for uri in uris], pa.int64()), value_set=hashes)
-            missing += [uri for uri, there in zip(uris, is_listed.to_pylist(), strict=True) if not there]
+            missing += [uri for uri, found in zip(uris, is_listed.to_pylist(), strict=True) if not found]
         if missing:
             counts["missing"] = mark_missing(
                 tx, database, source.name, missing, before=started, observed_by="listing", now=times.utc_now()

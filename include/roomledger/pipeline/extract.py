@@ -1,6 +1,6 @@
 """Extract one claimed version: its bytes through the parser of its type into the staging files.
 
-Every way this can end is an `Outcome`; nothing is raised. It runs in many threads at once and touches no database.
+Every result is an `Outcome`; nothing is raised. It runs in many threads and does not access the database.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from roomledger.settings import Source
 from roomledger.stores import ObjectChanged, ObjectMissing, Reader, StoreError
 
 RAW_LIMIT = 16 << 20
-"""Bytes of a refused file that are kept in the warehouse."""
+"""Bytes of a refused file that are stored in the warehouse."""
 _SNIFFED = 64 << 10
 _FLUSH_BYTES = 8 << 20
 _FLUSH_RECORDS = 2048
 
 _HEADERS = (ObjectAsset, Transcript, Summary)
-"""Rows that stand for the file itself: of a text file only its contents are counted as records."""
+"""Rows of the file itself, which are not counted as records of a text file."""
 
 RefusedContent = Callable[[str], bytes | None]
-"""Gives the whole bytes of a refused version, by object id, if the warehouse holds them."""
+"""Gives the complete bytes of a refused version, by object id, if the warehouse has them."""
 
 
 class _Digest:
-    """Passes content through and remembers its SHA-256 and length."""
+    """Passes content through and computes its SHA-256 and length."""
 
     def __init__(self, content: Iterable[bytes]) -> None:
         self._content = iter(content)
@@ -79,7 +79,7 @@ def extract(
     asset = _classified(claim)
     if isinstance(asset, Ignored):
         return Outcome(claim=claim, disposition="ignored", reason=asset.reason)
-    if excluded := source.excludes(asset):  # by the settings of now, which may have changed since it was observed
+    if excluded := source.excludes(asset):  # the settings may have changed since it was observed
         return _ignored(claim, asset, excluded)
     if claim.replaces_tag and claim.replaces_tag == claim.seen.content_tag and not claim.replay:
         return _unchanged(claim, asset)
@@ -93,23 +93,23 @@ def extract(
                 raise
             return _text(claim, source, asset, [content], staging)
     except ObjectMissing:
-        return Outcome(claim=claim, disposition="missing", reason="missing: the object was gone when it was to be read")
+        return Outcome(claim=claim, disposition="missing", reason="missing: the object did not exist when it was read")
     except ObjectChanged as error:
-        again = _try_again(claim, f"changed: {error}; the next listing brings the new version", staging, now)
+        again = _retry(claim, f"changed: {error}; the next listing records the new version", staging, now)
         return replace(again, is_changed=True)
     except Rejected as error:
         return _refused(claim, asset, error, reader, staging, refused_content, now)
     except StoreError as error:
-        return _try_again(claim, f"read_failed: {error}", staging, now)
+        return _retry(claim, f"read_failed: {error}", staging, now)
     except Exception as error:
-        # A mistake of ours in one file must cost neither its batch nor its bytes: it is kept and can be replayed.
+        # A bug of ours in one file must not stop its batch: the file is refused with its bytes and can be replayed.
         where = traceback.format_exception_only(error)[-1].strip()
-        problem = Rejected("parser_failed", f"{where}: a fault of the parser; report it, then replay the object")
+        problem = Rejected("parser_failed", f"{where}: a bug of the parser; report it, then replay the object")
         return _refused(claim, asset, problem, reader, staging, refused_content, now)
 
 
 def _classified(claim: Claim) -> Asset | Ignored:
-    """Give the asset that the ledger holds; a replay, and a key that does not tell the type, are classified anew."""
+    """Give the asset of the ledger; a replay, and a key without a type, are classified again."""
     if claim.replay or claim.asset.asset_type == UNKNOWN:
         return recognise(claim.seen, claim.named_type)
     return claim.asset
@@ -133,7 +133,7 @@ def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], s
 
 
 def _ignored(claim: Claim, asset: Asset, reason: str) -> Outcome:
-    """What is left out is no asset to the ledger, unless the vendor named it one: then that is heeded already."""
+    """The ledger has no asset type for an ignored version, unless the vendor names it as an asset."""
     return Outcome(claim=claim, disposition="ignored", reason=reason, asset=asset if claim.named_type else None)
 
 
@@ -146,22 +146,22 @@ def _parsed(
     digest: _Digest | None = None,
 ) -> Outcome:
     counted = refused = flushed = 0
-    waiting: list[Record | Refusal] = []
+    buffered: list[Record | Refusal] = []
     is_text = asset.asset_type not in MEDIA_TYPES
     header = [object_asset(asset)] if is_text else []
     for record in chain(header, PARSERS[asset.asset_type](content, asset)):
-        waiting.append(record)
+        buffered.append(record)
         if isinstance(record, Refusal):
             refused += 1
         elif not (is_text and isinstance(record, _HEADERS)):
             counted += 1
-        if len(waiting) >= _FLUSH_RECORDS or (digest and digest.size - flushed > _FLUSH_BYTES):
-            staging.add(claim.object_id, waiting, flush=bool(digest and digest.size - flushed > _FLUSH_BYTES))
+        if len(buffered) >= _FLUSH_RECORDS or (digest and digest.size - flushed > _FLUSH_BYTES):
+            staging.add(claim.object_id, buffered, flush=bool(digest and digest.size - flushed > _FLUSH_BYTES))
             flushed = digest.size if digest else 0
-            waiting.clear()
+            buffered.clear()
     for _ in content:
-        pass  # the digest is of the whole object, also where a parser stops early
-    staging.add(claim.object_id, waiting)
+        pass  # the digest covers the whole object, even if the parser stops early
+    staging.add(claim.object_id, buffered)
     return Outcome(
         claim=claim,
         disposition="loaded",
@@ -174,19 +174,17 @@ def _parsed(
 
 
 def _unchanged(claim: Claim, asset: Asset, sha256: str | None = None) -> Outcome:
-    reason = "unchanged: the same bytes as the version that is loaded"
+    reason = "unchanged: the same bytes as the loaded version"
     return Outcome(claim=claim, disposition="unchanged", reason=reason, asset=asset, content_sha256=sha256)
 
 
-def _try_again(claim: Claim, reason: str, staging: StagingFiles, now: datetime) -> Outcome:
+def _retry(claim: Claim, reason: str, staging: StagingFiles, now: datetime) -> Outcome:
     if claim.attempts >= MAX_ATTEMPTS:
-        staging.add(claim.object_id, [Refusal(0, "gave_up", f"tried {claim.attempts} times; last: {reason}", b"")])
-        return Outcome(
-            claim=claim, disposition="refused", reason=f"gave_up: tried {claim.attempts} times; last: {reason}"
-        )
-    return Outcome(
-        claim=claim, disposition="seen", reason=f"retry: {reason}", retry_at=now + retry_delay(claim.attempts)
-    )
+        detail = f"tried {claim.attempts} times; last: {reason}"
+        staging.add(claim.object_id, [Refusal(0, "gave_up", detail, b"")])
+        return Outcome(claim=claim, disposition="refused", reason=f"gave_up: {detail}")
+    retry_at = now + retry_delay(claim.attempts)
+    return Outcome(claim=claim, disposition="seen", reason=f"retry: {reason}", retry_at=retry_at)
 
 
 def _refused(
@@ -199,12 +197,16 @@ def _refused(
     now: datetime,
 ) -> Outcome:
     try:
-        raw, digest = _keep(reader.read(claim.seen))
+        raw, digest = _read_raw(reader.read(claim.seen))
     except (StoreError, ObjectChanged, ObjectMissing) as failure:
         if (content := refused_content(claim.object_id) if claim.replay else None) is None:
-            return _try_again(claim, f"read_failed: {failure}", staging, now)
-        raw, digest = _keep([content])
-    detail = error.detail if digest.size <= RAW_LIMIT else f"{error.detail}; of {digest.size} bytes the first are kept"
+            return _retry(claim, f"read_failed: {failure}", staging, now)
+        raw, digest = _read_raw([content])
+    detail = (
+        error.detail
+        if digest.size <= RAW_LIMIT
+        else f"{error.detail}; only the first of {digest.size} bytes are stored"
+    )
     staging.add(claim.object_id, [Refusal(0, error.reason_code, detail, raw)], flush=True)
     return Outcome(
         claim=claim,
@@ -215,7 +217,7 @@ def _refused(
     )
 
 
-def _keep(content: Iterable[bytes]) -> tuple[bytes, _Digest]:
+def _read_raw(content: Iterable[bytes]) -> tuple[bytes, _Digest]:
     digest = _Digest(content)
     raw = bytearray()
     for piece in digest:

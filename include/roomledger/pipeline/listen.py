@@ -1,27 +1,27 @@
-"""Listen: ingest what the queues deliver, acknowledge it, and load what is new, within seconds.
+"""Listen: ingest the messages of the queues, acknowledge them, and load new objects, within seconds.
 
-    receive      messages stay the queue's until they are acknowledged (`receiver`)
-    decode       what each says: objects to inspect, a webhook event (`subscriptions`, pure)
-    stat         the current version of an object, where a message does not name it
-    write        one transaction for all of it
-    acknowledge  only now
+    receive      messages stay in the queue until they are acknowledged (`receiver`)
+    decode       objects to inspect, and a webhook event (`subscriptions`, pure)
+    stat         the current version of an object, if the message does not name it
+    write        one transaction for all messages
+    acknowledge  only after the commit
 
-Notifications may be lost, doubled, late and out of order: they only say where to look. A rejected message is kept as a
-refusal. One whose object could not be inspected stays in its queue and is delivered again; of a webhook the event is
-ingested all the same, and the next listing finds the object.
+Notifications may be lost, duplicated, late and out of order: they are hints which objects to inspect. A rejected
+message is stored as a refusal. A message whose object could not be inspected stays in its queue and is delivered again;
+the event of a webhook is ingested in any case, and the next listing finds its object.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -34,6 +34,7 @@ from roomledger.ledger.outcome import Load
 from roomledger.ledger.refusals import RefusalRow, open_refusals, record_refusals, resolve_refusals
 from roomledger.ledger.vendor_events import insert_events
 from roomledger.model import Observation, Rejected
+from roomledger.pipeline.heartbeat import heartbeat
 from roomledger.pipeline.load import BATCH, load_batch
 from roomledger.pipeline.receiver import PATIENCE_S, Received, Receiver
 from roomledger.pipeline.subscriptions import Decoded, Subscription
@@ -47,24 +48,24 @@ log = logging.getLogger(__name__)
 STATS = 16
 """Objects inspected at the same time."""
 _PACE_S = 1.0
-"""Rounds with something in them follow each other no faster, unless there is a backlog: what arrives meanwhile is
-ingested together, at a fraction of the processor's time."""
+"""Shortest time between rounds without a backlog: messages that arrive meanwhile are ingested together, which takes a
+fraction of the CPU time."""
 
 
 @dataclass(slots=True)
 class Round:
-    """What one round at the queues brought."""
+    """The result of one round of receiving."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    """`messages`; `events` of webhooks not known before; `missing`; `rekeyed` objects; `foreign` objects, which lie in
-    no source's bucket; `messages_refused`; `messages_left`, which stay in their queue because an object of theirs could
-    not be inspected; and the counts of `record_observations`."""
+    """`messages`; new webhook `events`; `missing` and `rekeyed` objects; `foreign` objects, outside every source's
+    bucket; `messages_refused`; `messages_left`, which stay in their queue because an object could not be inspected; and
+    the counts of `record_observations`."""
     problems: set[str] = field(default_factory=set)
-    """Why messages were left, and why queues could not be read: a sentence for each."""
+    """Why messages were left and queues could not be read: one sentence each."""
 
     @property
     def may_have_new(self) -> bool:
-        """Whether there may be something to load now."""
+        """Whether new objects may be pending."""
         return self.counts["new_seen"] + self.counts["restored"] + self.counts["events"] > 0
 
 
@@ -75,10 +76,10 @@ class _Decoded(NamedTuple):
 
 
 class _Stat(NamedTuple):
-    """What is known of an address."""
+    """The source and the current version of an address."""
 
     source: BucketSource | None
-    """None where the address lies in no source's bucket."""
+    """None for an address outside every source's bucket."""
     seen: Observation | None = None
     problem: str | None = None
 
@@ -96,11 +97,10 @@ def listen_and_load(
     started_by: str = "command line",
     is_over: Callable[[], bool] = lambda: False,
 ) -> Iterator[Round | Load]:
-    """Drain the queues and load what is new until they are quiet for `quiet_s`, for `most_s`, or until it `is_over`.
+    """Drain the queues and load new objects, until they are quiet for `quiet_s`, for `most_s`, or until `is_over`.
 
-    Between the batches of a backlog the queues are drained, too, and what has just arrived is loaded before the rest
-    of it. `sources` are all of the settings; one without a reader, as a workspace without its API, is not loaded.
-    Raises BatchRefused.
+    The queues are also drained between the batches of a backlog, and the newest objects are loaded first. `sources` are
+    all of the settings; one without a reader, such as a workspace without its API, is not loaded. Raises BatchRefused.
     """
     began = last = time.monotonic()
     has_backlog = True
@@ -116,7 +116,7 @@ def listen_and_load(
                 if not has_backlog:
                     time.sleep(max(0.0, last + _PACE_S - now))
                 receiver.request(patience_s)
-            elif not receiver.has_pending:  # what a queue delivered is hidden from others for a while: ingest it first
+            elif not receiver.has_pending:  # ingest a pending answer first: its messages are hidden from others
                 break
             received = receiver.take(patience_s)
             done = ingest(database, sources, stores, received)
@@ -135,7 +135,7 @@ def listen_and_load(
 def ingest(
     database: Database, sources: Sequence[Source], stores: Mapping[str, Store], received: Sequence[Received]
 ) -> Round:
-    """Write what was received, and acknowledge it."""
+    """Write the received messages, and acknowledge them."""
     done = Round(Counter(messages=sum(len(one.messages) for one in received)))
     if not done.counts["messages"]:
         return done
@@ -152,13 +152,13 @@ def ingest(
             messages = [one.message for one in complete if one.subscription is subscription]
             try:
                 subscription.queue.ack(messages)
-            except QueueError as error:  # they are delivered again, and change nothing then
+            except QueueError as error:  # they are delivered again, which is harmless
                 done.problems.add(str(error))
     return done
 
 
 def _retry_refusals(database: Database, subscription: Subscription) -> None:
-    """Try again the webhooks that were rejected before, perhaps by an older version of this program."""
+    """Retry the rejected webhooks: an older version may have rejected them."""
     if subscription.name != INBOX:
         return
     with database.begin(read_only=True) as tx:
@@ -186,8 +186,8 @@ def _decode(subscription: Subscription, message: Message) -> _Decoded:
     except Rejected as error:
         content = subscription.refuse(message, error)
     except Exception as error:
-        # A mistake of ours in one message must not hold up all others: it is kept, too.
-        problem = Rejected("parser_failed", f"{error!r}: a fault of ours; report it")
+        # A bug of ours in one message must not block all others: the message is refused.
+        problem = Rejected("parser_failed", f"{error!r}: a bug of Roomledger; report it")
         content = subscription.refuse(message, problem)
     return _Decoded(subscription, message, content)
 
@@ -195,13 +195,9 @@ def _decode(subscription: Subscription, message: Message) -> _Decoded:
 def _stat_all(
     decoded: Sequence[_Decoded], sources: Sequence[Source], stores: Mapping[str, Store]
 ) -> dict[Notification, _Stat]:
-    """Find the source of every object that is named, and its current version where the message does not name one."""
-    named = {
-        notification
-        for one in decoded
-        if isinstance(one.content, Decoded)
-        for notification in one.content.notifications
-    }
+    """Find the source of every named object, and its current version if the message does not name one."""
+    contents = [one.content for one in decoded if isinstance(one.content, Decoded)]
+    named = {notification for content in contents for notification in content.notifications}
 
     def stat(notification: Notification) -> _Stat:
         source = _source_of(notification.uri, sources)
@@ -221,9 +217,9 @@ def _source_of(uri: str, sources: Sequence[Source]) -> BucketSource | None:
 
 
 def _is_left(content: Decoded | RefusalRow, stats: Mapping[Notification, _Stat]) -> bool:
-    """Whether the message has to be delivered again.
+    """Whether the message must stay in its queue.
 
-    No webhook has: the inbox hides nothing, and would deliver it again at once, before all others.
+    A webhook never does: the inbox hides no messages, and would deliver it again at once, before all others.
     """
     if isinstance(content, RefusalRow) or content.event:
         return False
@@ -238,7 +234,7 @@ def _write(
     received_at: datetime,
     inspected_at: datetime,
 ) -> Counter[str]:
-    # Others write the same rows in another order: without this they would wait for each other.
+    # Other transactions write the same rows in another order: the exclusive lock prevents deadlocks.
     database.hold_evidence(tx, change=True)
     now = times.utc_now()
     refused = [one.content for one in decoded if isinstance(one.content, RefusalRow)]
@@ -256,7 +252,7 @@ def _write(
     for (source, observed_by), those in by_source.items():
         named = [stat.seen for notification, stat in those if stat.seen and notification.seen]
         current = [stat.seen for notification, stat in those if stat.seen and not notification.seen]
-        # A version that a message names was there when it was received: if it was not found later, it is missing.
+        # A version named by a message existed when it was received: if a later stat did not find it, it is missing.
         for observed, at in ((named, received_at), (current, now)):
             if observed:
                 seen = [(one, source.classify(recognise(one))) for one in observed]
@@ -282,27 +278,17 @@ def _by_source(
 
 @contextmanager
 def _extending(received: Sequence[Received]) -> Iterator[None]:
-    """Hide the messages from other receivers while work on them goes on."""
-    done = threading.Event()
+    """Hide the messages from other receivers while they are processed."""
 
-    def extend(one: Received) -> None:
-        queue = one.subscription.queue
-        while not done.wait(min(queue.visibility_timeout_s / 3, threading.TIMEOUT_MAX)):
-            try:
-                queue.extend(one.messages)
-            except QueueError as error:
-                log.warning(
-                    "%s: messages may be received twice, which changes nothing: %s", one.subscription.name, error
-                )
+    def extend(subscription: Subscription, messages: Sequence[Message]) -> None:
+        try:
+            subscription.queue.extend(messages)
+        except QueueError as error:
+            log.warning("%s: messages may be received again, which is harmless: %s", subscription.name, error)
 
-    threads = [
-        threading.Thread(target=extend, args=[one], name="extend", daemon=True) for one in received if one.messages
-    ]
-    for thread in threads:
-        thread.start()
-    try:
+    with ExitStack() as stack:
+        for subscription, messages, *_ in received:
+            if messages:
+                interval_s = subscription.queue.visibility_timeout_s / 3
+                stack.enter_context(heartbeat(partial(extend, subscription, messages), interval_s))
         yield
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()

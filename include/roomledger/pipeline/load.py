@@ -1,13 +1,12 @@
-"""Load what waits in the ledger, batch by batch: claim, extract, stage, settle, append."""
+"""Load pending versions batch by batch: claim, extract, stage, settle, append."""
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 
@@ -23,20 +22,21 @@ from roomledger.ledger.settlement import settle
 from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import BatchRefused
 from roomledger.pipeline.extract import extract
+from roomledger.pipeline.heartbeat import heartbeat
 from roomledger.pipeline.staging import StagingFiles
 from roomledger.settings import Source
 from roomledger.stores import Reader
 from roomledger.warehouse import facts
 
 BATCH = 4000
-"""Versions that one load claims and commits together."""
+"""Versions in one batch: claimed and committed together."""
 READS = 16
-"""Reads in flight."""
+"""Concurrent reads."""
 _SUSPICIOUS_BATCH = 20
 
 
 def count_pending(database: Database, sources: Sequence[Source]) -> int:
-    """Count the versions that wait to be loaded now."""
+    """Count the versions that can be loaded now."""
     with database.begin(read_only=True) as tx:
         return count_claimable(tx, [source.name for source in sources], times.utc_now())
 
@@ -52,7 +52,7 @@ def load_batches(
     started_by: str = "command line",
     accept_refusals: bool = False,
 ) -> Iterator[Load]:
-    """Load batch after batch until nothing waits, or `most` are done; give each when it is committed.
+    """Load batches until nothing is pending, or `most` batches; give each when it is committed.
 
     Raises BatchRefused.
     """
@@ -76,10 +76,10 @@ def load_batch(
     accept_refusals: bool = False,
     newest_first: bool = False,
 ) -> Load | None:
-    """Claim, read and commit one batch; None when nothing waits. `readers` are by name of the source.
+    """Claim, read and commit one batch; None when nothing is pending. `readers` are by name of the source.
 
-    When more than half of the files that were read (of at least 20) are refused for one reason, the others are loaded,
-    these go back into the queue and BatchRefused is raised, unless the caller accepts the refusals.
+    If more than half of the files read (of at least 20) are refused for one reason, these are queued again, the others
+    are loaded and BatchRefused is raised, unless the caller accepts the refusals.
     """
     by_name = {source.name: source for source in sources}
     load_id = uuid.uuid4().hex
@@ -99,17 +99,22 @@ def load_batch(
         reader = readers[claim.source]
         return extract(claim, by_name[claim.source], reader, staging, refused_content, times.utc_now())
 
+    def renew() -> None:
+        with database.begin() as tx:
+            renew_lease(tx, database, load_id, times.utc_now())
+
     try:
-        with StagingFiles() as staging, _renewing(database, load_id):
+        # A large file may take longer than the lease.
+        with StagingFiles() as staging, heartbeat(renew, LEASE.total_seconds() / 3):
             with ThreadPoolExecutor(min(reads, len(claims)), "read") as pool:
                 outcomes = list(pool.map(read, claims))
             suspects = {} if accept_refusals else _suspects(outcomes)
             accepted = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
             load = _commit(database, load_id, accepted, staging, claimed_at=claimed_at, started_by=started_by)
     except BaseException:
-        # Without this the claims expire with their lease: nothing is lost then, either.
+        # If this fails the claims expire with their lease, so nothing is lost.
         with suppress(DBAPIError, WarehouseError), database.begin() as tx:
-            release_claims(tx, database, load_id, "new: the load that held it ended early; waits to be read")
+            release_claims(tx, database, load_id, "new: the load that claimed it ended early; waits to be read")
         raise
     if suspects:
         first = next(iter(suspects.values()))
@@ -130,7 +135,7 @@ def _commit(
     claimed_at: datetime,
     started_by: str,
 ) -> Load:
-    """Settle the outcomes and bring their rows, in one transaction."""
+    """Settle the outcomes and append their rows, in one transaction."""
     with database.begin() as tx:
         staged = {table: database.stage(tx, rows, table.name) for table, rows in staging.close().items()}
         refused = staged.pop(refusals)
@@ -149,14 +154,18 @@ def _commit(
         )
         facts.delete_rows(tx, settlement.withdrawn)
         facts.append_rows(tx, staged, settlement.loaded, duplicates)
+        # Only suspects are still claimed.
         release_claims(
-            tx, database, load_id, "new: the load that held it stopped at its batch's refusals; waits to be read"
+            tx,
+            database,
+            load_id,
+            "new: the load that claimed it stopped at the refusals of its batch; waits to be read",
         )
     return settlement.load
 
 
 def _suspects(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
-    """Give the refusals that look like a fault of ours: those of a reason that more than half of the files share."""
+    """Give the refusals that suggest a bug of ours: those with a reason that more than half of the files share."""
     files = [outcome for outcome in outcomes if outcome.content_sha256 or outcome.disposition in ("refused", "seen")]
     refused = [outcome for outcome in files if outcome.disposition == "refused"]
     reasons = Counter(outcome.reason.split(":")[0] for outcome in refused)
@@ -166,22 +175,3 @@ def _suspects(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
     if number * 2 <= len(files):
         return {}
     return {outcome.claim.object_id: outcome for outcome in refused if outcome.reason.split(":")[0] == reason}
-
-
-@contextmanager
-def _renewing(database: Database, token: str) -> Iterator[None]:
-    """Renew the lease while the batch is read: a large file may take longer than the lease."""
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(LEASE.total_seconds() / 3):
-            with database.begin() as tx:
-                renew_lease(tx, database, token, times.utc_now())
-
-    thread = threading.Thread(target=renew, name="renew", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()

@@ -13,7 +13,7 @@ from roomledger.stores import ObjectChanged, ObjectMissing, StoreError
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was checked; `problem` is None when it is well."""
+    """The result of one check; `problem` is None on success."""
 
     subject: str
     problem: str | None
@@ -42,12 +42,12 @@ def _source(runtime: Runtime, source: Source) -> Finding:
         first = next((page for page in store.list() if page), [])
         if not first:
             return Finding(
-                subject, f"nothing lies under {source.url}: check bucket and prefix, or wait for a first object"
+                subject, f"no objects under {source.url}: check bucket and prefix, or wait for the first object"
             )
         smallest = min(first, key=lambda seen: seen.size_bytes or 1 << 62)
         next(store.read(smallest), None)
     except (ObjectChanged, ObjectMissing):
-        return Finding(subject, None)  # it was there a moment ago: listing and reading are both allowed
+        return Finding(subject, None)  # it existed a moment ago: listing and reading are both allowed
     except StoreError as error:
         return Finding(subject, str(error))
     return Finding(subject, None)

@@ -14,15 +14,15 @@ from roomledger.pipeline.subscriptions import Subscription
 from roomledger.queues import Message, QueueError
 
 PATIENCE_S = 1.0
-"""How long to wait at a queue for a first message, and to leave it alone after an error."""
+"""How long to wait for the first message of a queue, and to pause after an error."""
 _TOGETHER_S = 0.05
-"""What arrives so soon after the first message is ingested together with it."""
+"""Messages that arrive this soon after the first one are ingested with it."""
 _AT_ONCE_S = 0.25
-"""How long a queue without patience may take to answer."""
+"""Time limit for the answer to a request without patience."""
 
 
 class Received(NamedTuple):
-    """What one request to a queue arrived."""
+    """The answer to one request to a queue."""
 
     subscription: Subscription
     messages: Sequence[Message]
@@ -32,7 +32,7 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """Keeps at most one request per queue: its messages must be acknowledged before the next `take`."""
+    """Has at most one request per queue; the messages must be acknowledged before the next `take`."""
 
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
         self._subscriptions = subscriptions
@@ -47,12 +47,12 @@ class Receiver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave what no `take` gave: it is delivered again."""
+        """Drop the answers that no `take` gave: their messages are delivered again."""
         self._pool.shutdown(cancel_futures=True)
 
     @property
     def has_pending(self) -> bool:
-        """Whether a request is pending, which may take something out of its queue."""
+        """Whether a request is pending, which may receive messages."""
         return bool(self._pending)
 
     def request(self, patience_s: float) -> None:
@@ -62,9 +62,9 @@ class Receiver:
                 self._pending[self._pool.submit(_receive, subscription, patience_s)] = subscription
 
     def take(self, patience_s: float) -> list[Received]:
-        """Give what has arrived; wait `patience_s` at most, and at least until requests without patience are answered.
+        """Give the answers that have arrived; wait for one up to `patience_s`, and at least the limit without patience.
 
-        Requests to queues that have not answered yet stay pending.
+        Other requests stay pending.
         """
         until = time.monotonic() + max(patience_s, _AT_ONCE_S)
         done: set[Future[Received]] = set()

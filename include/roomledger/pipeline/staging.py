@@ -1,7 +1,7 @@
 """Staging files: the records of a batch as Parquet in a temporary folder, one file per table.
 
-Many readers add to them at once. Memory stays bounded however large an object is, because rows go to disk in batches;
-the database then streams the files. Rows of an object that is not loaded in the end are left out by the commit.
+Many readers add to them concurrently. Memory is bounded for objects of any size, because rows are written to disk in
+batches; the database then streams the files. Rows of an object that is not loaded are skipped by the commit.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetWriter
 
 _ROWS = 8192
-"""Rows that are written at once, as one row group."""
+"""Rows of one row group."""
 
 
 class StagingFiles:
-    """Takes records by object, gives one file of rows per table."""
+    """Accepts records by object; gives one file of rows per table."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Table, list[tuple[Any, ...]]] = defaultdict(list)
+        self._buffered: dict[Table, list[tuple[Any, ...]]] = defaultdict(list)
         self._files: dict[Table, tuple[Path, ParquetWriter]] = {}
         self._lock = threading.Lock()
         self._stack = ExitStack()
@@ -48,18 +48,18 @@ class StagingFiles:
         self._stack.close()
 
     def add(self, object_id: str, records: Iterable[Record | Refusal], *, flush: bool = False) -> None:
-        """Add records of one object; `flush` writes what waits to disk, for when the records are large."""
+        """Add records of one object; `flush` writes all buffered rows to disk, for large records."""
         with self._lock:
             for record in records:
-                self._waiting[_table(record)].append((object_id, *record))
-            for table, rows in self._waiting.items():
+                self._buffered[_table(record)].append((object_id, *record))
+            for table, rows in self._buffered.items():
                 if rows and (flush or len(rows) >= _ROWS):
                     self._write(table, rows)
 
     def close(self) -> dict[Table, Rows]:
-        """Finish the files; give the rows of `refusals`, perhaps none, and of every table that has any."""
+        """Finish the files; give those with rows, by table, and always `refusals`."""
         with self._lock:
-            for table, rows in self._waiting.items():
+            for table, rows in self._buffered.items():
                 if rows:
                     self._write(table, rows)
             for _, writer in self._files.values():
@@ -80,7 +80,7 @@ class StagingFiles:
 
 
 def _schema(table: Table) -> pa.Schema:
-    """The columns that a reader fills in: those of the table without what its object's ledger row holds."""
+    """The columns that a reader fills in: those of the table except the ones copied from the ledger."""
     names = ("object_id", "ordinal", "reason_code", "detail", "raw") if table is refusals else None
     return pa.schema(
         [field for field in arrow_schema(table) if (field.name in names if names else field.name not in OBJECT_COLUMNS)]

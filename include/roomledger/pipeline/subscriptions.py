@@ -18,7 +18,7 @@ from roomledger.settings import INBOX, QueueSettings, Settings, Source
 
 
 class Decoded(NamedTuple):
-    """What a message says."""
+    """The content of a message."""
 
     notifications: Sequence[Notification]
     """Objects to inspect."""
@@ -32,11 +32,11 @@ class Subscription:
     name: str
     queue: Queue
     observed_by: str
-    """What its notifications are recorded as: s3_event, gcs_event or webhook."""
+    """Observer of its notifications: s3_event, gcs_event or webhook."""
     decode: Callable[[Message], Decoded]
     """Raises Rejected."""
     refuse: Callable[[Message, Rejected], RefusalRow]
-    """Makes the refusal of a message that was rejected."""
+    """Builds the refusal of a rejected message."""
 
 
 def subscribe(settings: Settings, name: str, queue: Queue) -> Subscription:
@@ -60,7 +60,7 @@ def bucket_subscription(settings: QueueSettings, queue: Queue) -> Subscription:
 
 
 def webhook_subscription(inbox: Queue, sources: Sequence[Source]) -> Subscription:
-    """Give the subscription to the inbox; `sources` are all that the settings name."""
+    """Give the subscription to the inbox; `sources` are all of the settings."""
     by_name = {source.name: source for source in sources}
     return Subscription(
         INBOX,
@@ -74,7 +74,7 @@ def webhook_subscription(inbox: Queue, sources: Sequence[Source]) -> Subscriptio
 def _decode_webhook(sources: Mapping[str, Source], message: Message) -> Decoded:
     source = sources.get(message.attributes.get("source", ""))
     if source is None:
-        raise Rejected("source_unknown", "The settings no longer name the source that this webhook came to.")
+        raise Rejected("source_unknown", "The settings no longer contain the source that received this webhook.")
     try:
         body = json.loads(message.body)
     except (ValueError, RecursionError) as error:

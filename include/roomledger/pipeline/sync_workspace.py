@@ -1,8 +1,8 @@
-"""Sync a workspace: read from the vendor's API what is not known yet.
+"""Sync a workspace: read the new records of the vendor's API.
 
-Lists come newest first, so each is read from its top down to the cursor of the last sync, less a look-back for what
-appears late. What the lists do not bring is polled by its id (`ledger/polling.py`). A sync may be cut off anywhere: the
-next one continues from its last page.
+Lists are sorted newest first, so each is read from its top down to the cursor of the last sync, minus a look-back for
+late records. Records that no list contains are polled by id (`ledger/polling.py`). A sync can be interrupted anywhere:
+the next one continues from its last page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from roomledger.settings import WorkspaceSource
 from roomledger.warehouse import facts
 
 _WRITTEN_TOGETHER = 2000
-"""Records of one transaction: on DuckDB a commit costs a third of a second."""
+"""Records of one transaction: on DuckDB a commit takes a third of a second."""
 _KINDS = {"recordings": "recording", "live-streams": "live-stream", "external-streams": "external-stream"}
 _LISTS = ("recording-assets", *_KINDS, "sessions", "rooms")
 
@@ -46,12 +46,12 @@ def sync_workspace(
     *,
     on_progress: Callable[[int], None] = lambda records: None,
 ) -> Counter[str]:
-    """Read what is new; give the counts. Raises StoreError; what was read until then is written.
+    """Read the new records; give the counts. Raises StoreError; the records read until then are written.
 
-    `buckets` are the beginnings of the addresses that some source lists: other assets lie in the vendor's own storage.
+    `buckets` are the address prefixes of all bucket sources: other assets are stored by the vendor only.
 
-    Counts: `listed` records, known or not; `vendor_records` new or changed; `records_refused`, which are kept and tried
-    again by every later sync; `rekeyed` objects; `requests`; and those of `record_observations`.
+    Counts: `listed` records, known or not; `vendor_records` new or changed; `records_refused`, which every later
+    sync retries; `rekeyed` objects; `requests`; and those of `record_observations`.
     """
     sync = _Sync(database=database, source=source, client=client, on_progress=on_progress)
     before = client.requests
@@ -74,7 +74,7 @@ class _Sync:
     on_progress: Callable[[int], None]
     counts: Counter[str] = field(default_factory=Counter)
     sessions: set[str] = field(default_factory=set)
-    """Sessions that this sync has read: active ones among them are not polled again."""
+    """Sessions read by this sync: they are not polled again."""
 
     def run(self) -> None:
         self._retry_refusals()
@@ -85,7 +85,7 @@ class _Sync:
         self._poll("rooms", polling.due_rooms)
 
     def _retry_refusals(self) -> None:
-        """Try again the records that were refused before, perhaps by an older version of this program."""
+        """Retry the refused records: an older version may have rejected them."""
         with self.database.begin(read_only=True) as tx:
             refused = open_refusals(tx, "api", self.source.name)
         good: list[str] = []
@@ -100,9 +100,9 @@ class _Sync:
             self._write(decoded, lambda tx: resolve_refusals(tx, self.database, good, now=times.utc_now()))
 
     def _read_list(self, path: str) -> None:
-        """Continue a sync that was cut off, then read from the top down to the cursor of the last one."""
+        """Continue an interrupted sync, then read from the top down to the cursor of the last one."""
         filters: dict[str, Any] = {}
-        if path == "sessions":  # active ones are a list of their own, and short
+        if path == "sessions":  # active ones are a separate, short list
             for page in self.client.pages("sessions", active="true"):
                 self._ingest(path, page.items)
             filters["active"] = "false"
@@ -114,14 +114,14 @@ class _Sync:
         self._read_down(path, Cursor(read_until=state.read_until, stop_at=stop_at), filters)
 
     def _read_down(self, path: str, state: Cursor, filters: Mapping[str, Any]) -> Cursor:
-        """Read from one cursor down to another; every commit stores how far that is."""
+        """Read from one cursor down to another; every commit stores the position."""
         pending: list[Any] = []
         since = state.reading_since
         for page in self.client.pages(path, start=state.next_start or "", **filters):
             pending += page.items
-            made = [_created_at(item) for item in page.items]
-            since = since or max((moment for moment in made if moment), default=None)
-            old = state.stop_at and made and all(moment and moment < state.stop_at for moment in made)
+            created = [_created_at(item) for item in page.items]
+            since = since or max((moment for moment in created if moment), default=None)
+            old = state.stop_at and created and all(moment and moment < state.stop_at for moment in created)
             if not page.last or old:
                 break
             if len(pending) >= _WRITTEN_TOGETHER:
@@ -132,25 +132,25 @@ class _Sync:
         return end
 
     def _poll_jobs(self) -> None:
-        """Poll every job that is due; one of unknown kind may be any of the three."""
+        """Poll every job that is due; one of unknown kind is requested as each of the three."""
         with self.database.begin(read_only=True) as tx:
             due = polling.due_jobs(tx, self.source.name, times.utc_now())
         unknown = {job_id for job_id, kind in due if not kind}
-        gone: set[str] = set()
+        lost: set[str] = set()
         for path, kind in _KINDS.items():
             mine = {job_id for job_id, known in due if known == kind}
             missing = self._fetch(path, sorted(mine | unknown))
-            gone |= missing & mine
+            lost |= missing & mine
             unknown &= missing
-        self._record_unknown(gone | unknown)
+        self._record_unknown(lost | unknown)
 
     def _poll(self, path: str, due: Callable[[Connection, str, datetime], set[str]]) -> None:
         with self.database.begin(read_only=True) as tx:
-            asked = sorted(due(tx, self.source.name, times.utc_now()) - self.sessions)
-        self._record_unknown(self._fetch(path, asked))
+            ids = sorted(due(tx, self.source.name, times.utc_now()) - self.sessions)
+        self._record_unknown(self._fetch(path, ids))
 
     def _fetch(self, path: str, ids: Sequence[str]) -> set[str]:
-        """Fetch these; give the ids that the vendor does not know."""
+        """Fetch the records with these ids; give the ids that the vendor does not know."""
         missing: set[str] = set()
         answers: list[Any] = []
         paths = {f"{path}/{quote(one, safe='')}": one for one in ids}
@@ -175,7 +175,7 @@ class _Sync:
         return timedelta(days=self.source.unfinished_days)
 
     def _ingest(self, path: str, items: Sequence[Any], cursor: Cursor | None = None) -> None:
-        """Write these records, and how far the list has been read."""
+        """Write these records and the cursor of the list."""
         decoded: list[Record] = []
         refused: list[RefusalRow] = []
         for item in items:

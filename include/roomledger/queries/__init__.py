@@ -1,1 +1,1 @@
-"""Questions to the warehouse, which change nothing: how things are, where a row comes from, what auditors ask."""
+"""Read-only queries: the status of the warehouse, the lineage of an object, and audits."""

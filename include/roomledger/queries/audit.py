@@ -1,8 +1,8 @@
-"""What auditors ask: questions in SQL with named parameters, their answers, and those as CSV that no spreadsheet runs.
+"""Audits: SQL queries with named parameters, and their results as CSV without spreadsheet formulas.
 
-Each file of `audits/` is one question. Its head says what it answers and describes each parameter by a line
-`-- :name (kind) meaning`, where a kind is `text`, `number` or `time`, and then perhaps how it is needed: `optional`,
-`or other` (give one of the two) or `with other` (give it together with the other).
+Each file of `audits/` is one audit. Its head describes the result, and each parameter by `-- :name (kind) meaning`. A
+kind is `text`, `number` or `time`, and may be followed by `optional`, `or other` (exactly one of the two is required)
+or `with other` (both or none).
 """
 
 from __future__ import annotations
@@ -12,41 +12,40 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from importlib import resources
 from typing import Any, TextIO
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
+from roomledger.ledger.database import Row, fetch_rows
 from roomledger.times import parse_rfc3339
 
-Row = Mapping[str, Any]
-
 INCOMPLETE = frozenset({"failed", "late", "missing", "refused"})
-"""States of `completeness` that mean that something ought to be there and is not."""
+"""States of `completeness` for assets that should have arrived and did not."""
 
 
 class AuditError(Exception):
-    """The question cannot be put like this; the message says what to give."""
+    """The audit or its parameters are invalid; the message contains the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What a question must be told."""
+    """A parameter of an audit."""
 
     name: str
     kind: str
     """`text`, `number` or `time`."""
     need: str
-    """`required`, `optional`, `or` or `with`; the last two concern `other`."""
+    """`required`, `optional`, `or` or `with`; the last two refer to `other`."""
     other: str
     meaning: str
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """One question."""
+    """One audit."""
 
     name: str
     description: str
@@ -55,59 +54,55 @@ class Audit:
 
 
 def names() -> dict[str, Audit]:
-    """Give every question by its name, in alphabetical order."""
-    files = (file for file in resources.files(__package__).joinpath("audits").iterdir())
-    read = (_read(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files if _is_sql(file.name))
-    return {audit.name: audit for audit in sorted(read, key=lambda audit: audit.name)}
+    """Give every audit by its name, in alphabetical order."""
+    files = [file for file in resources.files(__package__).joinpath("audits").iterdir() if file.name.endswith(".sql")]
+    audits = [_parse(file.name.removesuffix(".sql"), file.read_text("utf-8")) for file in files]
+    return {audit.name: audit for audit in sorted(audits, key=lambda audit: audit.name)}
 
 
 def run(tx: Connection, name: str, params: Mapping[str, Any]) -> list[Row]:
-    """Put a question; raises AuditError when it is unknown or not told what it must be.
+    """Run an audit; raises AuditError for an unknown one, and for missing or invalid parameters.
 
-    Parameters are text as somebody types it, or the values themselves (an int, a datetime with its zone); one that is
-    None or empty counts as not given.
+    Parameters are text, such as from a command line, or values (an int, a datetime with a zone); None and empty text
+    count as missing.
     """
     known = names()
     if name not in known:
-        raise AuditError(f"there is no audit {name!r}: give one of {', '.join(known)}")
-    return [dict(row) for row in tx.execute(text(known[name].query), _bound(known[name], params)).mappings()]
+        raise AuditError(f"there is no audit {name!r}: use one of {', '.join(known)}")
+    return fetch_rows(tx, known[name].query, _values(known[name], params))
 
 
 def is_incomplete(rows: Sequence[Row]) -> bool:
-    """Tell whether rows of `completeness` hold anything that ought to be there and is not."""
+    """Whether rows of `completeness` contain an asset that should have arrived and did not."""
     return any(row["state"] in INCOMPLETE for row in rows)
 
 
 _PARAMETER = re.compile(r":(\w+) \((text|number|time)(?:, (?:(optional)|(or|with) (\w+)))?\) (.+)")
 
 
-def _is_sql(name: str) -> bool:
-    return name.endswith(".sql")
-
-
-def _read(name: str, content: str) -> Audit:
-    """Take a file apart. Its head is kept out of the query: a database would see parameters in it."""
+def _parse(name: str, content: str) -> Audit:
+    """Parse a file. The query excludes its head: SQLAlchemy would find parameters in it."""
     lines = content.splitlines()
     size = next(number for number, line in enumerate(lines) if not line.startswith("--"))
     head = [line.removeprefix("--").strip() for line in lines[:size]]
-    told = [line for line in head if not line.startswith(":")]
-    return Audit(name, " ".join(told), tuple(map(_parameter, head[len(told) :])), "\n".join(lines[size:]))
+    text = [line for line in head if not line.startswith(":")]
+    return Audit(name, " ".join(text), tuple(map(_parameter, head[len(text) :])), "\n".join(lines[size:]))
 
 
 def _parameter(line: str) -> Parameter:
     match = _PARAMETER.fullmatch(line)
     if match is None:
-        raise ValueError(f"no description of a parameter: {line}")
+        raise ValueError(f"not a description of a parameter: {line}")
     name, kind, optional, need, other, meaning = match.groups()
     return Parameter(name, kind, need or optional or "required", other or "", meaning)
 
 
-def _bound(audit: Audit, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Check what was given and make it the values that the query takes."""
-    takes = ", ".join(parameter.name for parameter in audit.parameters)
+def _values(audit: Audit, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the parameters, and convert them to the values of the query."""
+    known = [parameter.name for parameter in audit.parameters]
     for name in params:
-        if name not in {parameter.name for parameter in audit.parameters}:
-            raise AuditError(f"{audit.name} knows no parameter {name!r}: it takes {takes}")
+        if name not in known:
+            raise AuditError(f"{audit.name} has no parameter {name!r}: use {', '.join(known)}")
     given = {name: value for name, value in params.items() if value is not None and value != ""}
     for parameter in audit.parameters:
         _require(audit, parameter, given)
@@ -150,32 +145,31 @@ _EXAMPLES = {
 def _number(given: Any) -> int:
     number = int(given)
     if abs(number) >= 1 << 63:
-        raise ValueError("the database counts in 64 bits")
+        raise ValueError("the database has 64-bit numbers")
     return number
 
 
 def _time(given: Any) -> datetime:
     if isinstance(given, datetime):
         if given.tzinfo is None:
-            raise ValueError("a time needs its zone")
+            raise ValueError("a time needs a zone")
         return given.astimezone(UTC)
     if re.fullmatch(r"\d{4}-\d\d-\d\d", str(given), re.ASCII):
-        day = date.fromisoformat(str(given))
-        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+        return datetime.fromisoformat(str(given)).replace(tzinfo=UTC)
     moment = parse_rfc3339(str(given))
     if moment is None:
         raise ValueError("the year 1 means no time")
     return moment
 
 
-# Spreadsheets take such cells for formulas, some of them behind blanks and invisible characters, too.
+# Spreadsheets read such cells as formulas, some of them also after blanks and invisible characters.
 _FORMULA = re.compile("[\\s\\x00-\\x1f\\x7f\\ufeff\\u200b-\\u200f\\u2060]*[=+\\-@＝＋－＠]|[\\t\\r\\n]")
 
 
 def write_csv(rows: Sequence[Row], stream: TextIO) -> None:
-    """Write rows as CSV (RFC 4180) with a header; of no rows nothing is written.
+    """Write rows as CSV (RFC 4180) with a header; without rows nothing is written.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front, by which spreadsheets know text.
+    Text that a spreadsheet would read as a formula gets an apostrophe in front, which marks text in spreadsheets.
     Numbers stay numbers. Open the stream with `newline=""`.
     """
     if rows:

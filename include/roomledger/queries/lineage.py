@@ -1,4 +1,4 @@
-"""Lineage: what became of one object, version by version, who saw it, and which rows and refusals come from it."""
+"""Lineage of one object: its versions with their state, its observations, and its rows and refusals."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from roomledger.warehouse.tables import FACTS
 
 @dataclass(frozen=True, slots=True)
 class ObjectHistory:
-    """What became of one object, version by version, newest first."""
+    """The history of one object; versions newest first."""
 
     versions: Sequence[Row]
     observations: Sequence[Row]
     rows: Sequence[Row]
-    """One row per version and table: how many rows in it come from this version."""
+    """One row per version and table: the number of rows from this version."""
     refusals: Sequence[Row]
 
 
 def trace_object(tx: Connection, uri: str) -> ObjectHistory:
-    """Look an object up by its exact address; `versions` is empty when nobody ever saw it."""
-    given = {"uri": uri}
+    """Find an object by its exact address; `versions` is empty when it was never observed."""
+    parameters = {"uri": uri}
     versions = "SELECT * FROM object_ledger WHERE uri = :uri ORDER BY modified_at DESC, first_seen_at DESC"
     counts = " UNION ALL ".join(
         f"SELECT object_id, '{table.name}' AS table_name, count(*) AS row_count FROM {table.name}"
@@ -32,19 +32,19 @@ def trace_object(tx: Connection, uri: str) -> ObjectHistory:
         for table in FACTS
     )
     return ObjectHistory(
-        versions=fetch_rows(tx, versions, given),
-        observations=fetch_rows(tx, _SAID, given),
-        rows=fetch_rows(tx, counts, given),
-        refusals=fetch_rows(tx, _REFUSED, given),
+        versions=fetch_rows(tx, versions, parameters),
+        observations=fetch_rows(tx, _OBSERVATIONS, parameters),
+        rows=fetch_rows(tx, counts, parameters),
+        refusals=fetch_rows(tx, _REFUSALS, parameters),
     )
 
 
-_SAID = """
+_OBSERVATIONS = """
 SELECT observed_at, observed_by, kind, object_id FROM observations
 WHERE object_id IN (SELECT object_id FROM object_ledger WHERE uri = :uri) ORDER BY observed_at, kind
 """
 
-_REFUSED = """
+_REFUSALS = """
 SELECT object_id, ordinal, reason_code, detail, octet_length(raw) AS raw_bytes, refused_at, resolved_at
 FROM refusals WHERE uri = :uri ORDER BY refused_at, ordinal
 """

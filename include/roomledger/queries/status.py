@@ -1,4 +1,4 @@
-"""How things are: objects by disposition, refusals, retries, what only 100ms holds, and how fresh the tables are."""
+"""Status of the warehouse: objects by disposition, refusals, retries, vendor-stored assets, and freshness."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from roomledger.ledger.database import Row, fetch_rows
 from roomledger.ledger.tables.ledger import DISPOSITIONS
 
 RECENTLY = timedelta(hours=24)
-"""How far back the freshness of what was loaded is looked at."""
+"""Period of the freshness statistics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far things are."""
+    """The status of the warehouse."""
 
     objects: Sequence[Row]
     """One row per source and disposition: versions, records loaded, oldest `modified_at`."""
     refusals: Sequence[Row]
-    """One row per reason code of the refusals that are open: how many, in how many objects, an example."""
+    """One row per source and reason code of the open refusals: count, number of objects, an example."""
     retries: Sequence[Row]
-    """Versions that could not be read and are tried again, soonest first, at most 20 of `retries_total`."""
+    """Versions to be retried after a failed read, soonest first, at most 20 of `retries_total`."""
     retries_total: int
     unsafe: Sequence[Row]
-    """Assets that only the vendor holds, with the days until it deletes them, soonest first, at most 20 of
+    """Assets that only the vendor stores, with the days until it deletes them, soonest first, at most 20 of
     `unsafe_total`."""
     unsafe_total: int
     freshness: Sequence[Row]
-    """One row per source, witness and step of what became queryable within RECENTLY: how many object versions, and the
-    median, the 95th percentile and the maximum of the seconds that the step took.
+    """One row per source, observer and step, over the versions that became queryable within RECENTLY: their count, and
+    the median, 95th percentile and maximum of the seconds of the step.
 
-    The first step begins when the store says that the version was written, by its own clock. So its seconds may be
-    below 0, which is shown: the clocks disagree then. A version that was read again counts like a new one.
+    The first step starts at the store's time of writing. Its seconds are negative when the clocks disagree. A replayed
+    version counts with the load that first loaded it.
     """
     last_load: Row | None
 
 
 def read_status(tx: Connection, now: datetime) -> Status:
-    """Count what the ledger holds."""
-    last = fetch_rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
+    """Read the status from the ledger."""
+    last_load = fetch_rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
     retries, retries_total = _first(tx, _RETRIES)
-    kept = {"kept_since": now - RETENTION, "keeps": RETENTION.days, "now": now}
-    unsafe, unsafe_total = _first(tx, _UNSAFE, kept)
+    retention = {"stored_since": now - RETENTION, "retention": RETENTION.days, "now": now}
+    unsafe, unsafe_total = _first(tx, _UNSAFE, retention)
     return Status(
         objects=sorted(
             fetch_rows(tx, _OBJECTS), key=lambda row: (row["source"], list(DISPOSITIONS).index(row["disposition"]))
@@ -58,7 +58,7 @@ def read_status(tx: Connection, now: datetime) -> Status:
         unsafe=unsafe,
         unsafe_total=unsafe_total,
         freshness=fetch_rows(tx, _FRESHNESS, {"since": now - RECENTLY}),
-        last_load=last[0] if last else None,
+        last_load=last_load[0] if last_load else None,
     )
 
 
@@ -78,17 +78,16 @@ SELECT count(*) OVER () AS total, source, uri, attempts, retry_at, reason FROM o
 WHERE disposition = 'seen' AND retry_at IS NOT NULL ORDER BY retry_at, uri LIMIT 20
 """
 
-
-# An asset is safe when its object was seen in a bucket, or when its rows are in the tables.
+# An asset is safe when its object was observed in a bucket, or when its rows are in the tables.
 _UNSAFE = """
 SELECT count(*) OVER () AS total, source, asset_type, asset_id, status, uri, created_at,
-       CAST(:keeps AS DOUBLE PRECISION)
+       CAST(:retention AS DOUBLE PRECISION)
        - round(CAST(extract(epoch FROM CAST(:now AS TIMESTAMP WITH TIME ZONE) - since) AS NUMERIC) / 86400, 1)
        AS days_left
-FROM (SELECT *, COALESCE(created_at, first_seen_at) AS since FROM asset_records) AS held
-WHERE COALESCE(status, '') <> 'failed' AND since > :kept_since AND NOT EXISTS (
+FROM (SELECT *, COALESCE(created_at, first_seen_at) AS since FROM asset_records) AS assets
+WHERE COALESCE(status, '') <> 'failed' AND since > :stored_since AND NOT EXISTS (
     SELECT 1 FROM object_ledger
-    WHERE object_ledger.uri = held.uri AND (first_seen_by <> 'api' OR loaded_at IS NOT NULL)
+    WHERE object_ledger.uri = assets.uri AND (first_seen_by <> 'api' OR loaded_at IS NOT NULL)
 )
 ORDER BY since, asset_id LIMIT 20
 """
@@ -105,13 +104,13 @@ FROM (
     FROM freshness, (VALUES (1, 'written to seen'), (2, 'seen to claimed'), (3, 'claimed to queryable'),
                             (4, 'written to queryable')) AS steps (number, step)
     WHERE queryable_at > :since
-) AS took
+) AS durations
 GROUP BY source, seen_by, number, step ORDER BY source, seen_by, number
 """
 
 
-def _first(tx: Connection, query: str, given: Mapping[str, Any] | None = None) -> tuple[list[Row], int]:
-    """Give the first rows of a query that counts all of them as `total`, and that count."""
-    rows = fetch_rows(tx, query, given)
+def _first(tx: Connection, query: str, parameters: Mapping[str, Any] | None = None) -> tuple[list[Row], int]:
+    """Give the rows of a query without their column `total`, and that total."""
+    rows = fetch_rows(tx, query, parameters)
     total = rows[0]["total"] if rows else 0
     return [{name: cell for name, cell in row.items() if name != "total"} for row in rows], total

@@ -25,8 +25,6 @@ _ERRORS = (*s3_errors.ERRORS, GoogleAuthError)
 class BucketInbox(inbox.Inbox):
     """An inbox below a prefix; `upload` stores an object under a key with this content."""
 
-    visibility_timeout_s = math.inf
-
     def __init__(self, url: str, objects: ObjectStore, upload: Callable[[str, bytes], object]) -> None:
         self._url = url.rstrip("/")
         prefix = split_url(self._url)[2]

@@ -33,8 +33,6 @@ class _Scan(NamedTuple):
 class FolderInbox(Inbox):
     """An inbox in a folder that all API servers and tasks share."""
 
-    visibility_timeout_s = math.inf
-
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._warned: set[str] = set()

@@ -1,1 +1,1 @@
-"""The tables that people read: rows of what was read from objects, and the views over them."""
+"""The tables for analysts: the records read from objects, and the views over them."""

@@ -1,4 +1,4 @@
-"""The data dictionary: every table, view and column with its meaning, written from the schema as Markdown."""
+"""The data dictionary: every table, view and column with its meaning, generated from the schema as Markdown."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from roomledger.warehouse.views import VIEWS
 _TYPES = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy left it without types
 _HEAD = """# Data dictionary
 
-Written from `ledger/tables/`, `warehouse/tables.py` and `warehouse/views.py` by `make dictionary`; the same
-words are the comments of the tables, views and columns in the database. Types are PostgreSQL's; in DuckDB `jsonb` is
-`json`. Times are UTC.
+Generated from `ledger/tables/`, `warehouse/tables.py` and `warehouse/views.py` by `make dictionary`. The database has
+the same text as comments of tables, views and columns. Types are PostgreSQL's; in DuckDB `jsonb` is `json`. Times are
+UTC.
 """
 
 
 def lines() -> Iterator[str]:
-    """Give the dictionary line by line: views, records, what the vendor says, then the ledger."""
+    """Give the dictionary line by line: views, facts, vendor records, then the ledger."""
     yield from _HEAD.splitlines()
     ledger = (
         table

@@ -1,4 +1,4 @@
-"""Rows of what was read from objects: how a load appends them, takes earlier ones away, and re-keys them."""
+"""Rows of the fact tables: how a load appends them, deletes earlier ones, and re-keys them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from roomledger.ledger.tables.columns import Json
 from roomledger.warehouse.tables import (
     FACTS,
     OBJECT_COLUMNS,
-    PLACE,
+    SESSION_KEYS,
     chat_messages,
     object_assets,
     summaries,
@@ -27,13 +27,13 @@ _TABLES_OF = {
     "transcript": (transcripts, transcript_segments, transcript_words),
     "summary": (summaries, summary_sections, summary_points),
 }
-"""Tables that hold rows of a type of asset, besides `object_assets`, which has one of every object."""
+"""Tables with rows of an asset type, besides `object_assets`, which has one row of every object."""
 
 
 def find_duplicates(tx: Connection, staged: Mapping[Table, Staged]) -> Staged:
-    """Find the chat messages that their file holds twice, by message id; the first of them is no duplicate.
+    """Find the chat messages that repeat an earlier one of their file, by message id.
 
-    Gives `object_id` and `ordinal` of the others.
+    Gives `object_id` and `ordinal` of the repetitions.
     """
     if chat_messages not in staged:
         return stage_query(tx, "SELECT '' AS object_id, CAST(0 AS BIGINT) AS ordinal WHERE 1 = 0", "duplicates")
@@ -49,14 +49,14 @@ def find_duplicates(tx: Connection, staged: Mapping[Table, Staged]) -> Staged:
 
 
 def delete_rows(tx: Connection, objects: Staged) -> None:
-    """Delete the rows of these object versions. Most loads bring only new objects and delete nothing."""
+    """Delete the rows of these object versions. Most loads have only new objects and delete nothing."""
     if tx.execute(text(f"SELECT 1 FROM {objects} LIMIT 1")).first():
         for table in FACTS:
             tx.execute(text(f"DELETE FROM {table.name} WHERE object_id IN (SELECT object_id FROM {objects})"))
 
 
 def append_rows(tx: Connection, staged: Mapping[Table, Staged], loaded: Staged, duplicates: Staged) -> None:
-    """Append the staged rows of the loaded versions, but no duplicates, with what the ledger says of their object."""
+    """Append the staged rows of the loaded versions, except duplicates, with the OBJECT_COLUMNS of their ledger row."""
     for table, rows in staged.items():
         cells = [
             f"ledger.{column.name}"
@@ -80,11 +80,11 @@ def append_rows(tx: Connection, staged: Mapping[Table, Staged], loaded: Staged, 
 
 
 def rekey_rows(tx: Connection, changes: Staged) -> None:
-    """Give the rows of re-keyed objects (`session_evidence.resolve`) their new session, room and recording."""
+    """Move the rows of re-keyed objects (`session_evidence.resolve`) to their new session, room and recording."""
     types = tx.execute(text(f"SELECT DISTINCT asset_type FROM {changes} WHERE loaded_at IS NOT NULL")).scalars().all()
     if not types:
         return
     for table in (object_assets, *(table for type_ in types for table in _TABLES_OF.get(type_, ()))):
-        cells = ", ".join(f"{name} = changes.{name}" for name in PLACE if name in table.columns)
+        cells = ", ".join(f"{name} = changes.{name}" for name in SESSION_KEYS if name in table.columns)
         same = f"{table.name}.object_id = changes.object_id"
         tx.execute(text(f"UPDATE {table.name} SET {cells} FROM {changes} AS changes WHERE {same}"))

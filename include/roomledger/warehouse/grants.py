@@ -1,6 +1,6 @@
-"""Who may do what with the views: PostgreSQL forgets it with a view, so it is read before and given back after.
+"""Privileges and options of the views: PostgreSQL drops them with a view, so they are read before and restored after.
 
-DuckDB knows no privileges.
+DuckDB has no privileges.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from roomledger.warehouse.views import VIEWS
 
 
 class Privilege(NamedTuple):
-    """What one role may do with a view, or with one column of it."""
+    """A privilege of one role on a view, or on one column of it."""
 
     kind: str
     """SELECT, INSERT, …"""
@@ -27,16 +27,16 @@ class Privilege(NamedTuple):
 
 @dataclass(slots=True)
 class Access:
-    """What a view has beyond its definition."""
+    """The options and privileges of a view."""
 
     options: list[str]
-    """Such as `security_invoker=true`: whose privileges on the tables count."""
+    """Such as `security_invoker=true`."""
     privileges: set[Privilege] = field(default_factory=set)
-    """Without those of whoever asks: who makes a view owns it."""
+    """Without those of the current user, who owns each view that it creates."""
 
 
 def read(tx: Connection) -> dict[str, Access]:
-    """Give the access to each of the views that are there."""
+    """Give the access to each existing view."""
     if tx.dialect.name != "postgresql":
         return {}
     views = {"views": [view.name for view in VIEWS]}
@@ -47,7 +47,7 @@ def read(tx: Connection) -> dict[str, Access]:
 
 
 def restore(tx: Connection, before: Mapping[str, Access]) -> None:
-    """Give back what was `read`, and take away what new views are given by default and these were not."""
+    """Restore what `read` gave, and revoke the default privileges that the views did not have."""
     now = read(tx)
     for view in VIEWS:
         if view.name not in before:
@@ -55,7 +55,7 @@ def restore(tx: Connection, before: Mapping[str, Access]) -> None:
         then = before[view.name]
         if then.options:
             _execute(tx, f"ALTER VIEW {view.name} SET ({', '.join(then.options)})")
-        # First this: who loses a privilege on a view loses those on its columns, too.
+        # Revoke first: REVOKE on a view revokes the same privilege on its columns.
         for one in now[view.name].privileges - then.privileges:
             _execute(tx, f"REVOKE {_of(one)} ON {view.name} FROM {one.role}")
         for one in then.privileges:
@@ -65,7 +65,7 @@ def restore(tx: Connection, before: Mapping[str, Access]) -> None:
 
 
 def _execute(tx: Connection, statement: str) -> None:
-    tx.execute(text(statement.replace(":", "\\:")))  # a role may be called oidc:ana
+    tx.execute(text(statement.replace(":", "\\:")))  # a role name may contain a colon, such as oidc:ana
 
 
 def _of(privilege: Privilege) -> str:
@@ -85,6 +85,6 @@ SELECT DISTINCT relname, privilege_type, attname,
 FROM (
     SELECT oid AS attrelid, NULL AS attname, COALESCE(relacl, acldefault('r', relowner)) AS acl FROM pg_class
     UNION ALL SELECT attrelid, attname, attacl FROM pg_attribute WHERE NOT attisdropped
-) AS given JOIN pg_class ON pg_class.oid = attrelid, aclexplode(acl)
+) AS granted JOIN pg_class ON pg_class.oid = attrelid, aclexplode(acl)
 WHERE {_OURS} AND pg_get_userbyid(grantee) <> current_user
 """).bindparams(bindparam("views", expanding=True))

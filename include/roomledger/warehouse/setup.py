@@ -1,4 +1,4 @@
-"""`roomledger init`: create the tables and views of a warehouse, or bring those of an older version up to date."""
+"""`roomledger init`: create the tables and views of a warehouse, or upgrade those of an older version."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from roomledger.warehouse.tables import metadata
 def upgrade(database: Database) -> tuple[str | None, str]:
     """Create or change the tables and the views in one transaction; give the revision before and after.
 
-    Views that are as they must be are left alone. Else all are created again, with the privileges that they had. Raises
-    WarehouseError when a newer version made the tables, and when a view of yours reads one of ours: PostgreSQL keeps
-    that one, so everything stays as it was.
+    Current views are left unchanged. Otherwise all are created again, with their privileges. Raises WarehouseError, and
+    changes nothing, when a newer version created the tables, or when another view depends on one of these.
     """
     newest = migrate.newest_revision()
     with database.begin() as tx:
@@ -33,15 +32,15 @@ def upgrade(database: Database) -> tuple[str | None, str]:
 
 
 def _has_views(tx: Connection) -> bool:
-    """Whether all views are there and were made from the definitions of this version.
+    """Whether all views exist and were created from the definitions of this version.
 
-    The comment of the table that holds the revision says which definitions the views have: a database keeps no view as
-    it was written, so the views themselves cannot be compared.
+    The comment of `alembic_version` holds the digest of the definitions: a database does not store the text of a view,
+    so the views themselves cannot be compared.
     """
     found = inspect(tx)
-    are_there = {view.name for view in views.VIEWS} <= set(found.get_view_names())
-    return are_there and found.get_table_comment("alembic_version")["text"] == _marker()
+    exist = {view.name for view in views.VIEWS} <= set(found.get_view_names())
+    return exist and found.get_table_comment("alembic_version")["text"] == _marker()
 
 
 def _marker() -> str:
-    return f"One row: the revision of the tables. The views were made from definitions with digest {views.digest()}."
+    return f"One row: the revision of the tables. Digest of the view definitions: {views.digest()}."

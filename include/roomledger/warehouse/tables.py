@@ -1,46 +1,51 @@
-"""Tables of what was read from objects: each row leads back to object version, record and load."""
+"""Tables of the records read from objects: each row leads back to object version, record and load."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text
+from sqlalchemy import BigInteger, Column, Table, Text
 
 from roomledger import model
-from roomledger.ledger.tables.columns import Json, Timestamp, column, of_recording, whose
+from roomledger.ledger.tables.columns import (
+    Json,
+    Timestamp,
+    column,
+    define_table,
+    key,
+    recording_columns,
+    session_columns,
+)
 from roomledger.ledger.tables.columns import metadata as metadata
 
 
 def _fact(name: str, grain: str, *columns: Column[Any]) -> Table:
-    """A table of records: each leads back to the object version, the record in it and the load that brought it."""
-    return Table(
+    """A table of records: each row leads back to the object version, the record in it and the load."""
+    return define_table(
         name,
-        metadata,
-        *whose(),
-        column(
-            "object_id", Text(), "Object version the row was read from (object_ledger).", null=False, primary_key=True
-        ),
+        grain,
+        *session_columns(),
+        key("object_id", "Object version that the row was read from (object_ledger)."),
         column(
             "ordinal",
             BigInteger(),
-            "Number of the record in its file, from 1; 0 for the row that stands for the file.",
+            "Number of the record in its file, from 1; 0 for the row of the file itself.",
             null=False,
             primary_key=True,
             autoincrement=False,
         ),
-        column("load_id", Text(), "Load that brought the row (loads).", null=False),
+        column("load_id", Text(), "Load that loaded the row (loads).", null=False),
         *columns,
-        Index(f"ix_{name}_session", "session_id").ddl_if(dialect="postgresql"),
-        comment=grain,
+        indexes=("session_id",),
     )
 
 
 object_assets = _fact(
     "object_assets",
-    "One row per loaded object, media and text alike, with what its key and the listing say of the asset.",
+    "One row per loaded object, media or text, with the facts in its key and listing.",
     column("asset_type", Text(), "room-composite, room-composite-legacy, room-vod, track, stream, chat, …", null=False),
     column("uri", Text(), "Address of the object, key not URL-encoded.", null=False),
-    column("size_bytes", BigInteger(), "Size in bytes, as the witness said.", null=False),
+    column("size_bytes", BigInteger(), "Size in bytes, as observed.", null=False),
     column("created_at", Timestamp, "When the object was written.", null=False),
     column("peer_id", Text(), "Peer of a track or stream."),
     column("stream_id", Text(), "Stream of a track or stream."),
@@ -52,46 +57,49 @@ object_assets = _fact(
 chat_messages = _fact(
     "chat_messages",
     "One row per chat message of one recording.",
-    column("message_id", Text(), "The vendor's message id; files before 2024 have none."),
-    column("sender_peer_id", Text(), "Peer who sent it; new on every join."),
-    column("sender_name", Text(), "Name the sender showed."),
+    column("message_id", Text(), "The vendor's message id; null in files before 2024."),
+    column("sender_peer_id", Text(), "Peer that sent it; new on every join."),
+    column("sender_name", Text(), "Display name of the sender."),
     column("sender_user_id", Text(), "The customer's own id of the sender."),
-    column("roles", Json, "List of the roles the message was sent to; an empty list means everybody.", null=False),
-    column("roles_raw", Text(), "The roles cell as it stood in the file."),
-    column("sent_at", Timestamp, "When it was sent (whole seconds; ties are in the order of ordinal)."),
-    column("message_type", Text(), "Type as the vendor wrote it, mostly chat."),
+    column("roles", Json, "List of the roles that the message was sent to; an empty list means everybody.", null=False),
+    column("roles_raw", Text(), "The roles cell of the file, unchanged."),
+    column("sent_at", Timestamp, "When it was sent, in whole seconds; ordinal orders messages of one second."),
+    column("message_type", Text(), "Type as received, mostly chat."),
     column("message", Text(), "The text, unchanged.", null=False),
-    column("extra", Json, "Columns of the file that have no column here, by name."),
-    column("recorder_started_at", Timestamp, "When the recorder that wrote the file started, from its key."),
+    column("extra", Json, "Further columns of the file, by name."),
+    column("recorder_started_at", Timestamp, "Start of the recorder that wrote the file, from its key."),
 )
 
-_SPOKEN = (
-    ("speaker_name", Text(), "Name of the speaker."),
-    ("speaker_peer_id", Text(), "Peer of the speaker; only json transcripts say it."),
-    ("start_ms", BigInteger(), "Start in milliseconds from the start of the recording; txt has no times."),
-    ("end_ms", BigInteger(), "End in milliseconds from the start of the recording; txt has no times."),
-)
+
+def _speech(text: str) -> list[Column[Any]]:
+    """Columns of a sentence or word."""
+    return [
+        column("speaker_name", Text(), "Name of the speaker."),
+        column("speaker_peer_id", Text(), "Peer id of the speaker; only in json transcripts."),
+        column("start_ms", BigInteger(), "Start in milliseconds from the start of the recording; null in txt."),
+        column("end_ms", BigInteger(), "End in milliseconds from the start of the recording; null in txt."),
+        column("text", Text(), text, null=False),
+    ]
+
 
 transcripts = _fact(
     "transcripts",
     "One row per transcript file.",
-    column("output_mode", Text(), "json, srt or txt, by what the file holds.", null=False),
+    column("output_mode", Text(), "json, srt or txt, by the content of the file.", null=False),
     column("segments", BigInteger(), "Sentences loaded from it.", null=False),
     column("words", BigInteger(), "Words loaded from it; only json has words.", null=False),
-    column("language", Text(), "Language, where it is known."),
-    *of_recording(),
+    column("language", Text(), "Language, if known."),
+    *recording_columns(),
 )
 transcript_segments = _fact(
     "transcript_segments",
     "One row per sentence of a transcript file.",
-    *(column(*spec) for spec in _SPOKEN),
-    column("text", Text(), "The sentence.", null=False),
+    *_speech("The sentence."),
 )
 transcript_words = _fact(
     "transcript_words",
     "One row per word of a json transcript file.",
-    *(column(*spec) for spec in _SPOKEN),
-    column("text", Text(), "The word.", null=False),
+    *_speech("The word."),
 )
 
 summaries = _fact(
@@ -99,12 +107,12 @@ summaries = _fact(
     "One row per summary file.",
     column("sections", BigInteger(), "Sections loaded from it.", null=False),
     column("points", BigInteger(), "Bullets loaded from it.", null=False),
-    *of_recording(),
+    *recording_columns(),
 )
 summary_sections = _fact(
     "summary_sections",
     "One row per section of a summary.",
-    column("title", Text(), "Title, as the customer configured it."),
+    column("title", Text(), "Title, as configured by the customer."),
     column("format", Text(), "bullets or paragraph."),
     column("paragraph", Text(), "Text of a paragraph section."),
 )
@@ -126,7 +134,7 @@ RECORD_TABLES: dict[type[tuple[Any, ...]], Table] = {
     model.SummaryPoint: summary_points,
 }
 FACTS = tuple(RECORD_TABLES.values())
-PLACE = ("room_id", "session_id", "session_evidence", "job_id", "recording_started_at")
-"""Columns that say where an object belongs; when the ledger learns better, they change in the facts, too."""
-OBJECT_COLUMNS = ("customer", "source", *PLACE, "load_id")
-"""Columns of a fact that are the same for all records of an object: they come from its ledger row."""
+SESSION_KEYS = ("room_id", "session_id", "session_evidence", "job_id", "recording_started_at")
+"""Columns that assign an object to its session and recording; re-keying changes them in the facts too."""
+OBJECT_COLUMNS = ("customer", "source", *SESSION_KEYS, "load_id")
+"""Columns of a fact that are the same for all records of an object: they are copied from its ledger row."""

@@ -1,11 +1,26 @@
-"""What the tables are put together from: types, and columns that several tables share."""
+"""Building blocks of the tables: types, and columns that several tables share."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import JSON, Boolean, Column, Date, DateTime, Double, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -15,36 +30,69 @@ Json = JSON().with_variant(JSONB(), "postgresql")
 Timestamp = DateTime(timezone=True)
 
 
+def define_table(name: str, grain: str, *columns: Column[Any] | CheckConstraint, indexes: Sequence[str] = ()) -> Table:
+    """A table whose comment starts with its grain; each index names its columns, separated by blanks.
+
+    Only PostgreSQL gets indexes: DuckDB scans.
+    """
+    made = [Index(f"ix_{name}_{'_'.join(names.split())}", *names.split()) for names in indexes]
+    return Table(name, metadata, *columns, *(index.ddl_if(dialect="postgresql") for index in made), comment=grain)
+
+
 def column(name: str, type_: TypeEngine[Any], comment: str, *, null: bool = True, **options: Any) -> Column[Any]:
-    """A column with what it means; without `null` it always has a value."""
+    """A column with its meaning; `null=False` for a column that always has a value."""
     return Column(name, type_, nullable=null, comment=comment, **options)
 
 
-def whose() -> list[Column[Any]]:
-    """Columns that say to whom and to which session a row belongs."""
+def source_columns(source: str) -> list[Column[Any]]:
+    """Columns that name the customer and the source of a row; `source` is the comment of the latter."""
     return [
-        column("customer", Text(), "Customer the source belongs to.", null=False),
-        column("source", Text(), "Name of the source in roomledger.toml that the object was found in.", null=False),
-        column("room_id", Text(), "100ms room id; null while nothing says it."),
-        column("session_id", Text(), "100ms session id; null while nothing says it."),
+        column("customer", Text(), "Customer that the source belongs to.", null=False),
+        column("source", Text(), source, null=False),
+    ]
+
+
+def session_columns() -> list[Column[Any]]:
+    """Columns that name the customer, source, room and session of a row."""
+    return [
+        *source_columns("Name of the source in roomledger.toml that holds the object."),
+        column("room_id", Text(), "100ms room id; null while it is unknown."),
+        column("session_id", Text(), "100ms session id; null while it is unknown."),
         column(
             "session_evidence",
             Text(),
-            "How session_id is known: asset_record, webhook, key or time_window, strongest first, or none.",
+            "Evidence for session_id: asset_record, webhook, key or time_window, strongest first, or none.",
             null=False,
         ),
     ]
 
 
-def of_recording() -> list[Column[Any]]:
-    """Columns that say which recording an object belongs to, as the vendor's records name it."""
+def recording_columns() -> list[Column[Any]]:
+    """Columns that name the recording of an object, as the vendor's records report it."""
     return [
-        column("job_id", Text(), "Recording job that made it (recordings); null while nothing says it."),
+        column("job_id", Text(), "Recording job that made it (recordings); null while it is unknown."),
         column(
             "recording_started_at",
             Timestamp,
-            "When that recording started: milliseconds in the file count from here; null while nothing says it.",
+            "Start of that recording, from which the milliseconds in the file count; null while it is unknown.",
         ),
+    ]
+
+
+def media_columns() -> list[Column[Any]]:
+    """Columns that describe an asset, as the vendor's records and events report it."""
+    return [
+        column("peer_id", Text(), "Peer of a track or stream."),
+        column("user_id", Text(), "The customer's own id of that peer."),
+        column("stream_id", Text(), "Stream of a track or stream."),
+        column("stream_type", Text(), "regular, screen or audio."),
+        column("track_id", Text(), "Track id."),
+        column("track_type", Text(), "audio or video."),
+        column("width", Integer(), "Width in pixels."),
+        column("height", Integer(), "Height in pixels."),
+        column("layer", Text(), "Layer of a live stream's composite."),
+        column("num_layers", Integer(), "Number of layers of a VOD."),
+        column("output_mode", Text(), "json, srt or txt of a transcript or summary."),
     ]
 
 
@@ -66,7 +114,7 @@ _ARROW: tuple[tuple[type[TypeEngine[Any]], pa.DataType], ...] = (
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """The Arrow schema that holds rows of `table`, column by column in its order; JSON travels as text."""
+    """The Arrow schema of rows of `table`, in the order of its columns; JSON becomes text."""
     return pa.schema([(column.name, _arrow_type(column.type)) for column in table.columns])
 
 

@@ -1,20 +1,20 @@
--- What ought to be there and is not: per recording job each type of asset that was planned or that the vendor names.
--- A row with an asset_id is one asset that the vendor calls completed or failed and whose object is not in the bucket.
--- States: arrived, refused (there, but not understood), failed (says the vendor), pending (not due yet), late (due;
--- until 15 days after the stop the vendor still holds what it did not upload), missing (later), none_named (a chat was
--- planned, the job is done and the vendor names none, as where nobody wrote).
--- :now (time) The time to judge by.
+-- Expected assets and their state: one row per recording job and asset type that was planned or the vendor reports.
+-- A row with an asset_id is one asset that the vendor reports as completed or failed, without an object in the bucket.
+-- States: arrived; refused (arrived, but rejected); failed (reported by the vendor); pending (not due yet); late (due,
+-- and the vendor still stores it, up to 15 days after the stop); missing (after that); none_named (a chat was planned,
+-- but the completed job has none, usually because nobody wrote).
+-- :now (time) The time that the states refer to.
 -- :since (time, optional) Only jobs that stopped from then on: a day such as 2024-08-01 (midnight, UTC) or RFC 3339.
--- :until (time, optional) Only jobs that stopped before, exclusive.
+-- :until (time, optional) Only jobs that stopped before this time.
 -- :customer (text, optional) Only this customer.
 -- :source (text, optional) Only this workspace.
-WITH settled AS (
-    -- The settings left the object out, or it was erased on request: it did arrive.
+WITH not_loaded AS (
+    -- Objects excluded by the settings, or erased on request: they did arrive.
     SELECT DISTINCT uri FROM object_ledger WHERE disposition IN ('ignored', 'erased')
 ), assets AS (
     SELECT recording_assets.*,
-           CASE WHEN disposition IS NOT NULL OR settled.uri IS NOT NULL THEN 1 ELSE 0 END AS is_there
-    FROM recording_assets LEFT JOIN settled ON settled.uri = recording_assets.uri
+           CASE WHEN disposition IS NOT NULL OR not_loaded.uri IS NOT NULL THEN 1 ELSE 0 END AS has_arrived
+    FROM recording_assets LEFT JOIN not_loaded ON not_loaded.uri = recording_assets.uri
     WHERE job_id IS NOT NULL OR asset_id IS NOT NULL
 ), jobs AS (
     SELECT customer, source, room_id, session_id, job_id, kind, status, planned_types, started_at, stopped_at,
@@ -29,17 +29,17 @@ WITH settled AS (
         FROM recordings
         UNION ALL
         SELECT customer, job_id, 0, COALESCE(asset_type, 'unknown') FROM assets WHERE job_id IS NOT NULL
-    ) AS either
+    ) AS both_kinds
     WHERE asset_type <> ''
     GROUP BY customer, job_id, asset_type
 ), counted AS (
     SELECT customer, job_id, COALESCE(asset_type, 'unknown') AS asset_type,
            min(source) AS source, min(room_id) AS room_id, min(session_id) AS session_id,
            count(asset_id) AS named, count(CASE WHEN status = 'failed' THEN 1 END) AS failed,
-           CAST(sum(is_there) AS BIGINT) AS arrived,
+           CAST(sum(has_arrived) AS BIGINT) AS arrived,
            count(CASE WHEN disposition = 'refused' THEN 1 END) AS refused,
            CAST(sum(abs(size_difference_bytes)) AS BIGINT) AS size_difference_bytes,
-           max(COALESCE(created_at, first_seen_at)) AS made_at
+           max(COALESCE(created_at, first_seen_at)) AS created_at
     FROM assets WHERE job_id IS NOT NULL
     GROUP BY customer, job_id, COALESCE(asset_type, 'unknown')
 ), findings AS (
@@ -49,7 +49,8 @@ WITH settled AS (
            expected.job_id, expected.asset_type, expected.is_planned = 1 AS planned,
            COALESCE(counted.named, 0) AS named, COALESCE(counted.arrived, 0) AS arrived,
            COALESCE(counted.refused, 0) AS refused, COALESCE(counted.failed, 0) AS failed,
-           counted.size_difference_bytes, CAST(NULL AS TEXT) AS asset_id, CAST(NULL AS TEXT) AS uri, counted.made_at
+           counted.size_difference_bytes, CAST(NULL AS TEXT) AS asset_id, CAST(NULL AS TEXT) AS uri,
+           counted.created_at
     FROM expected
     LEFT JOIN jobs ON jobs.job_id = expected.job_id AND jobs.customer = expected.customer
     LEFT JOIN counted ON counted.customer = expected.customer AND counted.job_id = expected.job_id
@@ -59,10 +60,10 @@ WITH settled AS (
            1, 0, 0, CASE WHEN status = 'failed' THEN 1 ELSE 0 END,
            CAST(NULL AS BIGINT), asset_id, uri, COALESCE(created_at, first_seen_at)
     FROM assets
-    WHERE is_there = 0 AND status IN ('completed', 'failed')
+    WHERE has_arrived = 0 AND status IN ('completed', 'failed')
 ), timed AS (
     SELECT findings.*, jobs.kind, jobs.status AS job_status, jobs.stopped_at,
-           COALESCE(jobs.over_at, findings.made_at) AS over_at,
+           COALESCE(jobs.over_at, findings.created_at) AS over_at,
            COALESCE(extract(epoch FROM jobs.over_at - jobs.started_at), 0) AS length_s
     FROM findings LEFT JOIN jobs ON jobs.job_id = findings.job_id AND jobs.customer = findings.customer
 ), due AS (

@@ -1,8 +1,8 @@
--- Where one row comes from: the bytes it was read from, the load that brought it, and why it is in its session.
--- Name the row by object_id and ordinal, as every table of records has them, or a chat message by its message_id.
+-- The origin of one row: the object version it was read from, its load, and the evidence for its session.
+-- Give object_id and ordinal of a row of any table of records, or the message_id of a chat message.
 -- :object_id (text, or message_id) object_id of the row.
--- :ordinal (number, with object_id) ordinal of the row; 0 for one that stands for a whole file.
--- :message_id (text, or object_id) The vendor's id of a chat message; each recorder that wrote it gives one answer.
+-- :ordinal (number, with object_id) ordinal of the row; 0 for the row of a whole file.
+-- :message_id (text, or object_id) The vendor's id of a chat message; gives one row per recorder that wrote it.
 WITH wanted AS (
     SELECT object_id, ordinal FROM chat_messages WHERE message_id = CAST(:message_id AS TEXT)
     UNION ALL

@@ -1,10 +1,10 @@
--- The full record of one session: its events on one clock, then its recording assets and where they come from.
--- What has no time comes last in each part.
+-- The full record of one session: its events on one clock, then its recording assets with their origin.
+-- Rows without a time are last in each part.
 -- :session_id (text) The session.
--- :customer (text, optional) Only what belongs to this customer.
+-- :customer (text, optional) Only rows of this customer.
 WITH record AS (
-    SELECT customer, source, session_id, room_id, 'event' AS part, happened_at, offset_s, kind, peer_id, user_id, name, role,
-           is_recorder, text, job_id, object_id, ordinal,
+    SELECT customer, source, session_id, room_id, 'event' AS part, happened_at, offset_s, kind, peer_id, user_id, name,
+           role, is_recorder, text, job_id, object_id, ordinal,
            CAST(NULL AS TEXT) AS asset_id, CAST(NULL AS TEXT) AS status, CAST(NULL AS TEXT) AS uri,
            CAST(NULL AS BIGINT) AS size_bytes, CAST(NULL AS BIGINT) AS size_difference_bytes
     FROM session_timeline WHERE session_id = CAST(:session_id AS TEXT)

@@ -1,22 +1,23 @@
--- Everything that one person wrote and said between two points in time, with where each row comes from.
--- What has no time of its own is in it, with an empty said_at, unless its session was wholly outside of that time.
+-- All messages and sentences of one person in a period, with the origin of each row.
+-- Statements without a time are included, with an empty said_at, unless their whole session was outside the period.
 -- :user_id (text, or name) The customer's own id of the person.
--- :name (text, or user_id) The name exactly as it was shown; others may have borne it too: see speaker_evidence.
--- :since (time) From when on: a day such as 2024-08-01 (its midnight, UTC) or an RFC 3339 time.
--- :until (time) Before when, exclusive: 2024-09-01 ends with the last moment of August 31, UTC.
--- :customer (text, optional) Only what belongs to this customer.
+-- :name (text, or user_id) The exact display name; other persons may have used it too, see speaker_evidence.
+-- :since (time) Start of the period: a day such as 2024-08-01 (midnight, UTC) or an RFC 3339 time.
+-- :until (time) End of the period, exclusive: 2024-09-01 (midnight, UTC) includes all of August 31.
+-- :customer (text, optional) Only rows of this customer.
 SELECT
     statement.customer, statement.source, statement.session_id, statement.room_id, statement.session_evidence,
-    statement.said_at, statement.kind, statement.speaker_name, statement.user_id, statement.peer_id, statement.role, statement.speaker_evidence,
-    statement.text, statement.copies, object_ledger.uri, object_ledger.version, object_ledger.content_sha256,
-    statement.object_id, statement.ordinal
+    statement.said_at, statement.kind, statement.speaker_name, statement.user_id, statement.peer_id, statement.role,
+    statement.speaker_evidence, statement.text, statement.copies, object_ledger.uri, object_ledger.version,
+    object_ledger.content_sha256, statement.object_id, statement.ordinal
 FROM statements AS statement
 JOIN object_ledger ON object_ledger.object_id = statement.object_id
 LEFT JOIN sessions ON sessions.session_id = statement.session_id AND sessions.customer = statement.customer
 WHERE (CAST(:user_id AS TEXT) IS NULL OR statement.user_id = CAST(:user_id AS TEXT))
   AND (CAST(:name AS TEXT) IS NULL OR statement.speaker_name = CAST(:name AS TEXT))
   AND (CAST(:customer AS TEXT) IS NULL OR statement.customer = CAST(:customer AS TEXT))
-  AND COALESCE(statement.said_at, sessions.started_at, statement.recording_started_at, CAST(:since AS TIMESTAMP WITH TIME ZONE))
+  AND COALESCE(statement.said_at, sessions.started_at, statement.recording_started_at,
+               CAST(:since AS TIMESTAMP WITH TIME ZONE))
       < CAST(:until AS TIMESTAMP WITH TIME ZONE)
   AND COALESCE(statement.said_at, sessions.ended_at, sessions.started_at + INTERVAL '12 hours',
                statement.recording_started_at + INTERVAL '12 hours', CAST(:since AS TIMESTAMP WITH TIME ZONE))

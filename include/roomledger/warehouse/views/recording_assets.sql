@@ -1,4 +1,4 @@
--- Filters by session_id reach the indexes of all parts: hence anti-joins by address, not window functions.
+-- Anti-joins by address instead of window functions: filters by session_id can then use the indexes of all tables.
 WITH candidates AS NOT MATERIALIZED (
     SELECT *, CASE WHEN loaded_at IS NULL THEN 0 ELSE 1 END AS has_rows
     FROM object_ledger
@@ -14,9 +14,9 @@ WITH candidates AS NOT MATERIALIZED (
               > (candidates.has_rows, candidates.modified_at, candidates.first_seen_at, candidates.object_id)
     )
 ), ranked AS NOT MATERIALIZED (
-    -- Of several events that name one asset: one that says it is done, of those the last.
+    -- Of several events that name one asset: a final one first, then the last.
     SELECT *, CASE status WHEN 'completed' THEN 2 WHEN 'failed' THEN 1 ELSE 0 END AS weight,
-           CASE WHEN uri IS NULL THEN 0 ELSE 1 END AS has_place,
+           CASE WHEN uri IS NULL THEN 0 ELSE 1 END AS has_uri,
            COALESCE(occurred_at, CAST('-infinity' AS TIMESTAMP WITH TIME ZONE)) AS happened_at
     FROM event_assets
 ), event AS NOT MATERIALIZED (
@@ -32,22 +32,22 @@ WITH candidates AS NOT MATERIALIZED (
     WHERE asset_id IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM ranked AS better
         WHERE better.asset_id = ranked.asset_id AND better.customer = ranked.customer
-          AND (better.has_place, better.weight, better.happened_at, better.event_id, better.ordinal, better.source)
-              > (ranked.has_place, ranked.weight, ranked.happened_at, ranked.event_id, ranked.ordinal, ranked.source)
+          AND (better.has_uri, better.weight, better.happened_at, better.event_id, better.ordinal, better.source)
+              > (ranked.has_uri, ranked.weight, ranked.happened_at, ranked.event_id, ranked.ordinal, ranked.source)
     )
 ), api AS NOT MATERIALIZED (
-    -- An asset has an id before it has a place: the event that it was made may come before the API is asked again.
-    SELECT named.*, named.uri AS place, event.status AS event_status, event.recording_id,
+    -- An asset has an id before it has an address: the event with the address may arrive before the next poll.
+    SELECT records.*, records.uri AS known_uri, event.status AS event_status, event.recording_id,
            event.error_type, event.error_message, event.ingested_at
-    FROM asset_records AS named
-    LEFT JOIN event ON event.uri = named.uri AND event.customer = named.customer
-    WHERE named.uri IS NOT NULL
+    FROM asset_records AS records
+    LEFT JOIN event ON event.uri = records.uri AND event.customer = records.customer
+    WHERE records.uri IS NOT NULL
     UNION ALL
-    SELECT named.*, event.uri, event.status, event.recording_id,
+    SELECT records.*, event.uri, event.status, event.recording_id,
            event.error_type, event.error_message, event.ingested_at
-    FROM asset_records AS named
-    LEFT JOIN event_by_id AS event ON event.asset_id = named.asset_id AND event.customer = named.customer
-    WHERE named.uri IS NULL
+    FROM asset_records AS records
+    LEFT JOIN event_by_id AS event ON event.asset_id = records.asset_id AND event.customer = records.customer
+    WHERE records.uri IS NULL
 )
 SELECT
     current.customer, current.source, current.room_id, current.session_id, current.session_evidence,
@@ -85,7 +85,7 @@ SELECT
     api.customer, api.source, api.room_id, api.session_id,
     CASE WHEN api.session_id IS NULL THEN 'none' ELSE 'asset_record' END,
     CAST(NULL AS TEXT), CAST(0 AS BIGINT), CAST(NULL AS TEXT),
-    api.asset_type, api.raw_type, api.place,
+    api.asset_type, api.raw_type, api.known_uri,
     COALESCE(CASE WHEN api.status IN ('completed', 'failed') THEN api.status END, api.event_status, api.status),
     api.size_bytes, api.size_bytes, CAST(NULL AS BIGINT),
     api.duration_s, api.created_at,
@@ -99,7 +99,7 @@ SELECT
     LEAST(api.first_seen_at, api.ingested_at),
     CASE WHEN api.ingested_at < api.first_seen_at THEN 'webhook' ELSE api.first_seen_by END
 FROM api
-WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = api.place AND current.asset_id = api.asset_id)
+WHERE NOT EXISTS (SELECT 1 FROM current WHERE current.uri = api.known_uri AND current.asset_id = api.asset_id)
 UNION ALL
 SELECT
     event.customer, event.source, event.room_id, event.session_id,

@@ -26,7 +26,7 @@ WITH named AS (
                                ELSE 'peer ' || peer_id END) AS attendees
     FROM peers WHERE NOT is_recorder
     GROUP BY customer, session_id
-), spoken AS (
+), counts AS (
     SELECT customer, session_id,
            count(CASE WHEN kind = 'message' THEN 1 END) AS messages,
            count(CASE WHEN kind = 'sentence' THEN 1 END) AS sentences
@@ -34,7 +34,7 @@ WITH named AS (
 ), jobs AS (
     SELECT customer, session_id, count(*) AS recordings FROM recordings GROUP BY customer, session_id
 ), assets AS (
-    -- A type or status is written down where it comes first, with how many there are of it in all.
+    -- Each type or status is listed once, at its first row, with its total.
     SELECT customer, session_id, CAST(sum(assets) AS BIGINT) AS assets,
            CAST(sum(CASE WHEN status = 'failed' THEN assets ELSE 0 END) AS BIGINT) AS assets_failed,
            CAST(sum(assets_in_bucket) AS BIGINT) AS assets_in_bucket,
@@ -62,7 +62,7 @@ SELECT
     known.active, known.started_at, known.ended_at,
     CAST(extract(epoch FROM known.ended_at - known.started_at) AS DOUBLE PRECISION) AS duration_s,
     COALESCE(attendance.attendees, 0) AS attendees, COALESCE(attendance.peers, 0) AS peers,
-    COALESCE(spoken.messages, 0) AS messages, COALESCE(spoken.sentences, 0) AS sentences,
+    COALESCE(counts.messages, 0) AS messages, COALESCE(counts.sentences, 0) AS sentences,
     COALESCE(jobs.recordings, 0) AS recordings,
     COALESCE(assets.assets, 0) AS assets, COALESCE(assets.assets_failed, 0) AS assets_failed,
     COALESCE(assets.assets_in_bucket, 0) AS assets_in_bucket,
@@ -70,6 +70,6 @@ SELECT
 FROM known
 LEFT JOIN rooms ON rooms.room_id = known.room_id AND rooms.customer = known.customer
 LEFT JOIN attendance ON attendance.session_id = known.session_id AND attendance.customer = known.customer
-LEFT JOIN spoken ON spoken.session_id = known.session_id AND spoken.customer = known.customer
+LEFT JOIN counts ON counts.session_id = known.session_id AND counts.customer = known.customer
 LEFT JOIN jobs ON jobs.session_id = known.session_id AND jobs.customer = known.customer
 LEFT JOIN assets ON assets.session_id = known.session_id AND assets.customer = known.customer

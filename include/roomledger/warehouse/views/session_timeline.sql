@@ -1,4 +1,4 @@
--- What must have happened is an event even where nothing says when: the end of a session that is over, and so on.
+-- An event that must have happened is a row even without a known time, such as the end of an inactive session.
 WITH events AS (
     SELECT customer, source, session_id, room_id, started_at AS happened_at, 'session_start' AS kind,
            CAST(NULL AS TEXT) AS peer_id, CAST(NULL AS TEXT) AS user_id, CAST(NULL AS TEXT) AS name,
@@ -28,16 +28,16 @@ WITH events AS (
     FROM statements
     UNION ALL
     SELECT jobs.customer, jobs.source, jobs.session_id, jobs.room_id, jobs.started_at, 'recording_start',
-           NULLIF(jobs.started_by, ''), NULLIF(peers.user_id, ''), NULLIF(peers.name, ''), peers.role, peers.is_recorder,
-           CAST(NULL AS TEXT), jobs.job_id, CAST(NULL AS TEXT), CAST(NULL AS BIGINT)
+           NULLIF(jobs.started_by, ''), NULLIF(peers.user_id, ''), NULLIF(peers.name, ''), peers.role,
+           peers.is_recorder, CAST(NULL AS TEXT), jobs.job_id, CAST(NULL AS TEXT), CAST(NULL AS BIGINT)
     FROM recordings AS jobs
     LEFT JOIN peers ON peers.session_id = jobs.session_id AND peers.peer_id = jobs.started_by
     WHERE jobs.started_at IS NOT NULL OR jobs.stopped_at IS NOT NULL
        OR jobs.status IN ('running', 'stopping', 'post_processing', 'completed')
     UNION ALL
     SELECT jobs.customer, jobs.source, jobs.session_id, jobs.room_id, jobs.stopped_at, 'recording_stop',
-           NULLIF(jobs.stopped_by, ''), NULLIF(peers.user_id, ''), NULLIF(peers.name, ''), peers.role, peers.is_recorder,
-           CAST(NULL AS TEXT), jobs.job_id, CAST(NULL AS TEXT), CAST(NULL AS BIGINT)
+           NULLIF(jobs.stopped_by, ''), NULLIF(peers.user_id, ''), NULLIF(peers.name, ''), peers.role,
+           peers.is_recorder, CAST(NULL AS TEXT), jobs.job_id, CAST(NULL AS TEXT), CAST(NULL AS BIGINT)
     FROM recordings AS jobs
     LEFT JOIN peers ON peers.session_id = jobs.session_id AND peers.peer_id = jobs.stopped_by
     WHERE jobs.stopped_at IS NOT NULL OR jobs.status IN ('post_processing', 'completed')

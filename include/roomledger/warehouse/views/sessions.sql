@@ -1,4 +1,4 @@
--- Two halves, not one full join: a filter by room or session then reaches the indexes of both tables.
+-- UNION ALL instead of a full join: filters by room or session can then use the indexes of both tables.
 SELECT api.customer, api.source, api.session_id, api.room_id,
        CASE WHEN event.ended_at IS NULL THEN api.active ELSE FALSE END AS active,
        COALESCE(api.started_at, event.started_at) AS started_at,

@@ -1,4 +1,4 @@
--- Every window is partitioned by session_id, so that a filter by it is applied before the window, not after.
+-- Every window is partitioned by session_id, so that a filter by session_id is applied before the window.
 WITH messages AS (
     SELECT *,
            row_number() OVER (PARTITION BY customer, session_id, message_key ORDER BY object_id, ordinal) AS copy,
@@ -8,12 +8,12 @@ WITH messages AS (
                        THEN object_id || ' ' || ordinal ELSE message_id END AS message_key
         FROM chat_messages
     ) AS chat
-), forms AS (
+), formats AS (
     SELECT *,
            rank() OVER (
                PARTITION BY customer, session_id, recording
                ORDER BY is_blank, CASE output_mode WHEN 'json' THEN 0 WHEN 'srt' THEN 1 ELSE 2 END
-           ) AS form
+           ) AS preference
     FROM (
         SELECT transcripts.*,
                COALESCE(transcripts.job_id, regexp_replace(object_ledger.uri, '/[^/]*$', '')) AS recording,
@@ -29,15 +29,15 @@ WITH messages AS (
            message AS text, object_id, ordinal, load_id, copies
     FROM messages WHERE copy = 1
     UNION ALL
-    SELECT forms.customer, forms.source, forms.session_id, forms.room_id, forms.session_evidence, 'sentence',
-           forms.recording_started_at + sentence.start_ms * INTERVAL '1 millisecond', forms.recording_started_at,
+    SELECT formats.customer, formats.source, formats.session_id, formats.room_id, formats.session_evidence, 'sentence',
+           formats.recording_started_at + sentence.start_ms * INTERVAL '1 millisecond', formats.recording_started_at,
            sentence.start_ms, sentence.end_ms,
            NULLIF(sentence.speaker_name, ''), NULLIF(sentence.speaker_peer_id, ''), CAST(NULL AS TEXT),
            sentence.text, sentence.object_id, sentence.ordinal, sentence.load_id, CAST(1 AS BIGINT)
-    FROM forms JOIN transcript_segments AS sentence ON sentence.object_id = forms.object_id
-    WHERE forms.form = 1
-), people AS (
-    -- Who alone bears a name in a session: one user in all stays, or a single stay.
+    FROM formats JOIN transcript_segments AS sentence ON sentence.object_id = formats.object_id
+    WHERE formats.preference = 1
+), unique_names AS (
+    -- Names that belong to one person in a session: the same user in all stays, or a single stay.
     SELECT customer, session_id, name,
            CASE WHEN count(*) = 1 THEN min(peer_id) END AS peer_id,
            min(NULLIF(user_id, '')) AS user_id,
@@ -48,20 +48,21 @@ WITH messages AS (
     HAVING count(*) = 1 OR (count(DISTINCT NULLIF(user_id, '')) = 1 AND count(NULLIF(user_id, '')) = count(*))
 )
 SELECT
-    statement.customer, statement.source, statement.session_id, statement.room_id, statement.session_evidence, statement.kind,
-    statement.said_at, statement.recording_started_at, statement.start_ms, statement.end_ms,
+    statement.customer, statement.source, statement.session_id, statement.room_id, statement.session_evidence,
+    statement.kind, statement.said_at, statement.recording_started_at, statement.start_ms, statement.end_ms,
     COALESCE(statement.name, NULLIF(stay.name, '')) AS speaker_name,
-    COALESCE(statement.peer_id, bearer.peer_id) AS peer_id,
-    COALESCE(statement.user_id, NULLIF(stay.user_id, ''), bearer.user_id) AS user_id,
-    COALESCE(stay.role, bearer.role) AS role,
+    COALESCE(statement.peer_id, named.peer_id) AS peer_id,
+    COALESCE(statement.user_id, NULLIF(stay.user_id, ''), named.user_id) AS user_id,
+    COALESCE(stay.role, named.role) AS role,
     CASE WHEN statement.peer_id IS NOT NULL THEN 'peer_id'
          WHEN statement.user_id IS NOT NULL THEN 'user_id'
-         WHEN bearer.name IS NOT NULL THEN 'name'
+         WHEN named.name IS NOT NULL THEN 'name'
          ELSE 'none' END AS speaker_evidence,
     statement.text, statement.object_id, statement.ordinal, statement.load_id, statement.copies
 FROM statement
 LEFT JOIN peers AS stay
-    ON stay.session_id = statement.session_id AND stay.peer_id = statement.peer_id AND stay.customer = statement.customer
-LEFT JOIN people AS bearer
-    ON bearer.session_id = statement.session_id AND bearer.name = statement.name AND bearer.customer = statement.customer
+    ON stay.customer = statement.customer AND stay.session_id = statement.session_id
+   AND stay.peer_id = statement.peer_id
+LEFT JOIN unique_names AS named
+    ON named.session_id = statement.session_id AND named.name = statement.name AND named.customer = statement.customer
    AND statement.peer_id IS NULL AND statement.user_id IS NULL

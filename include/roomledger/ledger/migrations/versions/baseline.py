@@ -1,4 +1,4 @@
-"""The tables of the first release, which are made from the schema itself: what follows changes them."""
+"""The tables of the first release, created from the schema; later revisions change them."""
 
 from __future__ import annotations
 
