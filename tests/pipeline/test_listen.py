@@ -460,7 +460,7 @@ def test_a_webhook_is_taken_in_though_its_object_cannot_be_looked_up(
         found.counts["missing"],
         dispositions(any_ready),
     ) == (1, 0, 0, [])
-    assert found.problems == {f"there is no folder {folder.url}: create it, or name the right one"}
+    assert found.problems == {f"there is no folder {folder.url}: create it, or correct the source's url"}
     assert not inbox.peek(0)
 
     put(tmp_path / "bucket", chat_key(), chat("hello"))
