@@ -37,7 +37,7 @@ def open_once(database: Database, *, read_only: bool = False) -> None:
         pass
 
 
-def test_staged_rows_come_back_as_they_were(database: Database, tmp_path: Path) -> None:
+def test_staged_rows_are_read_as_they_were_written(database: Database, tmp_path: Path) -> None:
     file = tmp_path / "o'rows.parquet"
     pq.write_table(ROWS, file, row_group_size=3)
     for rows in (ROWS, file):
@@ -75,7 +75,7 @@ def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
         assert tx.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
 
 
-def test_read_only_means_it(database: Database) -> None:
+def test_a_read_only_transaction_rejects_writes(database: Database) -> None:
     with database.begin() as tx:
         tx.execute(text("CREATE TABLE kept (n INTEGER)"))
     with pytest.raises(DBAPIError), database.begin(read_only=True) as tx:
@@ -84,7 +84,7 @@ def test_read_only_means_it(database: Database) -> None:
         assert tx.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
 
 
-def test_a_file_held_by_another_process_is_waited_for(tmp_path: Path) -> None:
+def test_a_file_that_another_process_has_locked_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "held.duckdb"
     hold = (
         "import duckdb, sys, time; held = duckdb.connect(sys.argv[1]); print('held', flush=True);"
@@ -103,7 +103,7 @@ def test_a_file_held_by_another_process_is_waited_for(tmp_path: Path) -> None:
         holder.kill()
 
 
-def test_a_warehouse_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_of_a_warehouse_that_cannot_be_opened_names_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="roomledger init"):
         open_once(DuckDB(f"duckdb:///{tmp_path}/none.duckdb"), read_only=True)
     (tmp_path / "text.duckdb").write_text("this is no database, however long it goes on" * 1000)

@@ -20,7 +20,7 @@ from tests.folders import store_of
 from tests.warehouses import collect_from, fetch
 
 
-def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
+def test_each_kind_of_evidence_resolves_its_objects(ready: Database, tmp_path: Path) -> None:
     bucket, acme = vendor_story.complete(tmp_path / "bucket")
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "bucket load api load")
@@ -52,7 +52,7 @@ def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
     ]
 
 
-def test_a_change_of_session_leaves_a_trace(ready: Database, tmp_path: Path) -> None:
+def test_every_change_of_session_is_recorded(ready: Database, tmp_path: Path) -> None:
     bucket, acme = vendor_story.complete(tmp_path / "bucket")
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "bucket load")
@@ -101,7 +101,7 @@ def run(database: Database, bucket: Source, acme: Workspace, endpoint: str, step
                 collect_from(database, source, stores[source.name], sources=sources)
 
 
-def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Database, tmp_path: Path) -> None:
+def test_status_lists_the_assets_that_only_the_vendor_stores_and_the_days_left(ready: Database, tmp_path: Path) -> None:
     bucket, acme = vendor_story.complete(tmp_path / "bucket")
     film = payloads.asset("a5", acme.recordings[0], "room-composite", "s3://vendor-held/film.mp4", 9)
     acme.assets.append(film | {"created_at": payloads.at(24 * 60)})

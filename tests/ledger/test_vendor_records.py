@@ -53,14 +53,14 @@ def dispositions(database: Database) -> list[tuple[str, str | None]]:
     return fetch(database, "SELECT disposition, asset_type FROM object_ledger ORDER BY modified_at")
 
 
-def test_of_several_versions_that_only_the_vendor_names_the_newest_is_read(ready: Database, folder: Path) -> None:
+def test_of_several_versions_that_only_the_vendor_names_the_newest_is_loaded(ready: Database, folder: Path) -> None:
     assert noted(ready, folder, "x/one.bin", 1, 2, 3) == {"new_ignored": 3}
     assert named(ready, folder, "x/one.bin") == 3
     assert dispositions(ready) == [("superseded", "chat"), ("superseded", "chat"), ("seen", "chat")]
     assert named(ready, folder, "x/one.bin") == 0
 
 
-def test_what_was_named_before_it_was_listed_counts_as_what_it_is(ready: Database, folder: Path) -> None:
+def test_an_object_that_was_named_before_it_is_listed_has_the_named_type(ready: Database, folder: Path) -> None:
     named(ready, folder, "x/one.bin")
     assert noted(ready, folder, "x/one.bin", 1) == {"new_seen": 1}
     named(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", "track", "a2")
@@ -80,7 +80,7 @@ def loaded(ready: Database, folder: Path) -> Database:
     return ready
 
 
-def test_the_vendor_may_call_it_something_else_later(loaded: Database, folder: Path) -> None:
+def test_an_object_whose_type_the_vendor_changes_is_loaded_again_as_that_type(loaded: Database, folder: Path) -> None:
     source = source_of(folder)
     assert fetch(loaded, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
     assert named(loaded, folder, "x/one.bin", "track") == 1
@@ -90,7 +90,7 @@ def test_the_vendor_may_call_it_something_else_later(loaded: Database, folder: P
     assert fetch(loaded, "SELECT asset_type, session_id FROM object_assets") == [("track", "s1")]
 
 
-def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Database, folder: Path) -> None:
+def test_an_excluded_type_stays_ignored_when_the_vendor_names_it(ready: Database, folder: Path) -> None:
     source = source_of(folder, asset_types=("transcript",))
     stores = {source.name: store_of(source)}
     put(folder, "x/one.bin", chat("hello"))
@@ -102,7 +102,7 @@ def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Databa
     assert named(ready, folder, "x/one.bin") == 0
 
 
-def test_the_vendor_may_call_something_wanted_what_the_settings_left_out(ready: Database, folder: Path) -> None:
+def test_an_ignored_object_is_loaded_when_the_vendor_names_an_included_type(ready: Database, folder: Path) -> None:
     source = source_of(folder, asset_types=("track",))
     stores = {source.name: store_of(source)}
     key = "chat/room1/20260302/Rec-room1-1772445600000.csv"

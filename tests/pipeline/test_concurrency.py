@@ -70,7 +70,7 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Da
     ]
 
 
-def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callable[[], Database]) -> None:
+def test_a_replay_waits_for_the_load_that_settles_the_same_objects(ready_postgres: Callable[[], Database]) -> None:
     """Whoever locks the objects in another order than the others waits for those that wait for it."""
     database = ready_postgres()
     with database.begin() as tx:
@@ -95,7 +95,7 @@ def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callabl
 WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other(
+def test_syncing_the_workspace_beside_all_other_steps_ends_as_one_step_after_the_other(
     ready: Database,
     ready_duckdb: Callable[[Path], Database],
     tmp_path: Path,

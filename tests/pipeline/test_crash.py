@@ -65,7 +65,7 @@ def undisturbed(
 
 
 @pytest.mark.parametrize("crashes", [6, pytest.param(30, marks=pytest.mark.slow)])
-def test_runs_that_are_killed_leave_the_tables_of_a_run_that_was_not(
+def test_killed_runs_and_a_last_one_leave_the_tables_of_an_undisturbed_run(
     ready: Database, sources: list[Source], undisturbed: Tables, crashes: int, tmp_path: Path
 ) -> None:
     config = tmp_path / "roomledger.toml"

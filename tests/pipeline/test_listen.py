@@ -31,7 +31,7 @@ from tests.pipeline.listening import (
 from tests.warehouses import execute, fetch
 
 
-def test_an_upload_is_loaded_and_its_message_is_settled(ready: Database, place: Place) -> None:
+def test_an_upload_is_loaded_and_its_message_is_acknowledged(ready: Database, place: Place) -> None:
     place.put(chat_key(), chat("hello"))
     place.put("README.md", b"# not ours")
     found = once(ready, [place.subscription], place.where)
@@ -48,7 +48,9 @@ def test_an_upload_is_loaded_and_its_message_is_settled(ready: Database, place: 
     assert new(collect_bucket(ready, *place.where)) == {}, "the listing has the same versions"
 
 
-def test_a_webhook_brings_its_event_and_the_object_that_it_names(ready: Database, tmp_path: Path, inbox: Inbox) -> None:
+def test_a_webhook_inserts_its_event_and_loads_the_object_that_it_names(
+    ready: Database, tmp_path: Path, inbox: Inbox
+) -> None:
     folder = in_folder(tmp_path / "bucket")
     uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
     inbox.put("talk", event("e1", chat_recording_path=uri, recording_path="s3://elsewhere/film.mp4"), NOON)
@@ -67,7 +69,7 @@ def test_a_webhook_brings_its_event_and_the_object_that_it_names(ready: Database
     assert not inbox.peek(0)
 
 
-def test_all_queues_sources_and_witnesses_are_served_at_once(ready: Database, s3: S3Server, inbox: Inbox) -> None:
+def test_one_round_serves_all_queues_sources_and_observer_channels(ready: Database, s3: S3Server, inbox: Inbox) -> None:
     acme, other = s3_place(s3), s3_place(s3, "other")
     uris = [place.put(chat_key(number), chat(f"{number}")) for number, place in enumerate([acme, acme, other, other])]
     for number, uri in enumerate([*uris, f"{acme.source.url}/gone.csv", f"{other.source.url}/gone.csv"]):
@@ -82,7 +84,7 @@ def test_all_queues_sources_and_witnesses_are_served_at_once(ready: Database, s3
     assert (acme.left(), other.left(), inbox.peek(0)) == (0, 0, False)
 
 
-def test_what_is_deleted_is_missing_and_may_be_put_anew(ready: Database, place: Place) -> None:
+def test_a_deleted_object_is_missing_until_it_is_written_again(ready: Database, place: Place) -> None:
     place.put(chat_key(1), chat("first"))
     once(ready, [place.subscription], place.where)
     place.remove(chat_key(1))
@@ -109,7 +111,7 @@ def test_of_versions_that_replace_each_other_the_last_is_loaded(any_ready: Datab
     assert dispositions(any_ready) == [*named, "loaded"]
 
 
-def test_of_versions_of_one_second_the_one_that_is_there_is_loaded(any_ready: Database, s3_here: Place) -> None:
+def test_of_versions_of_one_second_the_one_that_still_exists_is_loaded(any_ready: Database, s3_here: Place) -> None:
     """Who looked first may write last; S3 tells times in whole seconds."""
     first = then = None
     while first is None or then is None or first.modified_at != then.modified_at:
@@ -125,7 +127,7 @@ def test_of_versions_of_one_second_the_one_that_is_there_is_loaded(any_ready: Da
     assert dispositions(any_ready) == ["loaded", "superseded"]
 
 
-def test_an_event_may_come_before_its_object(any_ready: Database, s3_here: Place, inbox: Inbox) -> None:
+def test_an_event_may_arrive_before_its_object(any_ready: Database, s3_here: Place, inbox: Inbox) -> None:
     subscriptions = [s3_here.subscription, webhook_subscription(inbox, [TALK])]
     inbox.put("talk", event("e1", chat_recording_path=f"{s3_here.source.url}/{chat_key()}"), NOON)
     found = once(any_ready, subscriptions, s3_here.where)
@@ -140,7 +142,7 @@ def test_an_event_may_come_before_its_object(any_ready: Database, s3_here: Place
     assert fetch(any_ready, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
 
 
-def test_without_a_queue_what_waits_is_loaded_and_that_is_all(any_ready: Database, tmp_path: Path) -> None:
+def test_listening_without_a_queue_loads_what_is_pending_and_ends(any_ready: Database, tmp_path: Path) -> None:
     folder = in_folder(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
     collect_bucket(any_ready, *folder)
@@ -149,7 +151,7 @@ def test_without_a_queue_what_waits_is_loaded_and_that_is_all(any_ready: Databas
     assert (time.monotonic() - began < 10, messages(any_ready)) == (True, ["hello"])
 
 
-def test_a_source_without_a_store_is_left_to_those_who_have_it(
+def test_objects_of_a_source_without_a_reader_are_not_claimed(
     any_ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     """Such as a workspace whose API is not asked any more."""

@@ -41,7 +41,7 @@ from tests.pipeline.listening import (
 from tests.warehouses import contents, fetch
 
 
-def test_what_the_ledger_does_not_commit_stays_in_its_queue(
+def test_messages_stay_in_their_queue_when_the_commit_fails(
     ready: Database, s3_here: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
@@ -66,7 +66,7 @@ def test_what_the_ledger_does_not_commit_stays_in_its_queue(
 HOLDER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
 
 
-def test_a_warehouse_that_another_process_holds_takes_nothing_out_of_a_queue(
+def test_messages_stay_in_their_queue_while_another_process_locks_the_warehouse(
     ready_duckdb: Callable[[Path], Database], tmp_path: Path, inbox: Inbox
 ) -> None:
     url = ready_duckdb(tmp_path).url
@@ -95,7 +95,7 @@ app()
 """The command line, killed when it is about to settle."""
 
 
-def test_who_is_killed_before_settling_changes_nothing_the_second_time(
+def test_messages_of_a_process_killed_before_it_acknowledged_change_nothing_the_second_time(
     ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     folder = in_folder(tmp_path / "bucket")
@@ -134,7 +134,9 @@ def test_who_is_killed_before_settling_changes_nothing_the_second_time(
     assert not inbox.peek(0)
 
 
-def test_what_cannot_be_settled_comes_again(any_ready: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_cannot_be_acknowledged_is_delivered_again(
+    any_ready: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subscriptions = [webhook_subscription(inbox, [TALK])]
     inbox.put("talk", event("e1"), NOON)
 
@@ -161,7 +163,7 @@ class Slow:
         return self._store.stat(uri)
 
 
-def test_messages_are_held_while_work_on_them_goes_on(
+def test_messages_stay_hidden_from_other_receivers_while_they_are_processed(
     any_ready: Database, s3_here: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)

@@ -39,7 +39,7 @@ from tests.queues.conftest import aws, numbers, session
 from tests.warehouses import fetch
 
 
-def test_each_message_meets_its_own_fate(
+def test_messages_of_one_batch_are_loaded_refused_or_left_each_on_its_own(
     ready: Database, s3: S3Server, s3_here: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
@@ -72,7 +72,7 @@ def test_each_message_meets_its_own_fate(
     assert (messages(ready), s3_here.left()) == (["hello", "hello too"], 0)
 
 
-def test_a_webhook_is_taken_in_though_its_object_cannot_be_looked_up(
+def test_a_webhook_is_inserted_though_its_object_cannot_be_inspected(
     any_ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     """What stayed in the inbox would come again at once, a thousand of them before all others."""
@@ -97,7 +97,9 @@ def test_a_webhook_is_taken_in_though_its_object_cannot_be_looked_up(
     assert fetch(any_ready, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
 
 
-def test_a_look_that_fails_does_not_make_an_object_missing(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
+def test_an_inspection_that_fails_does_not_make_an_object_missing(
+    any_ready: Database, tmp_path: Path, inbox: Inbox
+) -> None:
     folder = in_folder(tmp_path / "bucket")
     uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
     inbox.put("talk", event("e1", chat_recording_path=uri), NOON)
@@ -113,7 +115,7 @@ def test_a_look_that_fails_does_not_make_an_object_missing(any_ready: Database, 
     )
 
 
-def test_webhooks_that_were_refused_are_taken_in_when_they_are_understood(
+def test_refused_webhooks_are_inserted_once_they_can_be_decoded(
     ready: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def mistaken(said: Any) -> Any:
@@ -152,9 +154,7 @@ def unknown_type(said: Any) -> Any:
     raise Rejected("type_unknown", "The event is of a type that is not known yet.")
 
 
-def test_a_queue_that_cannot_be_read_does_not_keep_back_the_others(
-    any_ready: Database, s3: S3Server, inbox: Inbox
-) -> None:
+def test_a_queue_that_cannot_be_read_does_not_delay_the_others(any_ready: Database, s3: S3Server, inbox: Inbox) -> None:
     lost = QueueSettings(name="lost", url="sqs://never-made", endpoint=s3.endpoint)
     subscriptions = [
         bucket_subscription(lost, open_bucket_queue(lost, Access(session=session(s3)))),
@@ -176,9 +176,7 @@ def test_a_queue_that_cannot_be_read_does_not_keep_back_the_others(
     assert not inbox.peek(0)
 
 
-def test_a_batch_that_is_refused_stops_the_listening_and_loses_nothing(
-    any_ready: Database, tmp_path: Path, inbox: Inbox
-) -> None:
+def test_a_refused_batch_stops_listening_and_loses_nothing(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
     folder = in_folder(tmp_path / "bucket")
     for number in range(20):
         uri = put(tmp_path / "bucket", chat_key(number), b"Some,Other,Header\n1,2,3\n")

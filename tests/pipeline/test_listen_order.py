@@ -69,7 +69,7 @@ def sweep(database: Database, where: Sequence[Where]) -> None:
     list(load_batches(database, [s for s, _ in where], {s.name: store for s, store in where}, accept_refusals=True))
 
 
-def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
+def test_recording_objects_in_another_order_than_a_listing_waits_for_the_listing(
     ready_postgres: Callable[[], Database], tmp_path: Path, inbox: Inbox
 ) -> None:
     """Each would hold what the other waits for."""
@@ -90,7 +90,9 @@ def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
     assert dispositions(database) == ["seen"] * 20
 
 
-def check_that_notices_change_nothing_in_the_end(database: Database, world: World, seed: int, folder: Path) -> None:
+def check_that_notifications_change_nothing_in_the_end(
+    database: Database, world: World, seed: int, folder: Path
+) -> None:
     """Notices get lost, doubled, shuffled and late, tell of versions long replaced, and come in batches of any size.
 
     By the clock that the program reads hours pass between them, and a day before the last of them.
@@ -135,17 +137,17 @@ def check_that_notices_change_nothing_in_the_end(database: Database, world: Worl
 
 @settings(deadline=None, max_examples=2, phases=[Phase.generate])
 @given(seed=st.integers(0, 1 << 32))
-def test_whatever_becomes_of_notices_the_sweep_decides_on_duckdb(
+def test_notifications_of_any_order_end_as_a_sweep_alone_on_duckdb(
     seed: int,
     world: World,
     ready_duckdb: Callable[[Path], Database],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("notices")
-    check_that_notices_change_nothing_in_the_end(ready_duckdb(folder), world, seed, folder)
+    check_that_notifications_change_nothing_in_the_end(ready_duckdb(folder), world, seed, folder)
 
 
-def test_whatever_becomes_of_notices_the_sweep_decides_on_postgresql(
+def test_notifications_of_any_order_end_as_a_sweep_alone_on_postgresql(
     world: World, ready_postgres: Callable[[], Database], tmp_path: Path
 ) -> None:
-    check_that_notices_change_nothing_in_the_end(ready_postgres(), world, 7, tmp_path)
+    check_that_notifications_change_nothing_in_the_end(ready_postgres(), world, 7, tmp_path)

@@ -26,7 +26,9 @@ from tests.pipeline.listening import (
 )
 
 
-def test_listening_ends_when_nothing_has_come_for_a_while(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
+def test_listening_ends_when_the_queues_have_been_quiet_for_a_while(
+    any_ready: Database, tmp_path: Path, inbox: Inbox
+) -> None:
     folder = in_folder(tmp_path / "bucket")
     uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
     later = threading.Timer(1.5, inbox.put, ("talk", event("e1", chat_recording_path=uri), NOON))
@@ -38,7 +40,7 @@ def test_listening_ends_when_nothing_has_come_for_a_while(any_ready: Database, t
     assert messages(any_ready) == ["hello"]
 
 
-def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: Database, inbox: Inbox) -> None:
+def test_listening_ends_after_its_longest_time_though_messages_never_stop(any_ready: Database, inbox: Inbox) -> None:
     over = threading.Event()
 
     def talk() -> None:
@@ -60,13 +62,13 @@ def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: D
     assert 1 < sum(isinstance(one, Round) for one in done) <= 4
 
 
-def test_listening_ends_when_somebody_says_so(any_ready: Database, inbox: Inbox) -> None:
+def test_listening_ends_when_it_is_asked_to(any_ready: Database, inbox: Inbox) -> None:
     inbox.put("talk", event("e1"), NOON)
     done = work(any_ready, [webhook_subscription(inbox, [TALK])], quiet_s=60, is_over=lambda: not inbox.peek(0))
     assert len(list(done)) == 1
 
 
-def test_what_a_queue_gave_as_somebody_ended_the_listening_is_taken_in(any_ready: Database, tmp_path: Path) -> None:
+def test_messages_that_are_delivered_while_listening_ends_are_ingested(any_ready: Database, tmp_path: Path) -> None:
     """Else it would come again only when its time with us has run out."""
     over = threading.Event()
     silent = Silent(put(tmp_path / "bucket", chat_key(), chat("hello")).encode())
@@ -82,7 +84,7 @@ def test_what_a_queue_gave_as_somebody_ended_the_listening_is_taken_in(any_ready
     assert messages(any_ready) == ["hello"]
 
 
-def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
+def test_new_objects_are_loaded_before_a_backlog(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
     bucket = tmp_path / "bucket"
     folder = in_folder(bucket)
     for number in range(12):
@@ -99,7 +101,7 @@ def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Database, tmp_
     assert len(messages(any_ready)) == 13
 
 
-def test_a_silent_queue_does_not_keep_back_the_others_and_is_heard_to_the_end(
+def test_a_slow_queue_does_not_delay_the_others_and_its_last_message_is_ingested(
     any_ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     bucket = tmp_path / "bucket"

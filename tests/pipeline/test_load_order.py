@@ -52,7 +52,7 @@ def plainly_loaded(
     return dict(contents(database))
 
 
-def test_the_world_is_loaded_as_its_generator_knows(
+def test_the_dataset_is_loaded_as_its_generator_expects(
     world: Dataset, plainly_loaded: dict[str, list[tuple[object, ...]]]
 ) -> None:
     expected = expect(world.objects)  # the vendor is not asked
@@ -149,7 +149,7 @@ def databases(ready_postgres: Callable[[], Database]) -> tuple[Database, Databas
 
 @settings(SETTINGS, max_examples=20)
 @STEPS
-def test_whatever_happened_the_tables_end_as_the_bucket_is_on_postgresql(
+def test_after_any_steps_the_tables_end_as_the_bucket_is_on_postgresql(
     steps: Steps, databases: tuple[Database, Database], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for one in databases:
@@ -159,7 +159,7 @@ def test_whatever_happened_the_tables_end_as_the_bucket_is_on_postgresql(
 
 @settings(SETTINGS, max_examples=6)  # each takes a second
 @STEPS
-def test_whatever_happened_the_tables_end_as_the_bucket_is_on_duckdb(
+def test_after_any_steps_the_tables_end_as_the_bucket_is_on_duckdb(
     steps: Steps, ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     database, plain = (ready_duckdb(tmp_path_factory.mktemp(name)) for name in ("steps", "plain"))

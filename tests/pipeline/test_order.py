@@ -123,7 +123,7 @@ def scene(ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.Tem
         yield Scene(ready_duckdb(folder), folder / "bucket", vendor, asked)
 
 
-def test_the_story_has_every_kind_of_evidence_and_end(scene: Scene) -> None:
+def test_the_story_has_every_kind_of_evidence_and_disposition(scene: Scene) -> None:
     found = fetch(
         scene.database,
         "SELECT DISTINCT disposition, split_part(reason, ':', 1), session_evidence FROM object_ledger ORDER BY ALL",
@@ -212,7 +212,7 @@ _POSTGRES, _DUCKDB = (pytest.mark.parametrize("ready", [engine], indirect=True) 
 @example(steps=[BUCKET, API, LOAD], when=late(s2_has_ended=3, s5=3))
 @given(steps=STEPS, when=WHEN)
 @settings(_QUICK, max_examples=12)
-def test_what_comes_first_changes_nothing(ready: Database, scene: Scene, steps: list[Step], when: When) -> None:
+def test_the_order_of_arrival_changes_nothing(ready: Database, scene: Scene, steps: list[Step], when: When) -> None:
     scene.check(ready, steps, when)
 
 
@@ -220,7 +220,7 @@ def test_what_comes_first_changes_nothing(ready: Database, scene: Scene, steps: 
 @_POSTGRES
 @given(steps=STEPS, when=WHEN)
 @settings(_WHATEVER, max_examples=300)
-def test_what_comes_first_changes_nothing_at_great_length(
+def test_the_order_of_arrival_changes_nothing_at_great_length(
     ready: Database, scene: Scene, steps: list[Step], when: When
 ) -> None:
     scene.check(ready, steps, when)
@@ -229,7 +229,7 @@ def test_what_comes_first_changes_nothing_at_great_length(
 @_DUCKDB
 @given(steps=STEPS, when=WHEN)
 @settings(_QUICK, max_examples=4)
-def test_what_comes_first_changes_nothing_in_duckdb(
+def test_the_order_of_arrival_changes_nothing_in_duckdb(
     ready: Database, scene: Scene, steps: list[Step], when: When
 ) -> None:
     scene.check(ready, steps, when)

@@ -40,7 +40,7 @@ def why(subscription: Subscription, message: Message) -> Rejected:
     return caught.value
 
 
-def test_a_webhook_is_an_event_of_its_source_and_names_objects() -> None:
+def test_a_webhook_is_decoded_as_an_event_of_its_source_and_notifications_of_its_objects() -> None:
     subscription = webhook_subscription(INBOX, [BucketSource(name="acme", customer="Acme", url="s3://acme"), TALK])
     decoded = subscription.decode(webhook(RECORDED))
     assert (subscription.name, subscription.observed_by) == ("webhooks", "webhook")
@@ -50,7 +50,7 @@ def test_a_webhook_is_an_event_of_its_source_and_names_objects() -> None:
     assert decoded.event.received_at == datetime(2026, 3, 2, 10, 31, 0, 1, tzinfo=UTC)
 
 
-def test_an_event_without_an_object_names_none() -> None:
+def test_an_event_without_an_object_notifies_of_none() -> None:
     joined = {"id": "e2", "type": "peer.join.success", "data": {"peer_id": "p"}}
     failed = RECORDED | {"type": "beam.failure", "data": {"error_message": "no input"}}
     for said in (joined, failed):
@@ -68,9 +68,7 @@ def test_an_event_without_an_object_names_none() -> None:
         ({"id": "e"}, "talk", "type_missing"),
     ],
 )
-def test_a_webhook_that_says_nothing_is_kept_under_the_address_of_its_content(
-    body: Any, source: str, code: str
-) -> None:
+def test_a_rejected_webhook_is_refused_under_the_address_of_its_content(body: Any, source: str, code: str) -> None:
     subscription, message = webhook_subscription(INBOX, [TALK]), webhook(body, source)
     error = why(subscription, message)
     kept = subscription.refuse(message, error)
@@ -86,7 +84,7 @@ def test_a_webhook_that_says_nothing_is_kept_under_the_address_of_its_content(
 @pytest.mark.parametrize(
     ("url", "observed_by"), [("sqs://events", "s3_event"), ("pubsub://project/events", "gcs_event")]
 )
-def test_a_message_about_a_bucket_is_understood_as_its_cloud_writes_it(url: str, observed_by: str) -> None:
+def test_a_message_of_a_bucket_is_decoded_in_the_form_of_its_cloud(url: str, observed_by: str) -> None:
     subscription = bucket_subscription(QueueSettings(name="events", url=url), INBOX)
     of_s3 = {"Records": [{"s3": {"bucket": {"name": "acme"}, "object": {"key": "a+b.csv"}}}]}
     of_gcs = {"eventType": "OBJECT_DELETE", "bucketId": "acme", "objectId": "a b.csv"}

@@ -89,7 +89,7 @@ def test_the_number_of_requests_grows_with_what_is_new(database: Database, vendo
     assert (third["vendor_records"], third["requests"]) == (40, 10)
 
 
-def test_what_comes_late_is_found(database: Database, vendor: Vendor) -> None:
+def test_records_that_appear_late_are_found(database: Database, vendor: Vendor) -> None:
     """An asset's id is allotted before its file exists: it turns up below newer ones."""
     acme = long_ago(300)
     hear(database, vendor, acme)
@@ -98,7 +98,7 @@ def test_what_comes_late_is_found(database: Database, vendor: Vendor) -> None:
     assert counted(database) == {"rooms": 1, "sessions": 301, "recordings": 301, "asset_records": 602}
 
 
-def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
+def test_an_unfinished_job_is_polled_until_all_planned_assets_exist(
     database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = long_ago(300)
@@ -125,7 +125,7 @@ def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
     assert not any("j00900" in request for request in vendor.requests[before:])
 
 
-def test_a_first_reading_goes_on_where_it_was_cut_off(
+def test_a_first_sync_resumes_where_it_was_interrupted(
     database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "_WRITTEN_TOGETHER", 200)
@@ -149,7 +149,7 @@ def test_a_first_reading_goes_on_where_it_was_cut_off(
 
 
 @pytest.mark.parametrize("offsets", [False, True])
-def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
+def test_records_that_arrive_while_a_list_is_read_are_neither_lost_nor_doubled(
     database: Database, vendor: Vendor, offsets: bool
 ) -> None:
     acme = long_ago(250)
@@ -180,7 +180,7 @@ def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
     ],
     ids=lambda faults: " ".join(faults),
 )
-def test_nothing_is_lost_to_a_fault(database: Database, vendor: Vendor, faults: dict[str, Any]) -> None:
+def test_no_record_is_lost_to_a_fault_of_the_api(database: Database, vendor: Vendor, faults: dict[str, Any]) -> None:
     acme = long_ago(120)
     for name, value in faults.items():
         setattr(vendor.faults, name, value)
@@ -188,7 +188,7 @@ def test_nothing_is_lost_to_a_fault(database: Database, vendor: Vendor, faults: 
     assert counted(database) == {"rooms": 1, "sessions": 120, "recordings": 120, "asset_records": 240}
 
 
-def test_what_is_named_but_not_listed_is_asked_for_once(database: Database, vendor: Vendor) -> None:
+def test_records_that_are_named_but_not_listed_are_requested_once(database: Database, vendor: Vendor) -> None:
     acme = long_ago(2)
     ghost = payloads.job("ghost", "room8", "s-ghost", 0, 1)
     acme.assets.append(payloads.asset("a-ghost", ghost, "chat", "s3://acme/ghost.csv", 5))
@@ -202,7 +202,7 @@ def test_what_is_named_but_not_listed_is_asked_for_once(database: Database, vend
     assert not any("ghost" in request for request in vendor.requests[before:])
 
 
-def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
+def test_records_that_the_vendor_no_longer_knows_are_not_requested_at_every_sync(
     database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A job that was going on, a session that was, and a room with a new session: all gone from the vendor since."""
@@ -235,7 +235,9 @@ def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
     assert fetch(database, "SELECT status FROM recordings WHERE job_id = 'j00008'") == [("completed",)]
 
 
-def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(database: Database, vendor: Vendor) -> None:
+def test_texts_of_a_bucket_that_is_no_longer_a_source_are_loaded_from_the_vendor(
+    database: Database, vendor: Vendor
+) -> None:
     acme = long_ago(3)
     hear(database, vendor, acme)
     assert fetch(database, "SELECT count(*) FROM object_ledger") == [(0,)]
@@ -247,7 +249,7 @@ def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(database
 
 
 @pytest.mark.parametrize(("days_ago", "becomes"), [(1, "loaded"), (16, "missing")])
-def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps_it(
+def test_a_missing_text_is_retried_as_long_as_the_vendor_stores_it(
     database: Database, vendor: Vendor, days_ago: float, becomes: str
 ) -> None:
     acme, source = payloads.workspace(), payloads.workspace_source(payloads.workspace())
@@ -262,7 +264,7 @@ def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps
     assert fetch(database, "SELECT asset_type, disposition FROM object_ledger") == [("chat", becomes)]
 
 
-def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(database: Database, vendor: Vendor) -> None:
+def test_a_rejected_record_is_refused_and_upserted_once_it_can_be_read(database: Database, vendor: Vendor) -> None:
     acme = long_ago(2)
     acme.assets.append({"id": "", "type": "chat", "created_at": stamp(1), "rtmp": "rtmp://live/secret-key"})
     assert hear(database, vendor, acme)["records_refused"] == 1
