@@ -54,12 +54,12 @@ def test_a_version_that_crashes_every_load_is_refused_in_the_end(ready: Database
 
 def test_a_version_that_crashes_its_load_does_not_fail_the_rest_of_its_batch(ready: Database) -> None:
     record(ready, *(version(f"v{n}", n, f"{KEY}{n}") for n in range(40)))
-    deadly = version("v7", 7, f"{KEY}7").object_id
+    crashing = version("v7", 7, f"{KEY}7").object_id
     minutes, loads = 0, 0
     while loads < 100 and (claims := claim(ready, f"load {loads}", now=minutes, limit=40)):
         loads += 1
-        if deadly in {one.object_id for one in claims}:
-            minutes += 6  # nobody settles them, and the lease runs out
+        if crashing in {one.object_id for one in claims}:
+            minutes += 6  # no load settles them, and the lease expires
         else:
             settle(ready, [loaded(one, []) for one in claims], token=f"load {loads - 1}", now=minutes)
     assert fetch(ready, "SELECT disposition, count(*) FROM object_ledger GROUP BY 1 ORDER BY 1") == [
@@ -73,7 +73,7 @@ def test_a_released_claim_does_not_count_as_an_attempt(ready: Database) -> None:
     record(ready, version("a"))
     claim(ready)
     with ready.begin() as tx:
-        assert release_claims(tx, ready, "one", "new: given back") == 1
+        assert release_claims(tx, ready, "one", "new: released") == 1
     [again] = claim(ready, "two")
     assert again.attempts == 1
 

@@ -40,7 +40,7 @@ def test_an_object_that_is_not_an_asset_is_ignored_with_its_reason_and_never_cla
 def test_a_missing_object_keeps_its_rows_and_is_restored_when_it_is_listed_again(ready: Database) -> None:
     record(ready, version("a"), version("n", 1, f"{KEY}2"))
     [first, second] = claim(ready)
-    rows = [message(1, "kept")]
+    rows = [message(1, "loaded before")]
     settle(
         ready,
         [loaded(first, rows), Outcome(claim=second, disposition="refused", reason="bad_json: cut")],
@@ -50,7 +50,7 @@ def test_a_missing_object_keeps_its_rows_and_is_restored_when_it_is_listed_again
         with ready.begin() as tx:
             mark_missing(tx, ready, "acme", [KEY, f"{KEY}2"], before=at(3), observed_by="listing", now=at(3))
     assert dispositions(ready) == {"a": "missing", "n": "missing"}
-    assert messages(ready) == ["kept"]
+    assert messages(ready) == ["loaded before"]
     assert record(ready, version("a"), version("n", 1, f"{KEY}2"), now=4) == {"restored": 2}
     assert dispositions(ready) == {"a": "loaded", "n": "seen"}
     assert fetch(ready, "SELECT kind, count(*) FROM observations GROUP BY kind ORDER BY kind") == [

@@ -84,16 +84,16 @@ def test_a_replay_requests_the_versions_that_its_filters_select(ready: Database)
         },
     )
 
-    def taken(**which: Any) -> int:
+    def requested(**which: Any) -> int:
         with ready.begin() as tx:
             count = request_replay(tx, ready, now=at(3), **which)
             tx.rollback()
         return count
 
-    assert taken() == 2
-    assert taken(reason="unexpected_shape") == 1
-    assert taken(reason="excluded_by_source") == 1
-    assert taken(reason="thumbnail") == 1
-    assert taken(everything=True) == 5
-    assert taken(uri=KEY) == 1
-    assert taken(source="other") == 0
+    assert requested() == 2
+    assert requested(reason="unexpected_shape") == 1
+    assert requested(reason="excluded_by_source") == 1
+    assert requested(reason="thumbnail") == 1
+    assert requested(everything=True) == 5
+    assert requested(uri=KEY) == 1
+    assert requested(source="other") == 0

@@ -1,4 +1,4 @@
-"""Settlement: only loaded versions have rows, duplicates are counted, refusals are kept beside good rows."""
+"""Settlement: only loaded versions have rows, duplicates are counted, refusals are stored beside good rows."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_rows_are_written_for_loaded_versions_only_and_refusals_for_refused_ones
     result = loaded(one, rows[:2]) if outcome == "loaded" else Outcome(claim=one, disposition=outcome, reason="why: so")
     settle(ready, [result], {one.object_id: rows})
     assert messages(ready) == (["half"] if outcome == "loaded" else [])
-    kept = {"loaded": [(2,)], "refused": [(0,)]}
-    assert fetch(ready, "SELECT ordinal FROM refusals") == kept.get(outcome, [])
+    expected = {"loaded": [(2,)], "refused": [(0,)]}
+    assert fetch(ready, "SELECT ordinal FROM refusals") == expected.get(outcome, [])
 
 
 def test_a_message_that_a_file_holds_twice_is_stored_once_and_counted(ready: Database) -> None:

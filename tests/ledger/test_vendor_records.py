@@ -1,4 +1,4 @@
-"""What the vendor names, objects are read as; whichever was heard of first."""
+"""Objects have the type that the vendor's records name, whether listing or record comes first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def named(database: Database, folder: Path, key: str, asset_type: str = "chat", asset_id: str = "a1") -> int:
-    """Have the vendor name the object under this key; give how many versions are read again."""
+    """Upsert a record that names the object under this key; give how many versions are to be read again."""
     asset = records.asset(payloads.asset(asset_id, JOB, asset_type, f"file://{folder / key}", 9))
     with database.begin() as tx:
         ingested = upsert_records(tx, database, payloads.workspace_source(payloads.workspace()), [asset], now=NOW)
@@ -39,8 +39,8 @@ def named(database: Database, folder: Path, key: str, asset_type: str = "chat", 
         return ingested.counts["new_seen"]
 
 
-def noted(database: Database, folder: Path, key: str, *minutes: int) -> dict[str, int]:
-    """Have a listing name versions of the object under this key."""
+def listed(database: Database, folder: Path, key: str, *minutes: int) -> dict[str, int]:
+    """Record that listings show these versions of the object under this key."""
     source = source_of(folder)
     moments = [datetime(2026, 3, 2, 10, minute, tzinfo=UTC) for minute in minutes]
     seen = [Observation(f"file://{folder / key}", str(moment), moment, 9) for moment in moments]
@@ -54,7 +54,7 @@ def dispositions(database: Database) -> list[tuple[str, str | None]]:
 
 
 def test_of_several_versions_that_only_the_vendor_names_the_newest_is_loaded(ready: Database, folder: Path) -> None:
-    assert noted(ready, folder, "x/one.bin", 1, 2, 3) == {"new_ignored": 3}
+    assert listed(ready, folder, "x/one.bin", 1, 2, 3) == {"new_ignored": 3}
     assert named(ready, folder, "x/one.bin") == 3
     assert dispositions(ready) == [("superseded", "chat"), ("superseded", "chat"), ("seen", "chat")]
     assert named(ready, folder, "x/one.bin") == 0
@@ -62,15 +62,15 @@ def test_of_several_versions_that_only_the_vendor_names_the_newest_is_loaded(rea
 
 def test_an_object_that_was_named_before_it_is_listed_has_the_named_type(ready: Database, folder: Path) -> None:
     named(ready, folder, "x/one.bin")
-    assert noted(ready, folder, "x/one.bin", 1) == {"new_seen": 1}
+    assert listed(ready, folder, "x/one.bin", 1) == {"new_seen": 1}
     named(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", "track", "a2")
-    assert noted(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", 1) == {"new_seen": 1}
+    assert listed(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", 1) == {"new_seen": 1}
     assert dispositions(ready) == [("seen", "chat"), ("seen", "track")]
 
 
 @pytest.fixture
 def loaded(ready: Database, folder: Path) -> Database:
-    """A chat under a key that says nothing of it, named, listed and loaded."""
+    """A chat under a key that does not tell its type, named, listed and loaded."""
     put(folder, "x/one.bin", chat("hello"))
     source = source_of(folder)
     named(ready, folder, "x/one.bin")

@@ -74,10 +74,10 @@ def test_an_unchanged_version_is_read_again_when_the_version_it_equalled_was_rep
     record(ready, version("b", 2), now=2)
     [between] = claim(ready, "between", 3)
     record(ready, version("a", 4), now=4)
-    [back] = claim(ready, "back", 5)
+    [restored] = claim(ready, "restored", 5)
     rows = [message(1, "b")]
     settle(ready, [loaded(between, rows, "b")], {between.object_id: rows}, "between", 6)
-    settle(ready, [Outcome(claim=back, disposition="unchanged", reason="unchanged: same")], token="back", now=7)
+    settle(ready, [Outcome(claim=restored, disposition="unchanged", reason="unchanged: same")], token="restored", now=7)
     assert messages(ready) == ["b"]
     load(ready, "a", "again", 8)
     assert messages(ready) == ["a"]
@@ -94,8 +94,8 @@ def test_an_older_version_is_not_loaded_over_an_unchanged_newer_one(ready: Datab
     record(ready, version("b", 2), now=2)
     [between] = claim(ready, "between", 3)
     record(ready, version("a", 4), now=4)
-    [back] = claim(ready, "back", 5)
-    settle(ready, [Outcome(claim=back, disposition="unchanged", reason="unchanged: same")], token="back", now=6)
+    [restored] = claim(ready, "restored", 5)
+    settle(ready, [Outcome(claim=restored, disposition="unchanged", reason="unchanged: same")], token="restored", now=6)
     rows = [message(1, "b")]
     settle(ready, [loaded(between, rows, "b")], {between.object_id: rows}, "between", 7)
     assert messages(ready) == ["a"]
@@ -103,7 +103,7 @@ def test_an_older_version_is_not_loaded_over_an_unchanged_newer_one(ready: Datab
 
 @pytest.mark.parametrize("newer", ["loaded", "unchanged"])
 def test_of_two_versions_in_one_batch_the_newer_one_is_loaded(ready: Database, newer: str) -> None:
-    """Loads that were killed held them; the bytes of media are not read, so nobody notices that they have changed."""
+    """Killed loads had claimed both; the bytes of media are not read, so their changes go unseen."""
     record(ready, version("a"))
     load(ready, "a", "one", 1)
     record(ready, version("b", 2), now=2)

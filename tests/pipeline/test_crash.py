@@ -20,7 +20,7 @@ from sandbox.dataset import generate
 from tests.folders import source_of, store_of, write_dataset
 from tests.warehouses import Tables, contents, execute, fetch
 
-DYING = """
+CRASHING = """
 import os, signal, sys, threading
 from sqlalchemy import Engine, event
 from roomledger.cli.main import app
@@ -36,16 +36,18 @@ def count(*_):
 event.listen(Engine, "before_cursor_execute", count)
 app()
 """
-"""The command line, killed so many seconds after so many statements: on any machine in the midst of its work."""
+"""The command line, killed so many seconds after so many statements: on any machine during its work."""
 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
-    """A small world in folders."""
-    world = generate(sessions=6)
-    folder = tmp_path_factory.mktemp("world")
-    write_dataset(world.objects, folder)
-    return [source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in world.buckets]
+    """A small dataset in folders."""
+    dataset = generate(sessions=6)
+    folder = tmp_path_factory.mktemp("dataset")
+    write_dataset(dataset.objects, folder)
+    return [
+        source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in dataset.buckets
+    ]
 
 
 def run_to_the_end(database: Database, sources: list[Source]) -> Tables:
@@ -60,7 +62,7 @@ def run_to_the_end(database: Database, sources: list[Source]) -> Tables:
 def undisturbed(
     sources: list[Source], ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory
 ) -> Tables:
-    """What a run leaves that nothing happened to."""
+    """The tables after a run without a crash."""
     return run_to_the_end(ready_duckdb(tmp_path_factory.mktemp("undisturbed")), sources)
 
 
@@ -78,13 +80,13 @@ def test_killed_runs_and_a_last_one_leave_the_tables_of_an_undisturbed_run(
     for _ in range(crashes):
         statements, seconds = chance.randint(1, 300), chance.uniform(0, 0.03)
         run = subprocess.run(
-            [sys.executable, "-c", DYING, str(statements), str(seconds), "run", "--batch", "5"],
+            [sys.executable, "-c", CRASHING, str(statements), str(seconds), "run", "--batch", "5"],
             env=os.environ | {"ROOMLEDGER_CONFIG": str(config)},
             stdout=subprocess.DEVNULL,
             check=False,
         )
         killed += run.returncode == -signal.SIGKILL
-        # What five minutes would do: the claims of the dead come free.
+        # As five minutes later: the claims of killed processes expire.
         execute(ready, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
     assert killed, "every run was done before it could be killed"
     assert fetch(ready, "SELECT count(*) FROM loads") > [(0,)], "every run was killed before it could load"

@@ -109,13 +109,13 @@ def test_a_file_that_is_deleted_before_it_is_read_is_missing(ready: Database, tm
 def test_rows_of_a_deleted_file_stay(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
-    put(bucket, chat_key(1), chat("kept"))
-    put(bucket, chat_key(2), chat("there"), minute=1)
+    put(bucket, chat_key(1), chat("deleted"))
+    put(bucket, chat_key(2), chat("existing"), minute=1)
     run(ready, source)
     (bucket / chat_key(1)).unlink()
     assert collect(ready, source)["missing"] == 1
     assert collect(ready, source)["missing"] == 0
-    assert (messages(ready), dispositions(ready)) == (["kept", "there"], ["missing", "loaded"])
+    assert (messages(ready), dispositions(ready)) == (["deleted", "existing"], ["missing", "loaded"])
 
 
 @pytest.mark.parametrize("batch", [1, 1000])

@@ -103,7 +103,7 @@ def test_a_fault_of_a_parser_refuses_one_file_and_a_replay_loads_it(
     assert messages(ready) == ["fine"]
     [(code, raw)] = fetch(ready, "SELECT reason_code, raw FROM refusals")
     assert (code, bytes(raw)) == ("parser_failed", chat("sesame"))
-    (bucket / chat_key(2)).unlink()  # the bytes that were kept are enough
+    (bucket / chat_key(2)).unlink()  # the refused bytes are stored
     collect(ready, source)
     with ready.begin() as tx:
         assert request_replay(tx, ready, reason="parser_failed", now=times.utc_now()) == 1
@@ -124,11 +124,11 @@ def test_a_replay_parses_unchanged_bytes_again(
     run(ready, source)
     assert (messages(ready), dispositions(ready)) == (["one"], ["loaded", "unchanged"])
 
-    def mended(content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:
+    def corrected(content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:
         return parse([b"".join(content).replace(b"ten past one", b"10:00:01Z")], asset)
 
     parse = PARSERS["chat"]
-    monkeypatch.setattr("roomledger.pipeline.extract.PARSERS", {**PARSERS, "chat": mended})
+    monkeypatch.setattr("roomledger.pipeline.extract.PARSERS", {**PARSERS, "chat": corrected})
     with ready.begin() as tx:
         assert request_replay(tx, ready, now=times.utc_now()) == 1
     load(ready, source)

@@ -1,4 +1,4 @@
-"""What a message of each queue says, as whose word, and in what form one is kept that says nothing."""
+"""How messages of each queue are decoded, under which observer channel, and how rejected ones become refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sandbox.servers.s3 import S3Server
 from tests.queues.conftest import session
 
 TALK = WorkspaceSource(name="talk", customer="Acme", url="100ms://acme", webhook_header="X-Secret")
-INBOX = FolderInbox(Path("/never/made"))
+INBOX = FolderInbox(Path("/never/created"))
 RECORDED = {
     "id": "e1",
     "type": "beam.recording.success",
@@ -34,7 +34,7 @@ def webhook(body: Any, source: str = "talk") -> Message:
     return Message("name", body if isinstance(body, bytes) else json.dumps(body).encode(), attributes, "name.json")
 
 
-def why(subscription: Subscription, message: Message) -> Rejected:
+def rejection(subscription: Subscription, message: Message) -> Rejected:
     with pytest.raises(Rejected) as caught:
         subscription.decode(message)
     return caught.value
@@ -53,15 +53,15 @@ def test_a_webhook_is_decoded_as_an_event_of_its_source_and_notifications_of_its
 def test_an_event_without_an_object_notifies_of_none() -> None:
     joined = {"id": "e2", "type": "peer.join.success", "data": {"peer_id": "p"}}
     failed = RECORDED | {"type": "beam.failure", "data": {"error_message": "no input"}}
-    for said in (joined, failed):
-        decoded = webhook_subscription(INBOX, [TALK]).decode(webhook(said))
+    for body in (joined, failed):
+        decoded = webhook_subscription(INBOX, [TALK]).decode(webhook(body))
         assert (decoded.notifications, decoded.event is not None) == ([], True)
 
 
 @pytest.mark.parametrize(
     ("body", "source", "code"),
     [
-        (RECORDED, "gone", "source_unknown"),
+        (RECORDED, "removed", "source_unknown"),
         (b"\xff", "talk", "not_json"),
         (b"[" * 100_000, "talk", "not_json"),
         ([], "talk", "not_an_object"),
@@ -70,15 +70,20 @@ def test_an_event_without_an_object_notifies_of_none() -> None:
 )
 def test_a_rejected_webhook_is_refused_under_the_address_of_its_content(body: Any, source: str, code: str) -> None:
     subscription, message = webhook_subscription(INBOX, [TALK]), webhook(body, source)
-    error = why(subscription, message)
-    kept = subscription.refuse(message, error)
-    assert (error.reason_code, kept.reason_code, kept.detail, kept.raw) == (code, code, error.detail, message.body)
-    assert (kept.customer, kept.source) == (("Acme", "talk") if source == "talk" else ("", "gone"))
-    assert kept.uri.startswith("100ms://acme/webhooks/" if source == "talk" else "100ms://gone/webhooks/")
+    error = rejection(subscription, message)
+    refusal = subscription.refuse(message, error)
+    assert (error.reason_code, refusal.reason_code, refusal.detail, refusal.raw) == (
+        code,
+        code,
+        error.detail,
+        message.body,
+    )
+    assert (refusal.customer, refusal.source) == (("Acme", "talk") if source == "talk" else ("", "removed"))
+    assert refusal.uri.startswith("100ms://acme/webhooks/" if source == "talk" else "100ms://removed/webhooks/")
     again = subscription.refuse(message._replace(message_id="another", receipt="another.json"), error)
-    assert again.object_id == kept.object_id
+    assert again.object_id == refusal.object_id
     other = subscription.refuse(message._replace(body=b"other"), error)
-    assert other.object_id != kept.object_id
+    assert other.object_id != refusal.object_id
 
 
 @pytest.mark.parametrize(
@@ -95,8 +100,8 @@ def test_a_message_of_a_bucket_is_decoded_in_the_form_of_its_cloud(url: str, obs
     )  # fmt: skip
 
     strange = Message("8", b"hello", {}, "receipt")
-    kept = subscription.refuse(strange, why(subscription, strange))
-    assert (kept.customer, kept.source, kept.uri, kept.raw) == ("", "events", f"{url}/8", b"hello")
+    refusal = subscription.refuse(strange, rejection(subscription, strange))
+    assert (refusal.customer, refusal.source, refusal.uri, refusal.raw) == ("", "events", f"{url}/8", b"hello")
 
 
 def test_subscriptions_are_opened_by_their_name(tmp_path: Path, s3: S3Server) -> None:
@@ -108,17 +113,19 @@ def test_subscriptions_are_opened_by_their_name(tmp_path: Path, s3: S3Server) ->
         queues=(queue,),
         inbox_url=f"file://{tmp_path}/inbox",
     )
-    asked = []
+    opened = []
 
-    class Known(StandardConnections):
+    class OneAccess(StandardConnections):
         def queue(self, queue: QueueSettings) -> Access:
-            asked.append(queue)
+            opened.append(queue)
             return Access(session=session(s3))
 
-    webhooks, uploads = (subscribe(given, name, open_queue(given, name, Known())) for name in ("webhooks", "uploads"))
-    assert (webhooks.observed_by, uploads.observed_by, asked) == ("webhook", "s3_event", [queue])
+    webhooks, uploads = (
+        subscribe(given, name, open_queue(given, name, OneAccess())) for name in ("webhooks", "uploads")
+    )
+    assert (webhooks.observed_by, uploads.observed_by, opened) == ("webhook", "s3_event", [queue])
     assert webhooks.decode(webhook(RECORDED)).event
     with pytest.raises(QueueError, match="has no queue sqs://uploads"):
         uploads.queue.peek(0)
     with pytest.raises(KeyError):
-        open_queue(given, "strange", Known())
+        open_queue(given, "strange", OneAccess())
