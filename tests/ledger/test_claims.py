@@ -1,4 +1,4 @@
-"""Claims: one load holds a version at a time, leases end, attempts are counted and in the end given up."""
+"""Claims: one load claims a version at a time, leases expire, attempts are counted and limited."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_every_change_of_session_is_recorded(ready: Database, tmp_path: Path) ->
     ("minutes", "session_id"),
     [(0, "s1"), (-9 / 60, "s1"), (-11 / 60, None), (10, "s1"), (10 + 5 / 60, "s1"), (12 - 5 / 60, "s2"), (12, "s2")],
 )
-def test_the_tolerance_of_time_windows(
+def test_a_chat_is_in_a_session_within_the_tolerance_of_its_time_window(
     ready_duckdb: Callable[[Path], Database], tmp_path: Path, minutes: float, session_id: str | None
 ) -> None:
     acme = payloads.workspace(

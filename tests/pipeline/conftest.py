@@ -1,4 +1,4 @@
-"""Buckets whose queues notify of every change, on each cloud; an inbox; a warehouse of either engine."""
+"""Buckets that notify a queue, on each cloud; an inbox; a small dataset in folders, and its tables after a load."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ import pytest
 from roomledger.ledger.database import Database
 from roomledger.queues.inbox import Inbox
 from roomledger.runtime import open_inbox
+from roomledger.settings import Source
+from sandbox.dataset import Dataset, generate
 from sandbox.servers.gcs import GcsServer, gcs_server
 from sandbox.servers.pubsub.server import PubSubServer, pubsub_server
 from sandbox.servers.s3 import S3Server
+from tests.folders import source_of, write_dataset
 from tests.pipeline.listening import NotifyingBucket, notifying_gcs_bucket, notifying_s3_bucket
+from tests.pipeline.loading import run
 from tests.queues.conftest import pubsub_place
+from tests.warehouses import Tables, contents
 
 
 @pytest.fixture(scope="module")
@@ -51,3 +56,30 @@ def notifying_s3(s3: S3Server) -> NotifyingBucket:
 @pytest.fixture
 def inbox(tmp_path: Path) -> Inbox:
     return open_inbox(f"file://{tmp_path}/inbox")
+
+
+@pytest.fixture(scope="session")
+def dataset() -> Dataset:
+    return generate(sessions=6)
+
+
+@pytest.fixture(scope="session")
+def dataset_sources(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, ...]:
+    """The buckets of the dataset, in folders."""
+    folder = tmp_path_factory.mktemp("dataset")
+    write_dataset(dataset.objects, folder)
+    return tuple(
+        source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in dataset.buckets
+    )
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    dataset_sources: tuple[Source, ...],
+    ready_duckdb: Callable[[Path], Database],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Tables:
+    """The tables after one undisturbed run over the dataset."""
+    database = ready_duckdb(tmp_path_factory.mktemp("undisturbed"))
+    run(database, *dataset_sources)
+    return contents(database)

@@ -25,9 +25,10 @@ def load(database: Database, *sources: Source, batch: int = 1000, accept_refusal
     return len(list(load_batches(database, sources, stores, batch=batch, accept_refusals=accept_refusals)))
 
 
-def run(database: Database, source: Source) -> None:
-    collect(database, source)
-    load(database, source)
+def run(database: Database, *sources: Source) -> None:
+    for source in sources:
+        collect(database, source)
+    load(database, *sources)
 
 
 def messages(database: Database) -> list[str]:

@@ -26,7 +26,7 @@ from roomledger.pipeline.subscriptions import Decoded
 from roomledger.queues import Notification
 from roomledger.queues.inbox import Inbox
 from roomledger.runtime import open_inbox
-from sandbox.dataset import generate
+from sandbox.dataset import Dataset
 from tests.folders import chat, chat_key, put, source_of, store_of, write_dataset
 from tests.pipeline.listening import (
     NOON,
@@ -49,12 +49,14 @@ class SweptDataset(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path], Database]) -> SweptDataset:
+def swept_dataset(
+    dataset: Dataset, tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path], Database]
+) -> SweptDataset:
     """A small dataset in folders, without the many segments of films, which are all alike."""
-    made, folder = generate(sessions=6), tmp_path_factory.mktemp("dataset")
-    write_dataset([thing for thing in made.objects if not thing.key.endswith(".ts")], folder)
+    folder = tmp_path_factory.mktemp("without segments")
+    write_dataset([thing for thing in dataset.objects if not thing.key.endswith(".ts")], folder)
     opened = []
-    for bucket in made.buckets:
+    for bucket in dataset.buckets:
         source = source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer)
         opened.append((source, store_of(source)))
     database = ready_duckdb(tmp_path_factory.mktemp("swept"))
@@ -91,21 +93,21 @@ def test_recording_objects_in_another_order_than_a_listing_waits_for_the_listing
 
 
 def check_that_notifications_change_nothing_in_the_end(
-    database: Database, dataset: SweptDataset, seed: int, folder: Path
+    database: Database, swept: SweptDataset, seed: int, folder: Path
 ) -> None:
     """Notifications are lost, doubled, shuffled and late, name replaced versions, and arrive in batches of any size.
 
     By the clock of the program hours pass between them, and a day before the last of them.
     """
     chance, passed = random.Random(seed), timedelta()
-    listed = [seen for _, store in dataset.opened for page in store.list() for seen in page]
+    listed = [seen for _, store in swept.opened for page in store.list() for seen in page]
     notifications = [
         Notification(seen.uri, seen if chance.random() < 0.5 else None) for seen in listed if chance.random() < 0.7
     ]
     notifications += chance.sample(notifications, len(notifications) * 3 // 10)
     old = [replace(seen, version="old", modified_at=seen.modified_at - timedelta(hours=1)) for seen in listed]
     notifications += [Notification(seen.uri, seen) for seen in chance.sample(old, len(old) // 10)]
-    notifications += [Notification(f"{source.url}/nothing/is/here.csv", None) for source, _ in dataset.opened]
+    notifications += [Notification(f"{source.url}/nothing/is/here.csv", None) for source, _ in swept.opened]
     chance.shuffle(notifications)
     inbox = open_inbox(f"file://{folder}/inbox")
     subscription = replace(
@@ -120,13 +122,13 @@ def check_that_notifications_change_nothing_in_the_end(
             for start in some[::10]:
                 inbox.put("any", json.dumps([start, min(start + 10, some.stop)]).encode(), NOON)
             if some.stop == end or chance.random() < 0.5:
-                list(listen(database, [subscription], *dataset.opened, batch=chance.choice([50, 1000])))
+                list(listen(database, [subscription], *swept.opened, batch=chance.choice([50, 1000])))
             first = some.stop
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(times, "utc_now", lambda: datetime.now(UTC) + passed)
         arrive(0, in_time := len(notifications) * 9 // 10)
-        sweep(database, dataset.opened)
+        sweep(database, swept.opened)
         passed += timedelta(days=1)
         arrive(in_time, len(notifications))
     assert not inbox.peek(0)
@@ -135,7 +137,7 @@ def check_that_notifications_change_nothing_in_the_end(
     ]
     execute(database, "UPDATE object_ledger SET first_seen_by = 'listing'")
     found = contents(database, past=False)
-    for table, rows in dataset.tables.items():
+    for table, rows in swept.tables.items():
         assert found[table] == rows, table
 
 
@@ -143,15 +145,15 @@ def check_that_notifications_change_nothing_in_the_end(
 @given(seed=st.integers(0, 1 << 32))
 def test_notifications_of_any_order_end_as_a_sweep_alone_on_duckdb(
     seed: int,
-    dataset: SweptDataset,
+    swept_dataset: SweptDataset,
     ready_duckdb: Callable[[Path], Database],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("notifications")
-    check_that_notifications_change_nothing_in_the_end(ready_duckdb(folder), dataset, seed, folder)
+    check_that_notifications_change_nothing_in_the_end(ready_duckdb(folder), swept_dataset, seed, folder)
 
 
 def test_notifications_of_any_order_end_as_a_sweep_alone_on_postgresql(
-    dataset: SweptDataset, ready_postgres: Callable[[], Database], tmp_path: Path
+    swept_dataset: SweptDataset, ready_postgres: Callable[[], Database], tmp_path: Path
 ) -> None:
-    check_that_notifications_change_nothing_in_the_end(ready_postgres(), dataset, 7, tmp_path)
+    check_that_notifications_change_nothing_in_the_end(ready_postgres(), swept_dataset, 7, tmp_path)

@@ -18,43 +18,13 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.replays import request_replay
 from roomledger.settings import Source
-from sandbox.dataset import Dataset, expect, generate
-from tests.folders import chat, chat_key, put, source_of, store_of, write_dataset
+from sandbox.dataset import Dataset, expect
+from tests.folders import chat, chat_key, put, source_of, store_of
 from tests.pipeline.loading import collect, load, run
-from tests.warehouses import contents, delete_all_rows, execute, fetch
+from tests.warehouses import Tables, contents, delete_all_rows, execute, fetch
 
 
-@pytest.fixture(scope="module")
-def dataset() -> Dataset:
-    return generate(sessions=6)
-
-
-@pytest.fixture(scope="module")
-def dataset_sources(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, ...]:
-    folder = tmp_path_factory.mktemp("dataset")
-    write_dataset(dataset.objects, folder)
-    return tuple(
-        source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in dataset.buckets
-    )
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    dataset_sources: tuple[Source, ...],
-    ready_duckdb: Callable[[Path], Database],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, list[tuple[object, ...]]]:
-    """What the warehouse holds after one undisturbed run over the dataset."""
-    database = ready_duckdb(tmp_path_factory.mktemp("plain"))
-    for source in dataset_sources:
-        collect(database, source)
-    load(database, *dataset_sources)
-    return dict(contents(database))
-
-
-def test_the_dataset_is_loaded_as_its_generator_expects(
-    dataset: Dataset, undisturbed: dict[str, list[tuple[object, ...]]]
-) -> None:
+def test_the_dataset_is_loaded_as_its_generator_expects(dataset: Dataset, undisturbed: Tables) -> None:
     expected = expect(dataset.objects)  # without the API of the vendor
     assert {table: len(undisturbed[table]) for table in expected.rows} == expected.rows
     assert len(undisturbed["refusals"]) == sum(expected.refusals.values())
@@ -70,7 +40,7 @@ def test_the_dataset_is_loaded_as_its_generator_expects(
 def test_order_repetition_batches_and_engine_do_not_change_the_tables(
     ready: Database,
     dataset_sources: tuple[Source, ...],
-    undisturbed: dict[str, list[tuple[object, ...]]],
+    undisturbed: Tables,
     rounds: list[tuple[int, int]],
 ) -> None:
     """A round is a number of objects that are seen, and how many of them a load takes; the last is repeated."""

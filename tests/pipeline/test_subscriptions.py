@@ -106,7 +106,7 @@ def test_a_message_of_a_bucket_is_decoded_in_the_form_of_its_cloud(url: str, obs
 
 def test_subscriptions_are_opened_by_their_name(tmp_path: Path, s3: S3Server) -> None:
     queue = QueueSettings(name="uploads", url="sqs://uploads", endpoint=s3.endpoint)
-    given = Settings(
+    configured = Settings(
         warehouse_url="duckdb:///w.duckdb",
         warehouse_memory_mb=128,
         sources=(TALK,),
@@ -121,11 +121,11 @@ def test_subscriptions_are_opened_by_their_name(tmp_path: Path, s3: S3Server) ->
             return Access(session=session(s3))
 
     webhooks, uploads = (
-        subscribe(given, name, open_queue(given, name, OneAccess())) for name in ("webhooks", "uploads")
+        subscribe(configured, name, open_queue(configured, name, OneAccess())) for name in ("webhooks", "uploads")
     )
     assert (webhooks.observed_by, uploads.observed_by, opened) == ("webhook", "s3_event", [queue])
     assert webhooks.decode(webhook(RECORDED)).event
     with pytest.raises(QueueError, match="has no queue sqs://uploads"):
         uploads.queue.peek(0)
     with pytest.raises(KeyError):
-        open_queue(given, "strange", OneAccess())
+        open_queue(configured, "strange", OneAccess())
