@@ -1,4 +1,4 @@
-"""The real servers that tests talk to: each is started when the first test asks for it, and serves the whole run."""
+"""The real servers of the tests: each starts with the first test that uses it, and serves the whole run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sandbox.servers.s3 import S3Server, s3_server, seaweedfs_server
 
 @pytest.fixture(scope="session", autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nobody's own credentials, endpoints and profiles reach a test."""
+    """Keep credentials, endpoints and profiles of the environment away from tests."""
     with pytest.MonkeyPatch.context() as environment:
         for name in os.environ:
             if name.startswith(("AWS_", "GOOGLE_", "STORAGE_EMULATOR")):
@@ -35,7 +35,7 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
         environment.setenv("CLOUDSDK_CONFIG", str(home / "gcloud"))
         environment.setenv("NO_GCE_CHECK", "true")
-        # Tests start Python a hundred times: it may keep what it compiles.
+        # Tests start Python a hundred times: let it store what it compiles.
         environment.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         yield
 
@@ -60,7 +60,7 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsServer]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    # Started by root, PostgreSQL runs as a user of its own, who may not enter pytest's folders.
+    # Started by root, PostgreSQL runs as another user, who may not enter pytest's folders.
     with tempfile.TemporaryDirectory(prefix="roomledger-") as folder:
         Path(folder).chmod(0o755)
         with postgres_server(Path(folder)) as server:
@@ -69,7 +69,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres: PostgresServer) -> str:
-    """URL of the server's own database: for questions about the server, not for tables."""
+    """URL of the server's own database: for queries about the server, not for tables."""
     return postgres.url
 
 
@@ -94,7 +94,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     return made
 
 
-# To make the tables takes a third of a second, to copy a warehouse that has them a tenth of that.
+# Creating the tables takes a third of a second, copying a warehouse that has them a tenth of that.
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +126,7 @@ def ready_postgres(postgres: PostgresServer) -> Callable[[], Database]:
 
 
 def _ready(request: pytest.FixtureRequest, folder: Path) -> Database:
-    """A warehouse with its tables, of the engine that is the parameter of the fixture that asks."""
+    """A warehouse with its tables, of the engine that the fixture has as its parameter."""
     made: Database
     if request.param == "duckdb":
         made = request.getfixturevalue("ready_duckdb")(folder)
@@ -149,7 +149,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def tx(shared: Database) -> Iterator[Connection]:
-    """A transaction in it of which nothing stays."""
+    """A transaction in the shared warehouse, rolled back at the end."""
     with shared.begin() as opened:
         yield opened
         transaction = opened.get_transaction()

@@ -17,12 +17,12 @@ CHAT_HEADER = "SenderPeerID,SenderName,SenderUserID,Roles,SentAt,Type,Message,Me
 
 def chat(*messages: str) -> bytes:
     """A chat file with these messages."""
-    rows = (f"p,Nell,u,[],2026-03-02T10:00:{n:02}Z,chat,{said},m{n}\n" for n, said in enumerate(messages))
+    rows = (f"p,Nell,u,[],2026-03-02T10:00:{n:02}Z,chat,{content},m{n}\n" for n, content in enumerate(messages))
     return (CHAT_HEADER + "".join(rows)).encode()
 
 
 def chat_key(number: int = 1) -> str:
-    """Where a recorder puts a chat file."""
+    """The key under which a recorder stores a chat file."""
     return f"chat/room{number}/20260302/Rec-room{number}-1772445600000.csv"
 
 
@@ -38,7 +38,7 @@ def store_of(source: BucketSource) -> Store:
 
 
 def put(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
-    """Write a file as if at that minute of an hour long past; give its address."""
+    """Write a file, modified at that minute of a fixed hour; give its address."""
     path = folder / key
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
@@ -48,7 +48,7 @@ def put(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
 
 
 def replace(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
-    """Put a file in place as a whole, under the eyes of those who read; give its address."""
+    """Replace a file as a whole, while others may read it; give its address."""
     put(folder.parent / "upload", key, content, minute)
     (folder / key).parent.mkdir(parents=True, exist_ok=True)
     (folder.parent / "upload" / key).replace(folder / key)
@@ -56,7 +56,7 @@ def replace(folder: Path, key: str, content: bytes, minute: int = 0) -> str:
 
 
 def write_dataset(objects: Iterable[DatasetObject], folder: Path) -> None:
-    """Write a world's objects below a folder; a folder cannot hold keys that end in a slash."""
+    """Write the objects of a dataset below a folder, except keys that end in a slash, which a folder cannot have."""
     for minute, thing in enumerate(objects):
         if not thing.key.endswith("/"):
             put(folder, f"{thing.source}/{thing.uri.split('/', 3)[3]}", thing.content, minute)

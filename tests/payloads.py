@@ -27,17 +27,17 @@ TRANSCRIPT = (
 
 
 def at(minutes: float) -> str:
-    """A moment of the story as the vendor writes it."""
+    """A moment, in minutes after `START`, as the vendor writes it."""
     return (START + timedelta(minutes=minutes)).isoformat().replace("+00:00", "Z")
 
 
 def epoch(minutes: float) -> int:
-    """The same in unix milliseconds, as keys have it."""
+    """The same moment in unix milliseconds, as keys have it."""
     return round((START + timedelta(minutes=minutes)).timestamp() * 1000)
 
 
 def chat_key_at(room_id: str, minutes: float) -> str:
-    """Key of the chat that a recorder wrote down which started then."""
+    """The key of the chat of a recorder that started then."""
     return f"chat/{room_id}/20260302/Rec-{room_id}-{epoch(minutes)}.csv"
 
 
@@ -46,7 +46,7 @@ LISTS = ("rooms", "sessions", "recordings", "live_streams", "external_streams", 
 
 
 def workspace(**parts: list[dict[str, Any]]) -> Workspace:
-    """The workspace with these records."""
+    """A workspace with these records."""
     made: dict[str, Any] = {name: [] for name in LISTS} | parts
     return Workspace(
         name="acme", source="acme-100ms", customer="Acme", access_key="key", secret="s" * 40, contents={}, **made
@@ -54,7 +54,7 @@ def workspace(**parts: list[dict[str, Any]]) -> Workspace:
 
 
 def session(session_id: str, room_id: str, start: float, end: float | None, **more: Any) -> dict[str, Any]:
-    """A session of the vendor's, with one person in it."""
+    """The record of a session with one peer."""
     peer = {"id": f"p-{session_id}", "session_id": session_id, "name": "Nell", "role": "host", "user_id": "u-1"}
     peer |= {"joined_at": at(start), "left_at": at(end) if end is not None else "0001-01-01T00:00:00Z"}
     return {
@@ -69,7 +69,7 @@ def session(session_id: str, room_id: str, start: float, end: float | None, **mo
 
 
 def job(job_id: str, room_id: str, session_id: str, start: float, end: float, *planned: str) -> dict[str, Any]:
-    """A recording that is done."""
+    """The record of a completed recording."""
     return {
         "id": job_id,
         "room_id": room_id,
@@ -84,7 +84,7 @@ def job(job_id: str, room_id: str, session_id: str, start: float, end: float, *p
 
 
 def asset(asset_id: str, job: dict[str, Any], asset_type: str, path: str, size: int, **more: Any) -> dict[str, Any]:
-    """A completed asset of a job."""
+    """The record of a completed asset of a job."""
     return {
         "id": asset_id,
         "job_id": job["id"],
@@ -102,13 +102,13 @@ def asset(asset_id: str, job: dict[str, Any], asset_type: str, path: str, size: 
 
 
 def workspace_source(acme: Workspace, **settings: Any) -> WorkspaceSource:
-    """The source that names it."""
+    """The source that names this workspace."""
     return WorkspaceSource(name=acme.source, customer=acme.customer, url=f"100ms://{acme.name}", **settings)
 
 
 @contextmanager
 def open_workspace(acme: Workspace, endpoint: str) -> Iterator[VendorStorage]:
-    """The workspace ready to be asked; pauses take no time."""
+    """Open the workspace by its API; pauses take no time."""
     slept: list[float] = [0]
     now: dict[str, Any] = {"sleep": slept.append, "clock": lambda: time.time() + sum(slept)}
     with Client(endpoint, Keys(acme.access_key, acme.secret), **now) as api:
@@ -116,11 +116,11 @@ def open_workspace(acme: Workspace, endpoint: str) -> Iterator[VendorStorage]:
 
 
 def event(type_: str, minutes: float, **data: Any) -> dict[str, Any]:
-    """The body of a webhook about what happened then; told again, it is the same event."""
-    told = {"version": "2.0", "account_id": "c", "timestamp": at(minutes), "type": type_, "data": data}
-    return told | {"id": str(uuid5(NAMESPACE_URL, json.dumps(told, sort_keys=True)))}
+    """The body of a webhook about something that happened then; equal arguments give the same event id."""
+    body = {"version": "2.0", "account_id": "c", "timestamp": at(minutes), "type": type_, "data": data}
+    return body | {"id": str(uuid5(NAMESPACE_URL, json.dumps(body, sort_keys=True)))}
 
 
 def decode_events(source: Source, bodies: Iterable[dict[str, Any]]) -> list[WebhookEvent]:
-    """These webhooks, understood."""
+    """Redact and decode the bodies of webhooks."""
     return [WebhookEvent(source, *webhooks.decode(redact(body)), START + timedelta(days=1)) for body in bodies]

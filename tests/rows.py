@@ -1,4 +1,4 @@
-"""Rows put into the tables by hand, for tests of what reads them: only what a case is about is said."""
+"""Rows inserted directly into the tables, for tests of queries: a case names only the cells that it is about."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, text
 from roomledger.ledger.tables.columns import metadata
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-_GIVEN: dict[str, Any] = {
+_DEFAULTS: dict[str, Any] = {
     "customer": "Acme", "source": "bucket", "session_evidence": "key", "load_id": "load", "first_seen_at": NOON,
     "first_seen_by": "listing", "read_at": NOON, "modified_at": NOON, "created_at": NOON, "record": {},
     "record_sha256": "0", "version": "v", "size_bytes": 100, "disposition": "loaded", "reason": "loaded: all of it",
@@ -24,7 +24,7 @@ _GIVEN: dict[str, Any] = {
     "from_evidence": "none", "to_evidence": "asset_record", "raw": b"", "detail": "odd", "reason_code": "odd",
     "refused_at": NOON,
 }  # fmt: skip
-_SILENT = {("asset_records", "size_bytes"), ("asset_records", "created_at"), ("asset_records", "output_mode")}
+_NO_DEFAULT = {("asset_records", "size_bytes"), ("asset_records", "created_at"), ("asset_records", "output_mode")}
 """Columns that stay empty unless a case fills them."""
 
 
@@ -34,24 +34,26 @@ def at(seconds: float) -> datetime:
 
 
 def put(tx: Connection, table: str, **cells: Any) -> None:
-    """Insert a row; columns that the case does not name have something plain in them."""
+    """Insert a row; columns that the case does not name have a default."""
     known = metadata.tables[table]
     plain = {
         name: value
-        for name, value in _GIVEN.items()
-        if name in known.columns and (table, name) not in _SILENT and not (name == "started_by" and table != "loads")
+        for name, value in _DEFAULTS.items()
+        if name in known.columns
+        and (table, name) not in _NO_DEFAULT
+        and not (name == "started_by" and table != "loads")
     }
     tx.execute(insert(known).values(**(plain | cells)))
 
 
 def put_object(tx: Connection, object_id: str, **cells: Any) -> None:
-    """Insert a ledger row, at an address of its own unless the case names one; `seen` and the like have no rows."""
+    """Insert a ledger row, at an address of its own unless the case names one; other dispositions may have no load."""
     plain: dict[str, Any] = {"object_id": object_id, "uri": f"s3://acme/{object_id}"}
     if cells.get("disposition", "loaded") in ("seen", "claimed", "refused", "ignored", "unchanged"):
         plain["loaded_at"] = None
     put(tx, "object_ledger", **(plain | cells))
 
 
-def rows(tx: Connection, query: str, **given: Any) -> list[tuple[Any, ...]]:
-    """What the database answers."""
-    return [tuple(row) for row in tx.execute(text(query), given)]
+def rows(tx: Connection, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query."""
+    return [tuple(row) for row in tx.execute(text(query), parameters)]

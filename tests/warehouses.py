@@ -28,7 +28,7 @@ def contents(database: Database, *, past: bool = True) -> Tables:
 
 
 def delete_all_rows(database: Database) -> None:
-    """Take all rows out of all tables."""
+    """Delete all rows of all tables."""
     with database.begin() as tx:
         for table in metadata.sorted_tables:
             tx.execute(table.delete())
@@ -41,7 +41,7 @@ def fetch(database: Database, query: str) -> list[tuple[Any, ...]]:
 
 
 def execute(database: Database, statement: str) -> None:
-    """Do to the ledger what otherwise only time does."""
+    """Run a statement that changes the ledger, such as one that lets a lease expire."""
     with database.begin() as tx:
         tx.execute(text(statement))
 

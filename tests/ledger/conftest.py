@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import Connection
 
 from roomledger.ledger.database import Database
-from tests.ledger.inputs import Run, Teller
+from tests.ledger.inputs import Ledger, Run
 
 
 @pytest.fixture
-def acme(shared: Database, tx: Connection) -> Teller:
-    return Teller(tx, shared)
+def acme(shared: Database, tx: Connection) -> Ledger:
+    return Ledger(tx, shared)
 
 
 @pytest.fixture

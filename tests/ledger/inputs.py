@@ -34,48 +34,54 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 @dataclass(slots=True)
-class Teller:
-    """A transaction in which one thing is told after the other."""
+class Ledger:
+    """A transaction in which tests write events, records and observations one after the other."""
 
     tx: Connection
     database: Database
 
-    def hear(self, *bodies: Body, source: Source = ACME, now: datetime = NOW) -> dict[str, int]:
-        """Webhooks came."""
+    def insert(self, *bodies: Body, source: Source = ACME, now: datetime = NOW) -> dict[str, int]:
+        """Insert webhook events, and rekey what they concern; give the counts that are not 0."""
         ingested = insert_events(self.tx, self.database, payloads.decode_events(source, bodies), now=now)
         if ingested.changes:
             facts.rekey_rows(self.tx, ingested.changes)
         return {name: number for name, number in ingested.counts.items() if number}
 
-    def say(self, *said: Record, now: datetime = NOW) -> None:
-        """The API was asked."""
-        ingested = upsert_records(self.tx, self.database, ACME, said, now=now)
+    def upsert(self, *rows: Record, now: datetime = NOW) -> None:
+        """Upsert records of the API, and rekey what they concern."""
+        ingested = upsert_records(self.tx, self.database, ACME, rows, now=now)
         assert ingested.changes
         facts.rekey_rows(self.tx, ingested.changes)
 
-    def list(self, *uris: str) -> None:
-        """The bucket was listed."""
+    def observe(self, *uris: str) -> None:
+        """Record that a listing shows these objects."""
         bucket = BucketSource(name="acme", customer="Acme", url="s3://acme")
         seen = [Observation(uri, "1", START, 9) for uri in uris]
-        noted = [(one, bucket.classify(recognise(one))) for one in seen]
-        record_observations(self.tx, self.database, bucket, noted, observed_by="listing", now=NOW)
+        classified = [(one, bucket.classify(recognise(one))) for one in seen]
+        record_observations(self.tx, self.database, bucket, classified, observed_by="listing", now=NOW)
 
-    def ask(self, query: str, **given: Any) -> Rows:
-        """The rows of a query; times are minutes of the story."""
-        return [tuple(map(_plain, row)) for row in self.tx.execute(text(query), given)]
+    def fetch(self, query: str, **parameters: Any) -> Rows:
+        """The rows of a query; times are minutes after `START`."""
+        return [tuple(map(_plain, row)) for row in self.tx.execute(text(query), parameters)]
+
+    def view(self, name: str) -> Rows:
+        """The rows of one of `VIEWS`."""
+        return self.fetch(
+            f"SELECT {VIEWS[name].replace(' ', ', ')} FROM {name.replace('asset_sizes', 'recording_assets')}"
+        )
 
 
 def _plain(cell: Any) -> Any:
     if isinstance(cell, datetime):
         return (cell - START) / timedelta(minutes=1)
-    if isinstance(cell, str) and cell.startswith("["):  # so DuckDB gives JSON
+    if isinstance(cell, str) and cell.startswith("["):  # DuckDB returns JSON as text
         cell = json.loads(cell)
     return tuple(cell) if isinstance(cell, list) else cell
 
 
 @dataclass(slots=True)
 class Run:
-    """A bucket, and a warehouse that is told of it."""
+    """A bucket and a warehouse, into which its objects, webhook events and records of the API are loaded."""
 
     database: Database
     folder: Path
@@ -85,78 +91,81 @@ class Run:
         return put(self.folder, key, content)
 
     def load(self) -> None:
-        """Look into the bucket and load what is new."""
+        """Collect the bucket and load what is new."""
         bucket = source_of(self.folder)
         collect_bucket(self.database, bucket, store_of(bucket))
         list(load_batches(self.database, [bucket], {bucket.name: store_of(bucket)}))
 
-    def hear(self, *bodies: Body) -> dict[str, int]:
-        """Webhooks came."""
+    def insert(self, *bodies: Body) -> dict[str, int]:
+        """Insert webhook events in a transaction of their own."""
         with self.database.begin() as tx:
-            return Teller(tx, self.database).hear(*bodies)
+            return Ledger(tx, self.database).insert(*bodies)
 
-    def say(self, *said: Record) -> None:
-        """The API was asked."""
+    def upsert(self, *rows: Record) -> None:
+        """Upsert records of the API in a transaction of their own."""
         with self.database.begin() as tx:
-            Teller(tx, self.database).say(*said)
+            Ledger(tx, self.database).upsert(*rows)
 
-    def placed(self) -> dict[str, tuple[Any, ...]]:
-        """Where each object belongs."""
+    def resolved(self) -> dict[str, tuple[Any, ...]]:
+        """Session, evidence and room of each object, by its address."""
         rows = fetch(self.database, "SELECT uri, session_id, session_evidence, room_id FROM object_ledger")
         return {uri: tuple(rest) for uri, *rest in rows}
 
 
-def session(*told: Any, **more: Any) -> list[Record]:
-    """The API's word of a session, and of who was there."""
-    row, peers = records.session(payloads.session(*told, **more))
+def session(*cells: Any, **more: Any) -> list[Record]:
+    """The records of a session and its peers, as the API returns them."""
+    row, peers = records.session(payloads.session(*cells, **more))
     return [row, *peers]
 
 
-def job(*told: Any, **more: Any) -> Record:
-    """The API's word of a recording."""
-    return records.recording(payloads.job(*told) | more, "recording")[0]
+def job(*cells: Any, **more: Any) -> Record:
+    """The record of a recording, as the API returns it."""
+    return records.recording(payloads.job(*cells) | more, "recording")[0]
 
 
 def asset(asset_id: str, job_id: str, session_id: str, asset_type: str, path: str, **more: Any) -> Record:
-    """The API's word of an asset."""
+    """The record of an asset, as the API returns it."""
     of = {"id": job_id, "room_id": "room1", "session_id": session_id}
     return records.asset(payloads.asset(asset_id, of, asset_type, path, 9) | more)
 
 
-def timeless(said: Body) -> Body:
-    """The event without its time."""
-    return said | {"id": said["id"] + " timeless", "timestamp": None}
+def without_time(body: Body) -> Body:
+    """The event without its time, as another event."""
+    return body | {"id": body["id"] + " without time", "timestamp": None}
 
 
 def in_order(rows: Sequence[Any]) -> list[Any]:
-    """The same in an order of its own."""
+    """The rows in an order that does not depend on the database."""
     return sorted(rows, key=repr)
 
 
-SESSIONS = "SELECT session_id, room_name, active, started_at, ended_at FROM sessions"
-PEERS = "SELECT session_id, peer_id, user_id, name, role, joined_at, left_at, is_recorder FROM peers"
-RECORDINGS = """
-    SELECT session_id, job_id, kind, status, planned_types, started_at, stopped_at, beam_id, recording_id, error_message
-    FROM recordings
-"""
-ASSETS = """
-    SELECT session_id, asset_type, output_mode, uri, asset_id, recording_id, status, error_message
-    FROM recording_assets
-"""
-OVERVIEW = (
-    "SELECT session_id, room_name, active, attendees, peers, recordings, assets, assets_failed FROM session_overview"
-)
-TIMELINE = "SELECT session_id, kind, happened_at, peer_id FROM session_timeline"
-JOINED = {"peer_id": "~p", "user_id": "u", "user_name": "Nell", "role": "host", "joined_at": at(1)}
+VIEWS = {
+    "sessions": "session_id room_name active started_at ended_at",
+    "peers": "session_id peer_id user_id name role joined_at left_at is_recorder",
+    "recordings": "session_id job_id kind status planned_types started_at stopped_at beam_id recording_id"
+    " error_message",
+    "recording_assets": "session_id asset_type output_mode uri asset_id recording_id status error_message",
+    "asset_sizes": "session_id uri size_bytes",
+    "session_timeline": "session_id kind happened_at peer_id",
+    "session_overview": "session_id room_name active attendees peers recordings assets assets_failed",
+}
+"""Columns of the views that tests read; `asset_sizes` are other columns of `recording_assets`."""
+JOINED = {"peer_id": "p", "user_id": "u", "user_name": "Nell", "role": "host", "joined_at": at(1)}
 FAILED = {"error_type": "UPLOAD_ERROR", "error_message": "broken off"}
 MADE = {
-    "recording_id": "~r",
-    "transcript_json_asset_id": "~1",
-    "transcript_srt_asset_id": "~2",
-    "summary_json_asset_id": "~3",
+    "recording_id": "r",
+    "transcript_json_asset_id": "1",
+    "transcript_srt_asset_id": "2",
+    "summary_json_asset_id": "3",
 }
-TRACK = {"peer_id": "p", "stream_id": "s", "track_id": "t", "track_type": "audio", "recording_path": "~.webm"}
-STREAM = {"peer_id": "p", "stream_id": "s", "stream_type": "screen", "recording_path": "~.mp4"}
-RECORDED = {"recording_id": "~r", "recording_path": "~.mp4", "chat_recording_path": "~.csv", "size": 7, "duration": 360}
-NELL, NELL_AGAIN = JOINED | {"peer_id": "~p1"}, JOINED | {"peer_id": "~p2", "joined_at": at(6)}
-BOT = {"peer_id": "~bot", "user_id": "100ms_1", "user_name": "Beam", "role": "__internal_recorder", "joined_at": at(2)}
+TRACK = {"peer_id": "p", "stream_id": "s", "track_id": "t", "track_type": "audio", "recording_path": "track.webm"}
+STREAM = {"peer_id": "p", "stream_id": "s", "stream_type": "screen", "recording_path": "stream.mp4"}
+RECORDED = {
+    "recording_id": "r",
+    "recording_path": "film.mp4",
+    "chat_recording_path": "chat.csv",
+    "size": 7,
+    "duration": 360,
+}
+NELL, NELL_AGAIN = JOINED | {"peer_id": "p1"}, JOINED | {"peer_id": "p2", "joined_at": at(6)}
+BOT = {"peer_id": "bot", "user_id": "100ms_1", "user_name": "Beam", "role": "__internal_recorder", "joined_at": at(2)}

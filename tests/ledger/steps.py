@@ -1,4 +1,4 @@
-"""Steps of a version's way through the ledger: record it, claim it, settle it, and see what the tables hold."""
+"""Steps of a version through the ledger: record it, claim it, settle it, and query what the tables hold."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def asset(seen: Observation) -> Asset:
     return Asset(uri=seen.uri, size_bytes=10, modified_at=seen.modified_at, asset_type="chat", room_id="room")
 
 
-def note(database: Database, *seen: Observation, now: float = 0, ignore: str | None = None) -> dict[str, int]:
-    what = [(one, Ignored(ignore) if ignore else asset(one)) for one in seen]
+def record(database: Database, *seen: Observation, now: float = 0, ignored: str | None = None) -> dict[str, int]:
+    classified = [(one, Ignored(ignored) if ignored else asset(one)) for one in seen]
     with database.begin() as tx:
-        return dict(record_observations(tx, database, SOURCE, what, observed_by="listing", now=at(now)))
+        return dict(record_observations(tx, database, SOURCE, classified, observed_by="listing", now=at(now)))
 
 
 def claim(database: Database, token: str = "one", now: float = 1, limit: int = 100) -> list[Claim]:
@@ -45,8 +45,8 @@ def claim(database: Database, token: str = "one", now: float = 1, limit: int = 1
         return claim_batch(tx, database, ["acme"], token=token, limit=limit, now=at(now))
 
 
-def message(ordinal: int, said: str, message_id: str | None = None) -> ChatMessage:
-    return ChatMessage(ordinal, message_id, "p", "n", "u", "[]", "[]", START, "chat", said, None, None)
+def message(ordinal: int, content: str, message_id: str | None = None) -> ChatMessage:
+    return ChatMessage(ordinal, message_id, "p", "n", "u", "[]", "[]", START, "chat", content, None, None)
 
 
 def settle(
@@ -56,11 +56,11 @@ def settle(
     token: str = "one",
     now: float = 2,
 ) -> Load:
-    with StagingFiles() as spool:
+    with StagingFiles() as staging:
         for object_id, rows in (records or {}).items():
-            spool.add(object_id, rows)
+            staging.add(object_id, rows)
         with database.begin() as tx:
-            staged = {table: database.stage(tx, rows, table.name) for table, rows in spool.close().items()}
+            staged = {table: database.stage(tx, rows, table.name) for table, rows in staging.close().items()}
             refused, duplicates = staged.pop(refusals), facts.find_duplicates(tx, staged)
             done = settle_claims(
                 tx, database, token, outcomes, refused=refused, duplicates=duplicates, claimed_at=at(1), now=at(now),
@@ -80,7 +80,7 @@ def loaded(one: Claim, rows: Sequence[ChatMessage | Refusal], sha256: str = "dig
 
 
 def changed(one: Claim) -> Outcome:
-    """It was not there any more when it was to be read."""
+    """The outcome of a version that had changed when it was read."""
     return Outcome(claim=one, disposition="seen", reason="retry: changed", is_changed=True, retry_at=at(60))
 
 
@@ -88,11 +88,11 @@ def refused(one: Claim, code: str = "bad_json") -> Outcome:
     return Outcome(claim=one, disposition="refused", reason=f"{code}: cut", content_sha256="x")
 
 
-def load(database: Database, said: str, token: str, now: float) -> Load:
-    """Claim the one version that waits and load one message from it."""
+def load(database: Database, content: str, token: str, now: float) -> Load:
+    """Claim the only pending version and load one message from it."""
     [one] = claim(database, token, now)
-    rows = [message(1, said)]
-    return settle(database, [loaded(one, rows, sha256=said)], {one.object_id: rows}, token, now)
+    rows = [message(1, content)]
+    return settle(database, [loaded(one, rows, sha256=content)], {one.object_id: rows}, token, now)
 
 
 def dispositions(database: Database) -> dict[str, str]:
@@ -101,4 +101,4 @@ def dispositions(database: Database) -> dict[str, str]:
 
 
 def messages(database: Database) -> list[str]:
-    return [said for (said,) in fetch(database, "SELECT message FROM chat_messages ORDER BY message")]
+    return [content for (content,) in fetch(database, "SELECT message FROM chat_messages ORDER BY message")]

@@ -1,4 +1,4 @@
-"""Claims: one load holds a version at a time, leases end, attempts are counted and in the end given up."""
+"""Claims: one load claims a version at a time, leases expire, attempts are counted and limited."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tests.ledger.steps import (
     loaded,
     message,
     messages,
-    note,
+    record,
     settle,
     version,
 )
 from tests.warehouses import fetch
 
 
-def test_two_loads_never_hold_the_same_version(ready: Database) -> None:
-    note(ready, *(version(f"v{n}", uri=f"{KEY}{n}") for n in range(10)))
+def test_two_loads_never_claim_the_same_version(ready: Database) -> None:
+    record(ready, *(version(f"v{n}", uri=f"{KEY}{n}") for n in range(10)))
     first, second, third = (claim(ready, token, limit=6) for token in ("one", "two", "three"))
     assert (len(first), len(second), len(third)) == (6, 4, 0)
     assert not {c.object_id for c in first} & {c.object_id for c in second}
 
 
-def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Database) -> None:
-    note(ready, version("a"))
+def test_a_claim_expires_with_its_lease_unless_it_is_renewed(ready: Database) -> None:
+    record(ready, version("a"))
     [lost] = claim(ready, "one", now=1)
     assert claim(ready, "two", now=5) == []
     with ready.begin() as tx:
@@ -43,8 +43,8 @@ def test_a_claim_comes_free_when_its_lease_ends_unless_it_is_renewed(ready: Data
     assert messages(ready) == ["in time"]
 
 
-def test_a_version_that_ends_every_process_is_given_up_with_a_refusal(ready: Database) -> None:
-    note(ready, version("a"))
+def test_a_version_that_crashes_every_load_is_refused_in_the_end(ready: Database) -> None:
+    record(ready, version("a"))
     for attempt in range(MAX_ATTEMPTS):
         assert len(claim(ready, f"try {attempt}", now=10 * attempt)) == 1
     assert claim(ready, "last", now=1000) == []
@@ -52,14 +52,14 @@ def test_a_version_that_ends_every_process_is_given_up_with_a_refusal(ready: Dat
     assert fetch(ready, "SELECT reason_code, ordinal FROM refusals") == [("gave_up", 0)]
 
 
-def test_a_version_that_ends_its_process_does_not_take_its_batch_along(ready: Database) -> None:
-    note(ready, *(version(f"v{n}", n, f"{KEY}{n}") for n in range(40)))
-    deadly = version("v7", 7, f"{KEY}7").object_id
+def test_a_version_that_crashes_its_load_does_not_fail_the_rest_of_its_batch(ready: Database) -> None:
+    record(ready, *(version(f"v{n}", n, f"{KEY}{n}") for n in range(40)))
+    crashing = version("v7", 7, f"{KEY}7").object_id
     minutes, loads = 0, 0
     while loads < 100 and (claims := claim(ready, f"load {loads}", now=minutes, limit=40)):
         loads += 1
-        if deadly in {one.object_id for one in claims}:
-            minutes += 6  # nobody settles them, and the lease runs out
+        if crashing in {one.object_id for one in claims}:
+            minutes += 6  # no load settles them, and the lease expires
         else:
             settle(ready, [loaded(one, []) for one in claims], token=f"load {loads - 1}", now=minutes)
     assert fetch(ready, "SELECT disposition, count(*) FROM object_ledger GROUP BY 1 ORDER BY 1") == [
@@ -69,18 +69,18 @@ def test_a_version_that_ends_its_process_does_not_take_its_batch_along(ready: Da
     assert fetch(ready, "SELECT version FROM object_ledger WHERE disposition = 'refused'") == [("v7",)]
 
 
-def test_release_gives_back_without_counting_the_attempt(ready: Database) -> None:
-    note(ready, version("a"))
+def test_a_released_claim_does_not_count_as_an_attempt(ready: Database) -> None:
+    record(ready, version("a"))
     claim(ready)
     with ready.begin() as tx:
-        assert release_claims(tx, ready, "one", "new: given back") == 1
+        assert release_claims(tx, ready, "one", "new: released") == 1
     [again] = claim(ready, "two")
     assert again.attempts == 1
 
 
-def test_a_failed_read_waits_longer_each_time(ready: Database) -> None:
+def test_a_failed_read_is_retried_after_a_longer_delay_each_time(ready: Database) -> None:
     assert [retry_delay(n).total_seconds() for n in (1, 2, 3, 8, 80)] == [30, 60, 120, 3600, 3600]
-    note(ready, version("a"))
+    record(ready, version("a"))
     [one] = claim(ready)
     later = Outcome(claim=one, disposition="seen", reason="retry: cut off", retry_at=at(10))
     settle(ready, [later])

@@ -37,7 +37,7 @@ def open_once(database: Database, *, read_only: bool = False) -> None:
         pass
 
 
-def test_staged_rows_come_back_as_they_were(database: Database, tmp_path: Path) -> None:
+def test_staged_rows_are_read_as_they_were_written(database: Database, tmp_path: Path) -> None:
     file = tmp_path / "o'rows.parquet"
     pq.write_table(ROWS, file, row_group_size=3)
     for rows in (ROWS, file):
@@ -55,60 +55,60 @@ def test_empty_rows_can_be_staged(database: Database) -> None:
 def test_tables_staged_under_one_label_stay_apart(database: Database) -> None:
     with database.begin() as tx:
         first, second = (database.stage(tx, ROWS.slice(0, size), "rows") for size in (1, 2))
-        kept = stage_query(tx, f"SELECT * FROM {second}", "rows")
-        counts = [tx.execute(text(f"SELECT count(*) FROM {one}")).scalar_one() for one in (first, second, kept)]
+        copied = stage_query(tx, f"SELECT * FROM {second}", "rows")
+        counts = [tx.execute(text(f"SELECT count(*) FROM {one}")).scalar_one() for one in (first, second, copied)]
     assert counts == [1, 2, 2]
 
 
 def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
     with database.begin() as tx:
-        tx.execute(text("CREATE TABLE kept (n INTEGER)"))
+        tx.execute(text("CREATE TABLE numbers (n INTEGER)"))
 
     def fail_half_way() -> None:
         with database.begin() as tx:
-            tx.execute(text("INSERT INTO kept VALUES (1)"))
+            tx.execute(text("INSERT INTO numbers VALUES (1)"))
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
         fail_half_way()
     with database.begin() as tx:
-        assert tx.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
+        assert tx.execute(text("SELECT count(*) FROM numbers")).scalar_one() == 0
 
 
-def test_read_only_means_it(database: Database) -> None:
+def test_a_read_only_transaction_rejects_writes(database: Database) -> None:
     with database.begin() as tx:
-        tx.execute(text("CREATE TABLE kept (n INTEGER)"))
+        tx.execute(text("CREATE TABLE numbers (n INTEGER)"))
     with pytest.raises(DBAPIError), database.begin(read_only=True) as tx:
-        tx.execute(text("INSERT INTO kept VALUES (1)"))
+        tx.execute(text("INSERT INTO numbers VALUES (1)"))
     with database.begin() as tx:
-        assert tx.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
+        assert tx.execute(text("SELECT count(*) FROM numbers")).scalar_one() == 0
 
 
-def test_a_file_held_by_another_process_is_waited_for(tmp_path: Path) -> None:
-    path = tmp_path / "held.duckdb"
-    hold = (
-        "import duckdb, sys, time; held = duckdb.connect(sys.argv[1]); print('held', flush=True);"
+def test_a_file_that_another_process_has_locked_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "locked.duckdb"
+    lock = (
+        "import duckdb, sys, time; locked = duckdb.connect(sys.argv[1]); print('locked', flush=True);"
         " time.sleep(float(sys.argv[2]))"
     )
-    with subprocess.Popen([sys.executable, "-c", hold, path, "1"], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout
-        holder.stdout.readline()
+    with subprocess.Popen([sys.executable, "-c", lock, path, "1"], stdout=subprocess.PIPE) as locker:
+        assert locker.stdout
+        locker.stdout.readline()
         with DuckDB(f"duckdb:///{path}").begin() as tx:
             assert tx.execute(text("SELECT 1")).scalar_one() == 1
-    with subprocess.Popen([sys.executable, "-c", hold, path, "60"], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout
-        holder.stdout.readline()
+    with subprocess.Popen([sys.executable, "-c", lock, path, "60"], stdout=subprocess.PIPE) as locker:
+        assert locker.stdout
+        locker.stdout.readline()
         with pytest.raises(WarehouseError, match="another process has held"):
             open_once(DuckDB(f"duckdb:///{path}", lock_wait_s=0.3))
-        holder.kill()
+        locker.kill()
 
 
-def test_a_warehouse_that_cannot_be_opened_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_of_a_warehouse_that_cannot_be_opened_names_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(WarehouseError, match="roomledger init"):
         open_once(DuckDB(f"duckdb:///{tmp_path}/none.duckdb"), read_only=True)
     (tmp_path / "text.duckdb").write_text("this is no database, however long it goes on" * 1000)
     with pytest.raises(WarehouseError, match="cannot be opened"):
         open_once(DuckDB(f"duckdb:///{tmp_path}/text.duckdb"))
-    with pytest.raises(WarehouseError, match="does not answer") as told:
+    with pytest.raises(WarehouseError, match="does not answer") as caught:
         open_once(PostgreSQL("postgresql+psycopg://someone:hush@127.0.0.1:1/nowhere"))
-    assert "hush" not in str(told.value)
+    assert "hush" not in str(caught.value)

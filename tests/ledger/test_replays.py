@@ -15,7 +15,7 @@ from tests.ledger.steps import (
     loaded,
     message,
     messages,
-    note,
+    record,
     refused,
     settle,
     version,
@@ -23,8 +23,8 @@ from tests.ledger.steps import (
 from tests.warehouses import fetch
 
 
-def test_replay_resolves_what_is_good_now_and_keeps_what_is_not(ready: Database) -> None:
-    note(ready, version("a"), version("b", 1, uri=f"{KEY}2"))
+def test_a_replay_resolves_the_refusals_that_are_good_now_and_leaves_the_others_open(ready: Database) -> None:
+    record(ready, version("a"), version("b", 1, uri=f"{KEY}2"))
     [first, second] = claim(ready)
     bad = [Refusal(2, "bad_sent_at", "line 3", b"two"), Refusal(3, "nul_byte", "line 4", b"three")]
     settle(
@@ -55,7 +55,7 @@ def test_replay_resolves_what_is_good_now_and_keeps_what_is_not(ready: Database)
 
 
 def test_rows_stay_when_a_replay_fails(ready: Database) -> None:
-    note(ready, version("a"))
+    record(ready, version("a"))
     load(ready, "good", "one", 1)
     with ready.begin() as tx:
         assert request_replay(tx, ready, now=at(2)) == 0
@@ -69,10 +69,10 @@ def test_rows_stay_when_a_replay_fails(ready: Database) -> None:
     assert fetch(ready, "SELECT reason_code FROM refusals WHERE resolved_at IS NULL") == [("bad_json",)]
 
 
-def test_requeue_takes_what_it_is_told(ready: Database) -> None:
-    note(ready, version("a"), version("b", 1, f"{KEY}2"), version("c", 2, f"{KEY}3"))
-    note(ready, version("i", uri=f"{KEY}4"), ignore="excluded_by_source: the settings leave out chat")
-    note(ready, version("t", uri=f"{KEY}5"), ignore="thumbnail")
+def test_a_replay_requests_the_versions_that_its_filters_select(ready: Database) -> None:
+    record(ready, version("a"), version("b", 1, f"{KEY}2"), version("c", 2, f"{KEY}3"))
+    record(ready, version("i", uri=f"{KEY}4"), ignored="excluded_by_source: the settings leave out chat")
+    record(ready, version("t", uri=f"{KEY}5"), ignored="thumbnail")
     first, second, third = claim(ready)
     settle(
         ready,
@@ -84,16 +84,16 @@ def test_requeue_takes_what_it_is_told(ready: Database) -> None:
         },
     )
 
-    def taken(**which: Any) -> int:
+    def requested(**which: Any) -> int:
         with ready.begin() as tx:
             count = request_replay(tx, ready, now=at(3), **which)
             tx.rollback()
         return count
 
-    assert taken() == 2
-    assert taken(reason="unexpected_shape") == 1
-    assert taken(reason="excluded_by_source") == 1
-    assert taken(reason="thumbnail") == 1
-    assert taken(everything=True) == 5
-    assert taken(uri=KEY) == 1
-    assert taken(source="other") == 0
+    assert requested() == 2
+    assert requested(reason="unexpected_shape") == 1
+    assert requested(reason="excluded_by_source") == 1
+    assert requested(reason="thumbnail") == 1
+    assert requested(everything=True) == 5
+    assert requested(uri=KEY) == 1
+    assert requested(source="other") == 0

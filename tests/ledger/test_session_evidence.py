@@ -1,18 +1,17 @@
-"""Every row gets its session by the strongest evidence there is, whatever comes first."""
+"""Every row gets its session by the strongest evidence that exists, in whatever order it arrives."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from roomledger.ledger.database import Database
-from roomledger.ledger.duckdb import DuckDB
 from roomledger.pipeline.load import load_batches
 from roomledger.queries.status import read_status
 from roomledger.settings import Source
-from roomledger.warehouse import setup
 from sandbox.dataset.workspace import Workspace
 from sandbox.hundredms_api import vendor_server
 from tests import folders, payloads, vendor_story
@@ -20,7 +19,7 @@ from tests.folders import store_of
 from tests.warehouses import collect_from, fetch
 
 
-def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
+def test_each_kind_of_evidence_resolves_its_objects(ready: Database, tmp_path: Path) -> None:
     bucket, acme = vendor_story.complete(tmp_path / "bucket")
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "bucket load api load")
@@ -32,7 +31,7 @@ def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
         (f"Rec-room1-{payloads.epoch(91)}.csv", "s2", "time_window", "time_window"),
         (f"Rec-room2-{payloads.epoch(5)}.csv", None, "none", "several_sessions"),
         (f"Rec-room9-{payloads.epoch(5)}.csv", None, "none", "no_session_known"),
-        ("said.json", None, "none", "no_room_in_key"),
+        ("unnamed.json", None, "none", "no_room_in_key"),
         (f"Rec-s1-{payloads.epoch(1)}.mp4", "s1", "key", "key"),
         ("one.mp4", "s1", "asset_record", "asset_record"),
         ("0001.json", "s1", "asset_record", "asset_record"),
@@ -40,11 +39,11 @@ def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
     }
     assert fetch(ready, "SELECT DISTINCT disposition FROM object_ledger") == [("loaded",)]
     assert fetch(ready, "SELECT message, session_id FROM chat_messages ORDER BY message") == [
-        ("held", "s2"),
         ("in the window", "s2"),
         ("in two sessions", None),
         ("named", "s1"),
-        ("of nobody's room", None),
+        ("of an unknown room", None),
+        ("vendor-stored", "s2"),
     ]
     assert fetch(ready, "SELECT job_id, recording_started_at IS NULL FROM transcripts ORDER BY job_id") == [
         ("j1", False),
@@ -52,7 +51,7 @@ def test_each_kind_of_evidence(ready: Database, tmp_path: Path) -> None:
     ]
 
 
-def test_a_change_of_session_leaves_a_trace(ready: Database, tmp_path: Path) -> None:
+def test_every_change_of_session_is_recorded(ready: Database, tmp_path: Path) -> None:
     bucket, acme = vendor_story.complete(tmp_path / "bucket")
     with vendor_server([acme]) as vendor:
         run(ready, bucket, acme, vendor.endpoint, "bucket load")
@@ -73,7 +72,9 @@ def test_a_change_of_session_leaves_a_trace(ready: Database, tmp_path: Path) -> 
     ("minutes", "session_id"),
     [(0, "s1"), (-9 / 60, "s1"), (-11 / 60, None), (10, "s1"), (10 + 5 / 60, "s1"), (12 - 5 / 60, "s2"), (12, "s2")],
 )
-def test_the_tolerance_of_time_windows(tmp_path: Path, minutes: float, session_id: str | None) -> None:
+def test_a_chat_is_in_a_session_within_the_tolerance_of_its_time_window(
+    ready_duckdb: Callable[[Path], Database], tmp_path: Path, minutes: float, session_id: str | None
+) -> None:
     acme = payloads.workspace(
         sessions=[payloads.session("s1", "room1", 0, 10), payloads.session("s2", "room1", 12, None)]
     )
@@ -81,15 +82,14 @@ def test_the_tolerance_of_time_windows(tmp_path: Path, minutes: float, session_i
     folders.put(
         tmp_path / "bucket", f"chat/room1/20260302/Rec-room1-{payloads.epoch(minutes)}.csv", folders.chat("hello")
     )
-    database = DuckDB(f"duckdb:///{tmp_path}/warehouse.duckdb")
-    setup.upgrade(database)
+    database = ready_duckdb(tmp_path)
     with vendor_server([acme]) as vendor:
         run(database, bucket, acme, vendor.endpoint, "api bucket load")
     assert fetch(database, "SELECT session_id FROM chat_messages") == [(session_id,)]
 
 
 def run(database: Database, bucket: Source, acme: Workspace, endpoint: str, steps: str) -> None:
-    """Look into the bucket, ask the vendor, or load, in this order."""
+    """Collect the bucket, sync the workspace (`api`) or load, in this order."""
     sources = (bucket, payloads.workspace_source(acme))
     with payloads.open_workspace(acme, endpoint) as workspace:
         stores = {bucket.name: store_of(bucket), acme.source: workspace}
@@ -101,9 +101,9 @@ def run(database: Database, bucket: Source, acme: Workspace, endpoint: str, step
                 collect_from(database, source, stores[source.name], sources=sources)
 
 
-def test_status_tells_what_only_the_vendor_holds_and_for_how_long(ready: Database, tmp_path: Path) -> None:
+def test_status_lists_the_assets_that_only_the_vendor_stores_and_the_days_left(ready: Database, tmp_path: Path) -> None:
     bucket, acme = vendor_story.complete(tmp_path / "bucket")
-    film = payloads.asset("a5", acme.recordings[0], "room-composite", "s3://vendor-held/film.mp4", 9)
+    film = payloads.asset("a5", acme.recordings[0], "room-composite", "s3://100ms-storage/film.mp4", 9)
     acme.assets.append(film | {"created_at": payloads.at(24 * 60)})
     acme.assets.append(film | {"id": "a6", "status": "failed", "path": ""})
     now = payloads.START + timedelta(days=5)

@@ -1,4 +1,4 @@
-"""Settlement: only loaded versions have rows, duplicates are counted, refusals are kept beside good rows."""
+"""Settlement: only loaded versions have rows, duplicates are counted, refusals are stored beside good rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.ledger.steps import (
     loaded,
     message,
     messages,
-    note,
+    record,
     refused,
     settle,
     version,
@@ -24,19 +24,19 @@ from tests.warehouses import fetch
 
 
 @pytest.mark.parametrize("outcome", ["loaded", "refused", "seen", "missing", "ignored"])
-def test_nothing_of_a_version_is_written_that_is_not_loaded(ready: Database, outcome: str) -> None:
-    note(ready, version("a"))
+def test_rows_are_written_for_loaded_versions_only_and_refusals_for_refused_ones(ready: Database, outcome: str) -> None:
+    record(ready, version("a"))
     [one] = claim(ready)
     rows = [message(1, "half"), Refusal(2, "nul_byte", "line 3", b"\0"), Refusal(0, "bad_json", "cut", b"{")]
     result = loaded(one, rows[:2]) if outcome == "loaded" else Outcome(claim=one, disposition=outcome, reason="why: so")
     settle(ready, [result], {one.object_id: rows})
     assert messages(ready) == (["half"] if outcome == "loaded" else [])
-    kept = {"loaded": [(2,)], "refused": [(0,)]}
-    assert fetch(ready, "SELECT ordinal FROM refusals") == kept.get(outcome, [])
+    expected = {"loaded": [(2,)], "refused": [(0,)]}
+    assert fetch(ready, "SELECT ordinal FROM refusals") == expected.get(outcome, [])
 
 
-def test_a_message_told_twice_in_a_file_is_stored_once_and_counted(ready: Database) -> None:
-    note(ready, version("a"), version("b", 1, f"{KEY}2"))
+def test_a_message_that_a_file_holds_twice_is_stored_once_and_counted(ready: Database) -> None:
+    record(ready, version("a"), version("b", 1, f"{KEY}2"))
     [first, second] = claim(ready)
     rows = [message(1, "one", "m1"), message(2, "one", "m1"), message(3, "old"), message(4, "old")]
     done = settle(
@@ -51,9 +51,9 @@ def test_a_message_told_twice_in_a_file_is_stored_once_and_counted(ready: Databa
 
 
 def test_a_refused_new_version_leaves_the_rows_of_the_old_one(ready: Database) -> None:
-    note(ready, version("a"))
+    record(ready, version("a"))
     load(ready, "good", "one", 1)
-    note(ready, version("b", 3), now=3)
+    record(ready, version("b", 3), now=3)
     [two] = claim(ready, "two", 4)
     settle(ready, [refused(two)], {two.object_id: [Refusal(0, "bad_json", "cut", b"{")]}, "two", 5)
     assert messages(ready) == ["good"]
@@ -61,10 +61,10 @@ def test_a_refused_new_version_leaves_the_rows_of_the_old_one(ready: Database) -
 
 
 def test_a_newer_version_resolves_the_refusals_of_the_older(ready: Database) -> None:
-    note(ready, version("a"))
+    record(ready, version("a"))
     [one] = claim(ready)
     settle(ready, [refused(one)], {one.object_id: [Refusal(0, "bad_json", "cut", b"{")]})
-    note(ready, version("b", 3), now=3)
+    record(ready, version("b", 3), now=3)
     load(ready, "good", "two", 4)
     assert fetch(ready, "SELECT resolved_at IS NULL FROM refusals") == [(False,)]
     assert dispositions(ready) == {"a": "superseded", "b": "loaded"}

@@ -1,4 +1,4 @@
-"""What the vendor names, objects are read as; whichever was heard of first."""
+"""Objects have the type that the vendor's records name, whether listing or record comes first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def named(database: Database, folder: Path, key: str, asset_type: str = "chat", asset_id: str = "a1") -> int:
-    """Have the vendor name the object under this key; give how many versions are read again."""
+    """Upsert a record that names the object under this key; give how many versions are to be read again."""
     asset = records.asset(payloads.asset(asset_id, JOB, asset_type, f"file://{folder / key}", 9))
     with database.begin() as tx:
         ingested = upsert_records(tx, database, payloads.workspace_source(payloads.workspace()), [asset], now=NOW)
@@ -39,8 +39,8 @@ def named(database: Database, folder: Path, key: str, asset_type: str = "chat", 
         return ingested.counts["new_seen"]
 
 
-def noted(database: Database, folder: Path, key: str, *minutes: int) -> dict[str, int]:
-    """Have a listing name versions of the object under this key."""
+def listed(database: Database, folder: Path, key: str, *minutes: int) -> dict[str, int]:
+    """Record that listings show these versions of the object under this key."""
     source = source_of(folder)
     moments = [datetime(2026, 3, 2, 10, minute, tzinfo=UTC) for minute in minutes]
     seen = [Observation(f"file://{folder / key}", str(moment), moment, 9) for moment in moments]
@@ -53,24 +53,24 @@ def dispositions(database: Database) -> list[tuple[str, str | None]]:
     return fetch(database, "SELECT disposition, asset_type FROM object_ledger ORDER BY modified_at")
 
 
-def test_of_several_versions_that_only_the_vendor_names_the_newest_is_read(ready: Database, folder: Path) -> None:
-    assert noted(ready, folder, "x/one.bin", 1, 2, 3) == {"new_ignored": 3}
+def test_of_several_versions_that_only_the_vendor_names_the_newest_is_loaded(ready: Database, folder: Path) -> None:
+    assert listed(ready, folder, "x/one.bin", 1, 2, 3) == {"new_ignored": 3}
     assert named(ready, folder, "x/one.bin") == 3
     assert dispositions(ready) == [("superseded", "chat"), ("superseded", "chat"), ("seen", "chat")]
     assert named(ready, folder, "x/one.bin") == 0
 
 
-def test_what_was_named_before_it_was_listed_counts_as_what_it_is(ready: Database, folder: Path) -> None:
+def test_an_object_that_was_named_before_it_is_listed_has_the_named_type(ready: Database, folder: Path) -> None:
     named(ready, folder, "x/one.bin")
-    assert noted(ready, folder, "x/one.bin", 1) == {"new_seen": 1}
+    assert listed(ready, folder, "x/one.bin", 1) == {"new_seen": 1}
     named(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", "track", "a2")
-    assert noted(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", 1) == {"new_seen": 1}
+    assert listed(ready, folder, "room1/20260302/s1/Rec-s1-1772445600000.mp4", 1) == {"new_seen": 1}
     assert dispositions(ready) == [("seen", "chat"), ("seen", "track")]
 
 
 @pytest.fixture
 def loaded(ready: Database, folder: Path) -> Database:
-    """A chat under a key that says nothing of it, named, listed and loaded."""
+    """A chat under a key that does not tell its type, named, listed and loaded."""
     put(folder, "x/one.bin", chat("hello"))
     source = source_of(folder)
     named(ready, folder, "x/one.bin")
@@ -80,7 +80,7 @@ def loaded(ready: Database, folder: Path) -> Database:
     return ready
 
 
-def test_the_vendor_may_call_it_something_else_later(loaded: Database, folder: Path) -> None:
+def test_an_object_whose_type_the_vendor_changes_is_loaded_again_as_that_type(loaded: Database, folder: Path) -> None:
     source = source_of(folder)
     assert fetch(loaded, "SELECT message, session_id FROM chat_messages") == [("hello", "s1")]
     assert named(loaded, folder, "x/one.bin", "track") == 1
@@ -90,7 +90,7 @@ def test_the_vendor_may_call_it_something_else_later(loaded: Database, folder: P
     assert fetch(loaded, "SELECT asset_type, session_id FROM object_assets") == [("track", "s1")]
 
 
-def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Database, folder: Path) -> None:
+def test_an_excluded_type_stays_ignored_when_the_vendor_names_it(ready: Database, folder: Path) -> None:
     source = source_of(folder, asset_types=("transcript",))
     stores = {source.name: store_of(source)}
     put(folder, "x/one.bin", chat("hello"))
@@ -102,7 +102,7 @@ def test_what_the_settings_leave_out_stays_out_whoever_calls_it_so(ready: Databa
     assert named(ready, folder, "x/one.bin") == 0
 
 
-def test_the_vendor_may_call_something_wanted_what_the_settings_left_out(ready: Database, folder: Path) -> None:
+def test_an_ignored_object_is_loaded_when_the_vendor_names_an_included_type(ready: Database, folder: Path) -> None:
     source = source_of(folder, asset_types=("track",))
     stores = {source.name: store_of(source)}
     key = "chat/room1/20260302/Rec-room1-1772445600000.csv"

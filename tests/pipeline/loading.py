@@ -1,4 +1,4 @@
-"""Collect and load one bucket, see what was loaded, and a store that fails as networks do."""
+"""Collect and load one bucket, query what was loaded, and read from a store that fails as networks do."""
 
 from __future__ import annotations
 
@@ -20,26 +20,30 @@ def collect(database: Database, source: Source) -> Counter[str]:
 
 
 def load(database: Database, *sources: Source, batch: int = 1000, accept_refusals: bool = False) -> int:
-    """Load until nothing waits; give the number of loads."""
+    """Load until nothing is pending; give the number of loads."""
     stores = {source.name: store_of(source) for source in sources}
     return len(list(load_batches(database, sources, stores, batch=batch, accept_refusals=accept_refusals)))
 
 
-def run(database: Database, source: Source) -> None:
-    collect(database, source)
-    load(database, source)
+def run(database: Database, *sources: Source) -> None:
+    for source in sources:
+        collect(database, source)
+    load(database, *sources)
 
 
 def messages(database: Database) -> list[str]:
-    return [said for (said,) in fetch(database, "SELECT message FROM chat_messages ORDER BY message")]
+    return [content for (content,) in fetch(database, "SELECT message FROM chat_messages ORDER BY message")]
 
 
 def dispositions(database: Database) -> list[str]:
-    return [said for (said,) in fetch(database, "SELECT disposition FROM object_ledger ORDER BY modified_at, uri")]
+    return [
+        disposition
+        for (disposition,) in fetch(database, "SELECT disposition FROM object_ledger ORDER BY modified_at, uri")
+    ]
 
 
 class Flaky:
-    """A store that fails as networks do, for as often as it is told."""
+    """A store whose reads fail half-way, `failures` times, or whose listing does."""
 
     def __init__(self, store: Store, *, failures: int = 0, list_fails: bool = False) -> None:
         self.url = store.url

@@ -1,4 +1,4 @@
-"""Collectors, loaders and an uploader at once: the tables end as bucket and vendor are, and nobody waits for ever."""
+"""Collectors, loaders and an uploader at once: the tables end as bucket and vendor are, without deadlocks."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Da
         while time.monotonic() < end:
             minute += 1
             for number in chance.sample(range(OBJECTS), 20):
-                said = f"version {minute}"
-                latest[replace(bucket, chat_key(number), chat(said), minute)] = said
+                content = f"version {minute}"
+                latest[replace(bucket, chat_key(number), chat(content), minute)] = content
             time.sleep(0.1)
 
     def collect() -> None:
@@ -63,15 +63,15 @@ def test_collecting_loading_and_uploading_at_once_end_as_the_bucket_is(ready: Da
         collect_from(ready, source, stores["acme"])
         execute(ready, "UPDATE object_ledger SET retry_at = NULL")
         list(load_batches(ready, [source], stores))
-    said = fetch(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
-    assert sorted(said) == sorted(latest.items())
+    content = fetch(ready, "SELECT l.uri, m.message FROM chat_messages m JOIN object_ledger l USING (object_id)")
+    assert sorted(content) == sorted(latest.items())
     assert fetch(ready, "SELECT count(*) FROM object_ledger WHERE disposition NOT IN ('loaded', 'superseded')") == [
         (0,)
     ]
 
 
-def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callable[[], Database]) -> None:
-    """Whoever locks the objects in another order than the others waits for those that wait for it."""
+def test_a_replay_waits_for_the_load_that_settles_the_same_objects(ready_postgres: Callable[[], Database]) -> None:
+    """A transaction that locks the objects in another order than the others would deadlock with them."""
     database = ready_postgres()
     with database.begin() as tx:
         for number in range(20, 0, -1):
@@ -85,23 +85,23 @@ def test_a_replay_waits_for_who_settles_the_same_objects(ready_postgres: Callabl
     with ThreadPoolExecutor(1) as pool, database.begin() as tx:
         tx.execute(lock, {"last": "01"})
         replaying = pool.submit(replay)
-        while not replaying.done() and not fetch(database, WAITS):
+        while not replaying.done() and not fetch(database, WAITS_FOR_A_LOCK):
             time.sleep(0.05)
         tx.execute(lock, {"last": "20"})
         tx.commit()
         assert replaying.result() == 20
 
 
-WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+WAITS_FOR_A_LOCK = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other(
+def test_syncing_the_workspace_beside_all_other_steps_ends_as_one_step_after_the_other(
     ready: Database,
     ready_duckdb: Callable[[Path], Database],
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Versions, sessions and records come at random, while others list, ask and load."""
+    """Versions, sessions and records appear at random, while others list, sync and load."""
     bucket = tmp_path / "bucket"
     source, acme = source_of(bucket), payloads.workspace()
     sources = (source, payloads.workspace_source(acme))
@@ -112,23 +112,25 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
         while time.monotonic() < end:
             for key in chance.sample(keys, 10):
                 minute += 1
-                said = f"version {minute}"
-                content = payloads.TRANSCRIPT.replace(b"Good morning", said.encode()) if "x/" in key else chat(said)
+                content = f"version {minute}"
+                content = (
+                    payloads.TRANSCRIPT.replace(b"Good morning", content.encode()) if "x/" in key else chat(content)
+                )
                 replace(bucket, key, content, minute)
             time.sleep(0.1)
 
-    def say() -> None:
+    def write_records() -> None:
         records = [
             (at, name, record)
             for number in range(OBJECTS // 3)
-            for at, name, record in said_of(number, f"file://{bucket}")
+            for at, name, record in records_of(number, f"file://{bucket}")
         ]
         records.sort(key=lambda one: one[0])
         for at, name, record in records:
             time.sleep(max(0, end - SECONDS * (1 - at) - time.monotonic()))
             others = [other for other in getattr(acme, name) if other["id"] != record["id"]]
             if record.get("path", "").startswith("s3:"):
-                acme.contents[record["id"]] = chat("held")
+                acme.contents[record["id"]] = chat("vendor-stored")
             setattr(acme, name, [*others, record])
 
     def collect(database: Database, which: int) -> None:
@@ -146,7 +148,7 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
 
     with vendor_server([acme]) as vendor:
         with ThreadPoolExecutor() as pool:
-            works = [pool.submit(upload), pool.submit(say)]
+            works = [pool.submit(upload), pool.submit(write_records)]
             works += [pool.submit(until_the_end, collect, which) for which in (0, 1)]
             works += [pool.submit(until_the_end, load, 10) for _ in range(2)]
             for done in works:
@@ -166,12 +168,12 @@ def test_asking_the_vendor_at_once_with_all_the_rest_ends_as_one_after_the_other
 
 
 def keys_of(number: int) -> tuple[str, str, str]:
-    """A chat whose key tells the room, a text that tells by its content and a film that the vendor alone names."""
+    """A chat whose key names the room, a text recognised by its content, and a film that only the vendor names."""
     return payloads.chat_key_at(f"room{number % 4}", number), f"x/{number}.json", f"films/{number}.mp4"
 
 
-def said_of(number: int, bucket: str) -> Iterator[tuple[float, str, dict[str, Any]]]:
-    """What the vendor says of these three and of a chat that it holds, and when, in parts of the whole time.
+def records_of(number: int, bucket: str) -> Iterator[tuple[float, str, dict[str, Any]]]:
+    """The vendor's records of these three and of a chat that only it stores, each with its part of the whole time.
 
     A session that goes on ends; the chat is named at another address before its own.
     """
@@ -189,7 +191,11 @@ def said_of(number: int, bucket: str) -> Iterator[tuple[float, str, dict[str, An
         "assets",
         payloads.asset(f"film{number}", job, "room-composite", f"{bucket}/{film}", 9),
     )
-    yield chance.uniform(0, 0.9), "assets", payloads.asset(f"held{number}", job, "chat", f"s3://held/{number}.csv", 9)
+    yield (
+        chance.uniform(0, 0.9),
+        "assets",
+        payloads.asset(f"stored{number}", job, "chat", f"s3://100ms-storage/{number}.csv", 9),
+    )
     moments = sorted(chance.uniform(0, 0.9) for _ in range(2))
     for moment, key in zip(moments, (keys_of(number + 4)[0], chat_key), strict=True):
         yield moment, "assets", payloads.asset(f"chat{number}", job, "chat", f"{bucket}/{key}", 9)

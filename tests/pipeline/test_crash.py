@@ -7,20 +7,16 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from roomledger.ledger.database import Database
-from roomledger.pipeline.collect import collect_bucket
-from roomledger.pipeline.load import load_batches
 from roomledger.settings import Source
-from sandbox.dataset import generate
-from tests.folders import source_of, store_of, write_dataset
+from tests.pipeline.loading import run
 from tests.warehouses import Tables, contents, execute, fetch
 
-DYING = """
+CRASHING = """
 import os, signal, sys, threading
 from sqlalchemy import Engine, event
 from roomledger.cli.main import app
@@ -36,59 +32,37 @@ def count(*_):
 event.listen(Engine, "before_cursor_execute", count)
 app()
 """
-"""The command line, killed so many seconds after so many statements: on any machine in the midst of its work."""
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> list[Source]:
-    """A small world in folders."""
-    world = generate(sessions=6)
-    folder = tmp_path_factory.mktemp("world")
-    write_dataset(world.objects, folder)
-    return [source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in world.buckets]
-
-
-def run_to_the_end(database: Database, sources: list[Source]) -> Tables:
-    stores = {source.name: store_of(source) for source in sources}
-    for source in sources:
-        collect_bucket(database, source, stores[source.name])
-    list(load_batches(database, sources, stores))
-    return contents(database)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    sources: list[Source], ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory
-) -> Tables:
-    """What a run leaves that nothing happened to."""
-    return run_to_the_end(ready_duckdb(tmp_path_factory.mktemp("undisturbed")), sources)
+"""The command line, killed so many seconds after so many statements: on any machine during its work."""
 
 
 @pytest.mark.parametrize("crashes", [6, pytest.param(30, marks=pytest.mark.slow)])
-def test_runs_that_are_killed_leave_the_tables_of_a_run_that_was_not(
-    ready: Database, sources: list[Source], undisturbed: Tables, crashes: int, tmp_path: Path
+def test_killed_runs_and_a_last_one_leave_the_tables_of_an_undisturbed_run(
+    ready: Database, dataset_sources: tuple[Source, ...], undisturbed: Tables, crashes: int, tmp_path: Path
 ) -> None:
     config = tmp_path / "roomledger.toml"
     config.write_text(
         f'[warehouse]\nurl = "{ready.url}"\n'
-        + "".join(f'[[source]]\nname = "{s.name}"\ncustomer = "{s.customer}"\nurl = "{s.url}"\n' for s in sources)
+        + "".join(
+            f'[[source]]\nname = "{s.name}"\ncustomer = "{s.customer}"\nurl = "{s.url}"\n' for s in dataset_sources
+        )
     )
     chance = random.Random(7)
     killed = 0
     for _ in range(crashes):
         statements, seconds = chance.randint(1, 300), chance.uniform(0, 0.03)
-        run = subprocess.run(
-            [sys.executable, "-c", DYING, str(statements), str(seconds), "run", "--batch", "5"],
+        done = subprocess.run(
+            [sys.executable, "-c", CRASHING, str(statements), str(seconds), "run", "--batch", "5"],
             env=os.environ | {"ROOMLEDGER_CONFIG": str(config)},
             stdout=subprocess.DEVNULL,
             check=False,
         )
-        killed += run.returncode == -signal.SIGKILL
-        # What five minutes would do: the claims of the dead come free.
+        killed += done.returncode == -signal.SIGKILL
+        # As five minutes later: the claims of killed processes expire.
         execute(ready, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
     assert killed, "every run was done before it could be killed"
     assert fetch(ready, "SELECT count(*) FROM loads") > [(0,)], "every run was killed before it could load"
 
-    assert run_to_the_end(ready, sources) == undisturbed
+    run(ready, *dataset_sources)
+    assert contents(ready) == undisturbed
     unbalanced = "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')"
     assert fetch(ready, unbalanced) == [(0,)]

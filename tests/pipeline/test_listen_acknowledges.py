@@ -29,24 +29,27 @@ from tests.folders import chat, chat_key, put
 from tests.pipeline.listening import (
     NOON,
     TALK,
-    Place,
+    NotifyingBucket,
     dispositions,
-    event,
-    in_folder,
+    ingest_once,
+    listen_once,
     messages,
-    new,
-    once,
-    one_round,
+    new_versions,
+    open_folder,
+    webhook,
 )
 from tests.warehouses import contents, fetch
 
 
-def test_what_the_ledger_does_not_commit_stays_in_its_queue(
-    ready: Database, s3_here: Place, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+def test_messages_stay_in_their_queue_when_the_commit_fails(
+    ready: Database, notifying_s3: NotifyingBucket, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
-    inbox.put("talk", event("e1", chat_recording_path=s3_here.put(chat_key(), chat("hello"))), NOON)
-    waiting, subscriptions = s3_here.left(), [s3_here.subscription, webhook_subscription(inbox, [TALK])]
+    inbox.put("talk", webhook("e1", chat_recording_path=notifying_s3.put(chat_key(), chat("hello"))), NOON)
+    waiting, subscriptions = (
+        notifying_s3.unacknowledged(),
+        [notifying_s3.subscription, webhook_subscription(inbox, [TALK])],
+    )
 
     def fail(_: Any) -> None:
         raise OSError("no space left on device")
@@ -54,33 +57,33 @@ def test_what_the_ledger_does_not_commit_stays_in_its_queue(
     engine_event.listen(Engine, "commit", fail)
     try:
         with pytest.raises(OSError, match="no space"):
-            one_round(ready, [s3_here.source, TALK], {"acme": s3_here.store}, subscriptions)
+            ingest_once(ready, [notifying_s3.source, TALK], {"acme": notifying_s3.store}, subscriptions)
     finally:
         engine_event.remove(Engine, "commit", fail)
-    assert (s3_here.left(), len(inbox.receive(0)), dispositions(ready)) == (waiting, 1, [])
+    assert (notifying_s3.unacknowledged(), len(inbox.receive(0)), dispositions(ready)) == (waiting, 1, [])
     time.sleep(1.1)
-    assert once(ready, subscriptions, s3_here.where).counts["messages"] == waiting + 1
-    assert (s3_here.left(), inbox.peek(0), messages(ready)) == (0, False, ["hello"])
+    assert listen_once(ready, subscriptions, notifying_s3.opened).counts["messages"] == waiting + 1
+    assert (notifying_s3.unacknowledged(), inbox.peek(0), messages(ready)) == (0, False, ["hello"])
 
 
-HOLDER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+LOCKER = "import duckdb, sys; locked = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
 
 
-def test_a_warehouse_that_another_process_holds_takes_nothing_out_of_a_queue(
+def test_messages_stay_in_their_queue_while_another_process_locks_the_warehouse(
     ready_duckdb: Callable[[Path], Database], tmp_path: Path, inbox: Inbox
 ) -> None:
     url = ready_duckdb(tmp_path).url
-    inbox.put("talk", event("e1"), NOON)
+    inbox.put("talk", webhook("e1"), NOON)
     subscriptions = [webhook_subscription(inbox, [TALK])]
-    command = [sys.executable, "-c", HOLDER, url.removeprefix("duckdb:///")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout
-        holder.stdout.readline()
+    command = [sys.executable, "-c", LOCKER, url.removeprefix("duckdb:///")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as locker:
+        assert locker.stdout
+        locker.stdout.readline()
         with pytest.raises(WarehouseError, match="another process has held"):
-            one_round(DuckDB(url, lock_wait_s=0.2), [TALK], {}, subscriptions)
+            ingest_once(DuckDB(url, lock_wait_s=0.2), [TALK], {}, subscriptions)
         assert inbox.peek(0)
-        holder.communicate()
-    assert one_round(DuckDB(url), [TALK], {}, subscriptions).counts["events"] == 1
+        locker.communicate()
+    assert ingest_once(DuckDB(url), [TALK], {}, subscriptions).counts["events"] == 1
     assert not inbox.peek(0)
 
 
@@ -92,16 +95,16 @@ from roomledger.queues.inbox_folder import FolderInbox
 FolderInbox.ack = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 app()
 """
-"""The command line, killed when it is about to settle."""
+"""The command line, killed when it is about to acknowledge."""
 
 
-def test_who_is_killed_before_settling_changes_nothing_the_second_time(
+def test_messages_of_a_process_killed_before_it_acknowledged_change_nothing_the_second_time(
     ready: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
-    folder = in_folder(tmp_path / "bucket")
-    inbox.put("talk", event("e1", chat_recording_path=put(tmp_path / "bucket", chat_key(), chat("hello"))), NOON)
+    folder = open_folder(tmp_path / "bucket")
+    inbox.put("talk", webhook("e1", chat_recording_path=put(tmp_path / "bucket", chat_key(), chat("hello"))), NOON)
     inbox.put("talk", b"\0 no event", NOON)
-    inbox.put("nobody", event("e2"), NOON)
+    inbox.put("unknown", webhook("e2"), NOON)
     config = tmp_path / "roomledger.toml"
     config.write_text(
         f'[warehouse]\nurl = "{ready.url}"\n[webhooks]\ninbox = "file://{tmp_path}/inbox"\n'
@@ -123,8 +126,13 @@ def test_who_is_killed_before_settling_changes_nothing_the_second_time(
     before = tables()
     assert [len(found) for found in before[1:]] == [1, 1, 2]
     subscription = webhook_subscription(inbox, [TALK])
-    found = one_round(ready, [folder[0], TALK], {"acme": folder[1]}, [subscription])
-    assert (found.counts["messages"], found.counts["events"], new(found), found.counts["messages_refused"]) == (
+    found = ingest_once(ready, [folder[0], TALK], {"acme": folder[1]}, [subscription])
+    assert (
+        found.counts["messages"],
+        found.counts["events"],
+        new_versions(found),
+        found.counts["messages_refused"],
+    ) == (
         3,
         0,
         {},
@@ -134,23 +142,25 @@ def test_who_is_killed_before_settling_changes_nothing_the_second_time(
     assert not inbox.peek(0)
 
 
-def test_what_cannot_be_settled_comes_again(any_ready: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_that_cannot_be_acknowledged_is_delivered_again(
+    one_engine: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subscriptions = [webhook_subscription(inbox, [TALK])]
-    inbox.put("talk", event("e1"), NOON)
+    inbox.put("talk", webhook("e1"), NOON)
 
-    def settle(*_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise QueueError("the folder is read-only")
 
     with monkeypatch.context() as patched:
-        patched.setattr(FolderInbox, "ack", settle)
-        assert one_round(any_ready, [TALK], {}, subscriptions).problems == {"the folder is read-only"}
-    found = one_round(any_ready, [TALK], {}, subscriptions)
+        patched.setattr(FolderInbox, "ack", fail)
+        assert ingest_once(one_engine, [TALK], {}, subscriptions).problems == {"the folder is read-only"}
+    found = ingest_once(one_engine, [TALK], {}, subscriptions)
     assert (found.counts["messages"], found.counts["events"], found.problems) == (1, 0, set())
     assert not inbox.peek(0)
 
 
 class Slow:
-    """A store that takes its time to look."""
+    """A store that takes some seconds to inspect an object."""
 
     def __init__(self, store: Store, seconds: float) -> None:
         self.url, self.list, self.read = store.url, store.list, store.read
@@ -161,19 +171,21 @@ class Slow:
         return self._store.stat(uri)
 
 
-def test_messages_are_held_while_work_on_them_goes_on(
-    any_ready: Database, s3_here: Place, monkeypatch: pytest.MonkeyPatch
+def test_messages_stay_hidden_from_other_receivers_while_they_are_processed(
+    one_engine: Database, notifying_s3: NotifyingBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Sqs, "visibility_timeout_s", 1.0)
-    s3_here.put(chat_key(), chat("hello"))
-    once(any_ready, [s3_here.subscription], s3_here.where)
-    s3_here.put(chat_key(2), chat("hello again"))
+    notifying_s3.put(chat_key(), chat("hello"))
+    listen_once(one_engine, [notifying_s3.subscription], notifying_s3.opened)
+    notifying_s3.put(chat_key(2), chat("hello again"))
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(once, any_ready, [s3_here.subscription], (s3_here.source, Slow(s3_here.store, 2.5)))
-        while s3_here.subscription.queue.peek(0):
+        slow = pool.submit(
+            listen_once, one_engine, [notifying_s3.subscription], (notifying_s3.source, Slow(notifying_s3.store, 2.5))
+        )
+        while notifying_s3.subscription.queue.peek(0):
             pass  # until it is received
         others = []
         while not slow.done():
-            others += s3_here.subscription.queue.receive(0)
+            others += notifying_s3.subscription.queue.receive(0)
         assert (slow.result().counts["messages"], others) == (1, [])
-    assert s3_here.left() == 0
+    assert notifying_s3.unacknowledged() == 0

@@ -26,89 +26,95 @@ from roomledger.pipeline.subscriptions import Decoded
 from roomledger.queues import Notification
 from roomledger.queues.inbox import Inbox
 from roomledger.runtime import open_inbox
-from sandbox.dataset import generate
+from sandbox.dataset import Dataset
 from tests.folders import chat, chat_key, put, source_of, store_of, write_dataset
 from tests.pipeline.listening import (
     NOON,
-    WAITS,
-    Where,
+    WAITS_FOR_A_LOCK,
+    Opened,
+    address_subscription,
     dispositions,
-    in_folder,
-    one_round,
-    plain_bell,
-    work,
+    ingest_once,
+    listen,
+    open_folder,
 )
 from tests.warehouses import Tables, contents, execute, fetch
 
 
-class World(NamedTuple):
-    """Sources, and what a sweep alone makes of them."""
+class SweptDataset(NamedTuple):
+    """Sources with their stores, and the tables after a sweep alone."""
 
-    where: list[Where]
-    swept: Tables
+    opened: list[Opened]
+    tables: Tables
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path], Database]) -> World:
-    """A small world in folders; segments of films are many, and all alike."""
-    made, folder = generate(sessions=6), tmp_path_factory.mktemp("world")
-    write_dataset([thing for thing in made.objects if not thing.key.endswith(".ts")], folder)
-    where = []
-    for bucket in made.buckets:
+def swept_dataset(
+    dataset: Dataset, tmp_path_factory: pytest.TempPathFactory, ready_duckdb: Callable[[Path], Database]
+) -> SweptDataset:
+    """A small dataset in folders, without the many segments of films, which are all alike."""
+    folder = tmp_path_factory.mktemp("without segments")
+    write_dataset([thing for thing in dataset.objects if not thing.key.endswith(".ts")], folder)
+    opened = []
+    for bucket in dataset.buckets:
         source = source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer)
-        where.append((source, store_of(source)))
+        opened.append((source, store_of(source)))
     database = ready_duckdb(tmp_path_factory.mktemp("swept"))
-    sweep(database, where)
-    return World(where, contents(database, past=False))
+    sweep(database, opened)
+    return SweptDataset(opened, contents(database, past=False))
 
 
-def sweep(database: Database, where: Sequence[Where]) -> None:
-    for source, store in where:
+def sweep(database: Database, opened: Sequence[Opened]) -> None:
+    for source, store in opened:
         collect_bucket(database, source, store)
     execute(database, "UPDATE object_ledger SET retry_at = NULL")
-    list(load_batches(database, [s for s, _ in where], {s.name: store for s, store in where}, accept_refusals=True))
+    list(load_batches(database, [s for s, _ in opened], {s.name: store for s, store in opened}, accept_refusals=True))
 
 
-def test_noting_what_a_listing_notes_in_another_order_waits_for_it(
+def test_recording_objects_in_another_order_than_a_listing_waits_for_the_listing(
     ready_postgres: Callable[[], Database], tmp_path: Path, inbox: Inbox
 ) -> None:
-    """Each would hold what the other waits for."""
-    database, (source, store) = ready_postgres(), in_folder(tmp_path / "bucket")
+    """Otherwise each would lock rows that the other waits for."""
+    database, (source, store) = ready_postgres(), open_folder(tmp_path / "bucket")
     for number in range(20):
         inbox.put("any", put(tmp_path / "bucket", chat_key(number), chat("hello")).encode(), NOON)
     [seen] = store.list()
-    noted = [(one, object_keys.recognise(one)) for one in seen]
+    classified = [(one, object_keys.recognise(one)) for one in seen]
     with ThreadPoolExecutor(1) as pool:
         with database.begin() as tx:
-            record_observations(tx, database, source, noted[:1], observed_by="listing", now=times.utc_now())
-            answering = pool.submit(one_round, database, [source], {"acme": store}, [plain_bell(inbox)])
+            record_observations(tx, database, source, classified[:1], observed_by="listing", now=times.utc_now())
+            ingesting = pool.submit(ingest_once, database, [source], {"acme": store}, [address_subscription(inbox)])
             deadline = time.monotonic() + 20
-            while not answering.done() and not fetch(database, WAITS) and time.monotonic() < deadline:
+            while not ingesting.done() and not fetch(database, WAITS_FOR_A_LOCK) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            record_observations(tx, database, source, noted[1:], observed_by="listing", now=times.utc_now())
-        assert answering.result().counts["messages"] == 20
+            record_observations(tx, database, source, classified[1:], observed_by="listing", now=times.utc_now())
+        assert ingesting.result().counts["messages"] == 20
     assert dispositions(database) == ["seen"] * 20
 
 
-def check_that_notices_change_nothing_in_the_end(database: Database, world: World, seed: int, folder: Path) -> None:
-    """Notices get lost, doubled, shuffled and late, tell of versions long replaced, and come in batches of any size.
+def check_that_notifications_change_nothing_in_the_end(
+    database: Database, swept: SweptDataset, seed: int, folder: Path
+) -> None:
+    """Notifications are lost, doubled, shuffled and late, name replaced versions, and arrive in batches of any size.
 
-    By the clock that the program reads hours pass between them, and a day before the last of them.
+    By the clock of the program hours pass between them, and a day before the last of them.
     """
     chance, passed = random.Random(seed), timedelta()
-    told = [seen for _, store in world.where for page in store.list() for seen in page]
-    notices = [
-        Notification(seen.uri, seen if chance.random() < 0.5 else None) for seen in told if chance.random() < 0.7
+    listed = [seen for _, store in swept.opened for page in store.list() for seen in page]
+    notifications = [
+        Notification(seen.uri, seen if chance.random() < 0.5 else None) for seen in listed if chance.random() < 0.7
     ]
-    notices += chance.sample(notices, len(notices) * 3 // 10)
-    old = [replace(seen, version="old", modified_at=seen.modified_at - timedelta(hours=1)) for seen in told]
-    notices += [Notification(seen.uri, seen) for seen in chance.sample(old, len(old) // 10)]
-    notices += [Notification(f"{source.url}/nothing/is/here.csv", None) for source, _ in world.where]
-    chance.shuffle(notices)
+    notifications += chance.sample(notifications, len(notifications) * 3 // 10)
+    old = [replace(seen, version="old", modified_at=seen.modified_at - timedelta(hours=1)) for seen in listed]
+    notifications += [Notification(seen.uri, seen) for seen in chance.sample(old, len(old) // 10)]
+    notifications += [Notification(f"{source.url}/nothing/is/here.csv", None) for source, _ in swept.opened]
+    chance.shuffle(notifications)
     inbox = open_inbox(f"file://{folder}/inbox")
-    subscription = replace(plain_bell(inbox), decode=lambda message: Decoded(notices[slice(*json.loads(message.body))]))
+    subscription = replace(
+        address_subscription(inbox), decode=lambda message: Decoded(notifications[slice(*json.loads(message.body))])
+    )
 
-    def come(first: int, end: int) -> None:
+    def arrive(first: int, end: int) -> None:
         nonlocal passed
         while first < end:
             passed += timedelta(hours=chance.uniform(0, 3))
@@ -116,36 +122,38 @@ def check_that_notices_change_nothing_in_the_end(database: Database, world: Worl
             for start in some[::10]:
                 inbox.put("any", json.dumps([start, min(start + 10, some.stop)]).encode(), NOON)
             if some.stop == end or chance.random() < 0.5:
-                list(work(database, [subscription], *world.where, batch=chance.choice([50, 1000])))
+                list(listen(database, [subscription], *swept.opened, batch=chance.choice([50, 1000])))
             first = some.stop
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(times, "utc_now", lambda: datetime.now(UTC) + passed)
-        come(0, in_time := len(notices) * 9 // 10)
-        sweep(database, world.where)
+        arrive(0, in_time := len(notifications) * 9 // 10)
+        sweep(database, swept.opened)
         passed += timedelta(days=1)
-        come(in_time, len(notices))
+        arrive(in_time, len(notifications))
     assert not inbox.peek(0)
-    assert fetch(database, "SELECT count(*) FROM object_ledger WHERE first_seen_by = 's3_event'") > [(len(told) // 2,)]
+    assert fetch(database, "SELECT count(*) FROM object_ledger WHERE first_seen_by = 's3_event'") > [
+        (len(listed) // 2,)
+    ]
     execute(database, "UPDATE object_ledger SET first_seen_by = 'listing'")
     found = contents(database, past=False)
-    for table, rows in world.swept.items():
+    for table, rows in swept.tables.items():
         assert found[table] == rows, table
 
 
 @settings(deadline=None, max_examples=2, phases=[Phase.generate])
 @given(seed=st.integers(0, 1 << 32))
-def test_whatever_becomes_of_notices_the_sweep_decides_on_duckdb(
+def test_notifications_of_any_order_end_as_a_sweep_alone_on_duckdb(
     seed: int,
-    world: World,
+    swept_dataset: SweptDataset,
     ready_duckdb: Callable[[Path], Database],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    folder = tmp_path_factory.mktemp("notices")
-    check_that_notices_change_nothing_in_the_end(ready_duckdb(folder), world, seed, folder)
+    folder = tmp_path_factory.mktemp("notifications")
+    check_that_notifications_change_nothing_in_the_end(ready_duckdb(folder), swept_dataset, seed, folder)
 
 
-def test_whatever_becomes_of_notices_the_sweep_decides_on_postgresql(
-    world: World, ready_postgres: Callable[[], Database], tmp_path: Path
+def test_notifications_of_any_order_end_as_a_sweep_alone_on_postgresql(
+    swept_dataset: SweptDataset, ready_postgres: Callable[[], Database], tmp_path: Path
 ) -> None:
-    check_that_notices_change_nothing_in_the_end(ready_postgres(), world, 7, tmp_path)
+    check_that_notifications_change_nothing_in_the_end(ready_postgres(), swept_dataset, 7, tmp_path)

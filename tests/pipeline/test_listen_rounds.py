@@ -1,4 +1,4 @@
-"""How long listening goes on, and what each round takes first: quiet queues, busy queues, silent queues, a backlog."""
+"""How long listening goes on, and what each round loads first: quiet queues, busy queues, slow queues, a backlog."""
 
 from __future__ import annotations
 
@@ -17,103 +17,109 @@ from tests.folders import chat, chat_key, put
 from tests.pipeline.listening import (
     NOON,
     TALK,
-    Silent,
-    event,
-    in_folder,
+    SlowQueue,
+    address_subscription,
+    listen,
     messages,
-    plain_bell,
-    work,
+    open_folder,
+    webhook,
 )
 
 
-def test_listening_ends_when_nothing_has_come_for_a_while(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
-    folder = in_folder(tmp_path / "bucket")
+def test_listening_ends_when_the_queues_have_been_quiet_for_a_while(
+    one_engine: Database, tmp_path: Path, inbox: Inbox
+) -> None:
+    folder = open_folder(tmp_path / "bucket")
     uri = put(tmp_path / "bucket", chat_key(), chat("hello"))
-    later = threading.Timer(1.5, inbox.put, ("talk", event("e1", chat_recording_path=uri), NOON))
+    later = threading.Timer(1, inbox.put, ("talk", webhook("e1", chat_recording_path=uri), NOON))
     later.start()
     began = time.monotonic()
-    done = list(work(any_ready, [webhook_subscription(inbox, [TALK])], folder, quiet_s=3))
-    assert 1.5 + 3 <= time.monotonic() - began < 15
+    done = list(listen(one_engine, [webhook_subscription(inbox, [TALK])], folder, quiet_s=2))
+    assert 1 + 2 <= time.monotonic() - began < 15
     assert [type(one) for one in done] == [Round, Load]
-    assert messages(any_ready) == ["hello"]
+    assert messages(one_engine) == ["hello"]
 
 
-def test_listening_ends_in_time_though_something_comes_all_the_time(any_ready: Database, inbox: Inbox) -> None:
+def test_listening_ends_after_its_longest_time_though_messages_never_stop(one_engine: Database, inbox: Inbox) -> None:
     over = threading.Event()
 
-    def talk() -> None:
+    def send() -> None:
         number = 0
         while not over.wait(0.05):
-            inbox.put("talk", event(f"e{(number := number + 1)}"), NOON)
+            inbox.put("talk", webhook(f"e{(number := number + 1)}"), NOON)
 
     with ThreadPoolExecutor(1) as pool:
-        talking = pool.submit(talk)
+        sending = pool.submit(send)
         began = time.monotonic()
         try:
-            done = list(work(any_ready, [webhook_subscription(inbox, [TALK])], quiet_s=1, most_s=2))
+            done = list(listen(one_engine, [webhook_subscription(inbox, [TALK])], quiet_s=1, most_s=2))
         finally:
             over.set()
         took = time.monotonic() - began
-        talking.result()
+        sending.result()
     assert 2 <= took < 10
-    # One at once, one for each second, and one for what was asked for before the end.
+    # One round at once, one for each second, and one for the receive that was requested before the end.
     assert 1 < sum(isinstance(one, Round) for one in done) <= 4
 
 
-def test_listening_ends_when_somebody_says_so(any_ready: Database, inbox: Inbox) -> None:
-    inbox.put("talk", event("e1"), NOON)
-    done = work(any_ready, [webhook_subscription(inbox, [TALK])], quiet_s=60, is_over=lambda: not inbox.peek(0))
+def test_listening_ends_when_it_is_asked_to(one_engine: Database, inbox: Inbox) -> None:
+    inbox.put("talk", webhook("e1"), NOON)
+    done = listen(one_engine, [webhook_subscription(inbox, [TALK])], quiet_s=60, is_over=lambda: not inbox.peek(0))
     assert len(list(done)) == 1
 
 
-def test_what_a_queue_gave_as_somebody_ended_the_listening_is_taken_in(any_ready: Database, tmp_path: Path) -> None:
-    """Else it would come again only when its time with us has run out."""
+def test_messages_that_are_delivered_while_listening_ends_are_ingested(one_engine: Database, tmp_path: Path) -> None:
+    """They would be delivered again only after their visibility timeout."""
     over = threading.Event()
-    silent = Silent(put(tmp_path / "bucket", chat_key(), chat("hello")).encode())
+    slow = SlowQueue(put(tmp_path / "bucket", chat_key(), chat("hello")).encode())
 
     def is_over() -> bool:
-        if silent.asked:
+        if slow.receives:
             over.set()
-            threading.Timer(0.5, silent.may_speak.set).start()
+            threading.Timer(0.5, slow.may_deliver.set).start()
         return over.is_set()
 
-    done = list(work(any_ready, [plain_bell(silent)], in_folder(tmp_path / "bucket"), quiet_s=60, is_over=is_over))
+    done = list(
+        listen(one_engine, [address_subscription(slow)], open_folder(tmp_path / "bucket"), quiet_s=60, is_over=is_over)
+    )
     assert [type(one) for one in done] == [Round, Load]
-    assert messages(any_ready) == ["hello"]
+    assert messages(one_engine) == ["hello"]
 
 
-def test_what_has_just_come_is_loaded_before_a_backlog(any_ready: Database, tmp_path: Path, inbox: Inbox) -> None:
+def test_new_objects_are_loaded_before_a_backlog(one_engine: Database, tmp_path: Path, inbox: Inbox) -> None:
     bucket = tmp_path / "bucket"
-    folder = in_folder(bucket)
+    folder = open_folder(bucket)
     for number in range(12):
         put(bucket, chat_key(number), chat(f"old {number:02}"), minute=number)
-    collect_bucket(any_ready, *folder)
-    done = work(any_ready, [webhook_subscription(inbox, [TALK])], folder, batch=5)
+    collect_bucket(one_engine, *folder)
+    done = listen(one_engine, [webhook_subscription(inbox, [TALK])], folder, batch=5)
     assert isinstance(next(done), Load)
-    assert messages(any_ready) == [f"old {number:02}" for number in range(7, 12)]
-    inbox.put("talk", event("e1", chat_recording_path=put(bucket, chat_key(99), chat("new"), minute=99)), NOON)
+    assert messages(one_engine) == [f"old {number:02}" for number in range(7, 12)]
+    inbox.put("talk", webhook("e1", chat_recording_path=put(bucket, chat_key(99), chat("new"), minute=99)), NOON)
     assert isinstance(next(done), Round)
     assert isinstance(next(done), Load)
-    assert messages(any_ready) == ["new", *(f"old {number:02}" for number in range(3, 12))]
+    assert messages(one_engine) == ["new", *(f"old {number:02}" for number in range(3, 12))]
     list(done)
-    assert len(messages(any_ready)) == 13
+    assert len(messages(one_engine)) == 13
 
 
-def test_a_silent_queue_does_not_keep_back_the_others_and_is_heard_to_the_end(
-    any_ready: Database, tmp_path: Path, inbox: Inbox
+def test_a_slow_queue_does_not_delay_the_others_and_its_last_message_is_ingested(
+    one_engine: Database, tmp_path: Path, inbox: Inbox
 ) -> None:
     bucket = tmp_path / "bucket"
-    silent = Silent(put(bucket, chat_key(), chat("late")).encode())
-    inbox.put("talk", event("e1"), NOON)
-    done = work(any_ready, [plain_bell(silent), webhook_subscription(inbox, [TALK])], in_folder(bucket), quiet_s=0.5)
+    slow = SlowQueue(put(bucket, chat_key(), chat("late")).encode())
+    inbox.put("talk", webhook("e1"), NOON)
+    done = listen(
+        one_engine, [address_subscription(slow), webhook_subscription(inbox, [TALK])], open_folder(bucket), quiet_s=0.5
+    )
     first = next(done)
     assert isinstance(first, Round)
-    assert (first.counts["events"], silent.asked) == (1, 1)
-    inbox.put("talk", event("e2"), NOON)
+    assert (first.counts["events"], slow.receives) == (1, 1)
+    inbox.put("talk", webhook("e2"), NOON)
     second = next(done)
     assert isinstance(second, Round)
-    assert (second.counts["events"], silent.asked) == (1, 1)
-    threading.Timer(1, silent.may_speak.set).start()
+    assert (second.counts["events"], slow.receives) == (1, 1)
+    threading.Timer(1, slow.may_deliver.set).start()
     rest = list(done)
     assert [type(one) for one in rest] == [Round, Load]
-    assert messages(any_ready) == ["late"]
+    assert messages(one_engine) == ["late"]

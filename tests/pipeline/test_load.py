@@ -78,7 +78,7 @@ def test_a_corrected_file_replaces_its_rows_and_the_same_bytes_change_nothing(re
     assert dispositions(ready) == ["superseded", "superseded", "superseded", "loaded"]
 
 
-def test_a_file_that_changes_before_it_is_read_is_read_as_what_it_is_now(ready: Database, tmp_path: Path) -> None:
+def test_a_file_that_changes_before_it_is_read_is_loaded_in_its_new_version(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     put(bucket, chat_key(), chat("first"))
@@ -93,7 +93,7 @@ def test_a_file_that_changes_before_it_is_read_is_read_as_what_it_is_now(ready: 
     assert dispositions(ready) == ["superseded", "loaded"]
 
 
-def test_a_file_that_is_gone_before_it_is_read_is_missing(ready: Database, tmp_path: Path) -> None:
+def test_a_file_that_is_deleted_before_it_is_read_is_missing(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     put(bucket, chat_key(), chat("first"))
@@ -109,13 +109,13 @@ def test_a_file_that_is_gone_before_it_is_read_is_missing(ready: Database, tmp_p
 def test_rows_of_a_deleted_file_stay(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
-    put(bucket, chat_key(1), chat("kept"))
-    put(bucket, chat_key(2), chat("there"), minute=1)
+    put(bucket, chat_key(1), chat("deleted"))
+    put(bucket, chat_key(2), chat("existing"), minute=1)
     run(ready, source)
     (bucket / chat_key(1)).unlink()
     assert collect(ready, source)["missing"] == 1
     assert collect(ready, source)["missing"] == 0
-    assert (messages(ready), dispositions(ready)) == (["kept", "there"], ["missing", "loaded"])
+    assert (messages(ready), dispositions(ready)) == (["deleted", "existing"], ["missing", "loaded"])
 
 
 @pytest.mark.parametrize("batch", [1, 1000])
@@ -131,7 +131,7 @@ def test_two_loads_at_once_share_the_work(ready: Database, tmp_path: Path, batch
     assert set(dispositions(ready)) == {"loaded"}
 
 
-def test_the_settings_say_what_is_left_out(ready: Database, tmp_path: Path) -> None:
+def test_the_settings_exclude_types_and_dates(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     put(bucket, "chat/room/20260302/Rec-room-1772445600000.csv", chat("in"))
     put(bucket, "chat/room/20260225/Rec-room-1772012800000.csv", chat("too old"))

@@ -21,7 +21,7 @@ from tests.pipeline.loading import Flaky, collect, dispositions, load, messages,
 from tests.warehouses import execute, fetch
 
 
-def test_a_listing_that_breaks_off_calls_nothing_missing(ready: Database, tmp_path: Path) -> None:
+def test_a_listing_that_fails_half_way_makes_nothing_missing(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     put(bucket, chat_key(1), chat("kept"))
@@ -31,7 +31,7 @@ def test_a_listing_that_breaks_off_calls_nothing_missing(ready: Database, tmp_pa
     assert dispositions(ready) == ["loaded"]
 
 
-def test_a_read_that_fails_is_tried_again_later_and_leaves_nothing_behind(ready: Database, tmp_path: Path) -> None:
+def test_a_read_that_fails_is_retried_later_and_leaves_no_rows(ready: Database, tmp_path: Path) -> None:
     source = source_of(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat(*(f"message {n}" for n in range(9))))
     collect(ready, source)
@@ -44,7 +44,7 @@ def test_a_read_that_fails_is_tried_again_later_and_leaves_nothing_behind(ready:
         execute(ready, "UPDATE object_ledger SET retry_at = NULL")
 
 
-def test_a_load_that_is_interrupted_gives_its_claims_back(ready: Database, tmp_path: Path) -> None:
+def test_an_interrupted_load_releases_its_claims(ready: Database, tmp_path: Path) -> None:
     source = source_of(tmp_path / "bucket")
     put(tmp_path / "bucket", chat_key(), chat("hello"))
     collect(ready, source)
@@ -81,7 +81,7 @@ def test_a_read_that_never_succeeds_is_refused_with_its_last_error_and_can_be_re
     assert fetch(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
 
 
-def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
+def test_a_fault_of_a_parser_refuses_one_file_and_a_replay_loads_it(
     ready: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = tmp_path / "bucket"
@@ -103,7 +103,7 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
     assert messages(ready) == ["fine"]
     [(code, raw)] = fetch(ready, "SELECT reason_code, raw FROM refusals")
     assert (code, bytes(raw)) == ("parser_failed", chat("sesame"))
-    (bucket / chat_key(2)).unlink()  # the bytes that were kept are enough
+    (bucket / chat_key(2)).unlink()  # the refused bytes are stored
     collect(ready, source)
     with ready.begin() as tx:
         assert request_replay(tx, ready, reason="parser_failed", now=times.utc_now()) == 1
@@ -112,7 +112,7 @@ def test_a_fault_of_a_parser_costs_one_file_and_a_replay_mends_it(
     assert fetch(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
 
 
-def test_a_replay_parses_bytes_anew_that_were_unchanged(
+def test_a_replay_parses_unchanged_bytes_again(
     ready: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket = tmp_path / "bucket"
@@ -124,11 +124,11 @@ def test_a_replay_parses_bytes_anew_that_were_unchanged(
     run(ready, source)
     assert (messages(ready), dispositions(ready)) == (["one"], ["loaded", "unchanged"])
 
-    def mended(content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:
+    def corrected(content: Iterable[bytes], asset: Asset) -> Iterator[Record | Refusal]:
         return parse([b"".join(content).replace(b"ten past one", b"10:00:01Z")], asset)
 
     parse = PARSERS["chat"]
-    monkeypatch.setattr("roomledger.pipeline.extract.PARSERS", {**PARSERS, "chat": mended})
+    monkeypatch.setattr("roomledger.pipeline.extract.PARSERS", {**PARSERS, "chat": corrected})
     with ready.begin() as tx:
         assert request_replay(tx, ready, now=times.utc_now()) == 1
     load(ready, source)
@@ -136,7 +136,7 @@ def test_a_replay_parses_bytes_anew_that_were_unchanged(
     assert fetch(ready, "SELECT count(*) FROM refusals WHERE resolved_at IS NULL") == [(0,)]
 
 
-def test_a_bucket_of_files_that_are_all_refused_stops_the_run(ready: Database, tmp_path: Path) -> None:
+def test_a_batch_of_mostly_refused_files_stops_the_run(ready: Database, tmp_path: Path) -> None:
     bucket = tmp_path / "bucket"
     source = source_of(bucket)
     for number in range(22):

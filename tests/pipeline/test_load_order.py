@@ -18,46 +18,16 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.replays import request_replay
 from roomledger.settings import Source
-from sandbox.dataset import Dataset, expect, generate
-from tests.folders import chat, chat_key, put, source_of, store_of, write_dataset
+from sandbox.dataset import Dataset, expect
+from tests.folders import chat, chat_key, put, source_of, store_of
 from tests.pipeline.loading import collect, load, run
-from tests.warehouses import contents, delete_all_rows, execute, fetch
+from tests.warehouses import Tables, contents, delete_all_rows, execute, fetch
 
 
-@pytest.fixture(scope="module")
-def world() -> Dataset:
-    return generate(sessions=6)
-
-
-@pytest.fixture(scope="module")
-def world_sources(world: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Source, ...]:
-    folder = tmp_path_factory.mktemp("world")
-    write_dataset(world.objects, folder)
-    return tuple(
-        source_of(folder / bucket.source, name=bucket.source, customer=bucket.customer) for bucket in world.buckets
-    )
-
-
-@pytest.fixture(scope="module")
-def plainly_loaded(
-    world_sources: tuple[Source, ...],
-    ready_duckdb: Callable[[Path], Database],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, list[tuple[object, ...]]]:
-    """What the warehouse holds after one undisturbed run over the world."""
-    database = ready_duckdb(tmp_path_factory.mktemp("plain"))
-    for source in world_sources:
-        collect(database, source)
-    load(database, *world_sources)
-    return dict(contents(database))
-
-
-def test_the_world_is_loaded_as_its_generator_knows(
-    world: Dataset, plainly_loaded: dict[str, list[tuple[object, ...]]]
-) -> None:
-    expected = expect(world.objects)  # the vendor is not asked
-    assert {table: len(plainly_loaded[table]) for table in expected.rows} == expected.rows
-    assert len(plainly_loaded["refusals"]) == sum(expected.refusals.values())
+def test_the_dataset_is_loaded_as_its_generator_expects(dataset: Dataset, undisturbed: Tables) -> None:
+    expected = expect(dataset.objects)  # without the API of the vendor
+    assert {table: len(undisturbed[table]) for table in expected.rows} == expected.rows
+    assert len(undisturbed["refusals"]) == sum(expected.refusals.values())
 
 
 @pytest.mark.parametrize(
@@ -69,34 +39,34 @@ def test_the_world_is_loaded_as_its_generator_knows(
 )
 def test_order_repetition_batches_and_engine_do_not_change_the_tables(
     ready: Database,
-    world_sources: tuple[Source, ...],
-    plainly_loaded: dict[str, list[tuple[object, ...]]],
+    dataset_sources: tuple[Source, ...],
+    undisturbed: Tables,
     rounds: list[tuple[int, int]],
 ) -> None:
     """A round is a number of objects that are seen, and how many of them a load takes; the last is repeated."""
-    seen = [(source, one) for source in world_sources for page in store_of(source).list() for one in page]
+    seen = [(source, one) for source in dataset_sources for page in store_of(source).list() for one in page]
     random.Random(len(rounds) + rounds[0][1]).shuffle(seen)
     for size, batch in chain(rounds, repeat(rounds[-1])):
         if not seen:
             break
-        told, seen = seen[:size], seen[size:]
-        for source in world_sources:
-            mine = [(one, object_keys.recognise(one)) for of, one in told if of is source]
+        part, seen = seen[:size], seen[size:]
+        for source in dataset_sources:
+            classified = [(one, object_keys.recognise(one)) for of, one in part if of is source]
             for _ in range(2):
                 with ready.begin() as tx:
-                    record_observations(tx, ready, source, mine, observed_by="listing", now=times.utc_now())
-        load(ready, *world_sources, batch=batch, accept_refusals=True)
-    for source in world_sources:
+                    record_observations(tx, ready, source, classified, observed_by="listing", now=times.utc_now())
+        load(ready, *dataset_sources, batch=batch, accept_refusals=True)
+    for source in dataset_sources:
         assert not collect(ready, source)["new_seen"]
-    assert load(ready, *world_sources) == 0
-    assert contents(ready) == plainly_loaded
+    assert load(ready, *dataset_sources) == 0
+    assert contents(ready) == undisturbed
 
 
 STEP = st.one_of(
     st.tuples(st.just("put"), st.integers(1, 3), st.sampled_from(["a", "b", "NUL\0", ""])),
     st.tuples(st.just("delete"), st.integers(1, 3), st.none()),
     st.tuples(st.just("collect"), st.none(), st.none()),
-    st.tuples(st.just("claim and die"), st.integers(1, 3), st.none()),
+    st.tuples(st.just("claim and crash"), st.integers(1, 3), st.none()),
     st.tuples(st.just("load"), st.integers(1, 3), st.none()),
     st.tuples(st.just("replay"), st.none(), st.none()),
 )
@@ -108,18 +78,18 @@ SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_s
 def check_that_the_tables_end_as_the_bucket_is(steps: Steps, database: Database, plain: Database, bucket: Path) -> None:
     """Changes, deletions, crashes after a claim, small batches and replays in any order, against one plain run."""
     source = source_of(bucket)
-    there: set[str] = set()
-    for minute, (verb, number, said) in enumerate(steps):
+    existing: set[str] = set()
+    for minute, (verb, number, content) in enumerate(steps):
         if verb == "put" and number:
-            there.add(put(bucket, chat_key(number), chat(*([said] * 2 if said else [])), minute))
+            existing.add(put(bucket, chat_key(number), chat(*([content] * 2 if content else [])), minute))
         elif verb == "delete" and number:
             (bucket / chat_key(number)).unlink(missing_ok=True)
-            there.discard(f"file://{bucket / chat_key(number)}")
+            existing.discard(f"file://{bucket / chat_key(number)}")
         elif verb == "collect":
             collect(database, source)
-        elif verb == "claim and die" and number:
+        elif verb == "claim and crash" and number:
             with database.begin() as tx:
-                claim_batch(tx, database, ["acme"], token=f"dead {minute}", limit=number, now=times.utc_now())
+                claim_batch(tx, database, ["acme"], token=f"crashed {minute}", limit=number, now=times.utc_now())
             execute(database, "UPDATE object_ledger SET lease_until = first_seen_at WHERE disposition = 'claimed'")
         elif verb == "load" and number:
             load(database, source, batch=number)
@@ -137,7 +107,7 @@ def check_that_the_tables_end_as_the_bucket_is(steps: Steps, database: Database,
             SELECT l.uri, t.ordinal, t.{column} FROM {table} t JOIN object_ledger l USING (object_id)
             WHERE l.disposition = 'loaded' {still}
         """
-        assert sorted(row for row in fetch(database, query) if row[0] in there) == sorted(fetch(plain, query)), table
+        assert sorted(row for row in fetch(database, query) if row[0] in existing) == sorted(fetch(plain, query)), table
     [(waiting,)] = fetch(database, "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')")
     assert waiting == 0
 
@@ -149,7 +119,7 @@ def databases(ready_postgres: Callable[[], Database]) -> tuple[Database, Databas
 
 @settings(SETTINGS, max_examples=20)
 @STEPS
-def test_whatever_happened_the_tables_end_as_the_bucket_is_on_postgresql(
+def test_after_any_steps_the_tables_end_as_the_bucket_is_on_postgresql(
     steps: Steps, databases: tuple[Database, Database], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     for one in databases:
@@ -159,7 +129,7 @@ def test_whatever_happened_the_tables_end_as_the_bucket_is_on_postgresql(
 
 @settings(SETTINGS, max_examples=6)  # each takes a second
 @STEPS
-def test_whatever_happened_the_tables_end_as_the_bucket_is_on_duckdb(
+def test_after_any_steps_the_tables_end_as_the_bucket_is_on_duckdb(
     steps: Steps, ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     database, plain = (ready_duckdb(tmp_path_factory.mktemp(name)) for name in ("steps", "plain"))

@@ -1,4 +1,4 @@
-"""A workspace is read as far as there is news, whatever the vendor's API does meanwhile."""
+"""A workspace is read as far as there is something new, whatever the vendor's API does meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from roomledger import times
 from roomledger.ledger.database import Database
-from roomledger.pipeline import sync_workspace as reading
+from roomledger.pipeline import sync_workspace
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import BucketSource
 from roomledger.stores import StoreError
@@ -39,7 +39,7 @@ def long_ago(jobs: int, days: float = 60) -> Workspace:
 
 
 def add_job(acme: Workspace, number: int, days_ago: float, **more: Any) -> None:
-    """Hold one more session, which is recorded."""
+    """Add one more recorded session."""
     begin, end = stamp(days_ago), stamp(days_ago - 0.01)
     times = {"created_at": begin, "updated_at": end}
     acme.sessions.append(payloads.session(f"s{number:05}", "room1", 0, 1, peers={}) | times)
@@ -61,8 +61,8 @@ def vendor() -> Iterator[Vendor]:
         yield server
 
 
-def hear(database: Database, vendor: Vendor, acme: Workspace) -> Counter[str]:
-    """Ask the vendor once; all that is named lies in the customer's own bucket."""
+def sync(database: Database, vendor: Vendor, acme: Workspace) -> Counter[str]:
+    """Sync the workspace once; all assets lie in the customer's own bucket."""
     vendor.workspaces = [acme]
     bucket = BucketSource(name="acme", customer="Acme", url="s3://acme")
     with payloads.open_workspace(acme, vendor.endpoint) as opened:
@@ -76,35 +76,35 @@ def counted(database: Database) -> dict[str, int]:
 
 def test_the_number_of_requests_grows_with_what_is_new(database: Database, vendor: Vendor) -> None:
     acme = long_ago(600)
-    first = hear(database, vendor, acme)
+    first = sync(database, vendor, acme)
     assert counted(database) == {"rooms": 1, "sessions": 600, "recordings": 600, "asset_records": 1200}
     assert first["vendor_records"] == 2401
     assert first["requests"] == 13 + 7 + 1 + 1 + 1 + 7 + 1  # one page more where the last one is full
-    again = hear(database, vendor, acme)
+    again = sync(database, vendor, acme)
     # A list ends with the first page that is wholly old, so the long ones take two.
     assert (again["vendor_records"], again["requests"]) == (0, 10)
     for number in range(600, 610):
         add_job(acme, number, 0.02)
-    third = hear(database, vendor, acme)
+    third = sync(database, vendor, acme)
     assert (third["vendor_records"], third["requests"]) == (40, 10)
 
 
-def test_what_comes_late_is_found(database: Database, vendor: Vendor) -> None:
-    """An asset's id is allotted before its file exists: it turns up below newer ones."""
+def test_records_that_appear_late_are_found(database: Database, vendor: Vendor) -> None:
+    """An asset gets its id before its file exists: it appears below newer ones."""
     acme = long_ago(300)
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     add_job(acme, 900, 1.5)
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     assert counted(database) == {"rooms": 1, "sessions": 301, "recordings": 301, "asset_records": 602}
 
 
-def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
+def test_an_unfinished_job_is_polled_until_all_planned_assets_exist(
     database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = long_ago(300)
     add_job(acme, 900, 1, status="post_processing", asset_types=["chat", "room-composite", "transcript"])
     job = acme.recordings[-1]
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     check = "SELECT status, poll_at IS NULL FROM job_records WHERE job_id = 'j00900'"
     assert fetch(database, check) == [("post_processing", False)]
     job["status"] = "completed"
@@ -112,23 +112,23 @@ def test_an_unfinished_job_is_followed_until_all_that_was_planned_has_come(
     days = [NOW + timedelta(days=3)]
     monkeypatch.setattr(times, "utc_now", lambda: days[0])
     assert (
-        hear(database, vendor, acme)["vendor_records"] == 2
+        sync(database, vendor, acme)["vendor_records"] == 2
     )  # by its id: the lists are read no further back than two days
     assert fetch(database, check) == [("completed", False)]
     acme.assets[-1]["status"] = "completed"
     days[0] += timedelta(days=3)
-    assert hear(database, vendor, acme)["vendor_records"] == 1
+    assert sync(database, vendor, acme)["vendor_records"] == 1
     assert fetch(database, check) == [("completed", True)]
     before = len(vendor.requests)
     days[0] += timedelta(days=3)
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     assert not any("j00900" in request for request in vendor.requests[before:])
 
 
-def test_a_first_reading_goes_on_where_it_was_cut_off(
+def test_a_first_sync_resumes_where_it_was_interrupted(
     database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_WRITTEN_TOGETHER", 200)
+    monkeypatch.setattr(sync_workspace, "_WRITTEN_TOGETHER", 200)
     acme = long_ago(600)
 
     def fail(target: str) -> None:
@@ -137,19 +137,19 @@ def test_a_first_reading_goes_on_where_it_was_cut_off(
 
     vendor.faults.on_page = fail
     with pytest.raises(StoreError, match="try again"):
-        hear(database, vendor, acme)
+        sync(database, vendor, acme)
     assert counted(database)["asset_records"] == 800
     vendor.faults.server_errors, vendor.faults.on_page = 0, None
     add_job(acme, 600, 0.02)
     before = len(vendor.requests)
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     assert counted(database) == {"rooms": 1, "sessions": 601, "recordings": 601, "asset_records": 1202}
     pages = [request for request in vendor.requests[before:] if "recording-assets?" in request]
     assert len(pages) == 5 + 2  # what was left, then the newest down to a page that is wholly old
 
 
 @pytest.mark.parametrize("offsets", [False, True])
-def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
+def test_records_that_arrive_while_a_list_is_read_are_neither_lost_nor_doubled(
     database: Database, vendor: Vendor, offsets: bool
 ) -> None:
     acme = long_ago(250)
@@ -160,9 +160,9 @@ def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
             add_job(acme, len(acme.recordings) + 1000, 0.02)
 
     vendor.faults.on_page = arrive
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     vendor.faults.on_page = None
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     jobs = len(acme.recordings)
     assert counted(database) == {"rooms": 1, "sessions": jobs, "recordings": jobs, "asset_records": 2 * jobs}
 
@@ -180,64 +180,68 @@ def test_arrivals_while_a_list_is_read_lose_and_double_nothing(
     ],
     ids=lambda faults: " ".join(faults),
 )
-def test_nothing_is_lost_to_a_fault(database: Database, vendor: Vendor, faults: dict[str, Any]) -> None:
+def test_no_record_is_lost_to_a_fault_of_the_api(database: Database, vendor: Vendor, faults: dict[str, Any]) -> None:
     acme = long_ago(120)
     for name, value in faults.items():
         setattr(vendor.faults, name, value)
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     assert counted(database) == {"rooms": 1, "sessions": 120, "recordings": 120, "asset_records": 240}
 
 
-def test_what_is_named_but_not_listed_is_asked_for_once(database: Database, vendor: Vendor) -> None:
+def test_records_that_are_named_but_not_listed_are_requested_once(database: Database, vendor: Vendor) -> None:
     acme = long_ago(2)
     ghost = payloads.job("ghost", "room8", "s-ghost", 0, 1)
     acme.assets.append(payloads.asset("a-ghost", ghost, "chat", "s3://acme/ghost.csv", 5))
-    hear(database, vendor, acme)
-    asked = [request.partition("/v2/")[2] for request in vendor.requests if "ghost" in request or "room8" in request]
-    assert sorted(asked) == [
+    sync(database, vendor, acme)
+    requested = [
+        request.partition("/v2/")[2] for request in vendor.requests if "ghost" in request or "room8" in request
+    ]
+    assert sorted(requested) == [
         "external-streams/ghost", "live-streams/ghost", "recordings/ghost", "rooms/room8", "sessions/s-ghost",
     ]  # fmt: skip
     before = len(vendor.requests)
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     assert not any("ghost" in request for request in vendor.requests[before:])
 
 
-def test_what_the_vendor_has_forgotten_is_not_asked_for_at_every_look(
+def test_records_that_the_vendor_no_longer_knows_are_not_requested_at_every_sync(
     database: Database, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job that was going on, a session that was, and a room with a new session: all gone from the vendor since."""
+    """The vendor no longer knows a running job, an active session, and a room with a new session."""
     acme = long_ago(2)
     add_job(acme, 8, 1, status="started")
     acme.sessions[-1] |= {"active": True, "peers": {}}
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     add_job(acme, 9, -2)
     forgotten = (acme.rooms[0], acme.sessions.pop(-2), acme.recordings.pop(-2))
     acme.rooms.clear()
     days = [NOW + timedelta(days=2)]
     monkeypatch.setattr(times, "utc_now", lambda: days[0])
 
-    def asked() -> list[str]:
+    def requested() -> list[str]:
         before = len(vendor.requests)
-        hear(database, vendor, acme)
+        sync(database, vendor, acme)
         singles = {"rooms/room1", "sessions/s00008", "recordings/j00008"}
         return sorted(singles & {request.partition("/v2/")[2] for request in vendor.requests[before:]})
 
-    assert asked() == ["recordings/j00008", "rooms/room1", "sessions/s00008"]
-    assert asked() == []
+    assert requested() == ["recordings/j00008", "rooms/room1", "sessions/s00008"]
+    assert requested() == []
     days[0] += timedelta(hours=1)
-    assert asked() == ["recordings/j00008", "rooms/room1", "sessions/s00008"]
+    assert requested() == ["recordings/j00008", "rooms/room1", "sessions/s00008"]
     acme.rooms.append(forgotten[0])
     acme.sessions.insert(-1, forgotten[1] | {"active": False})
     acme.recordings.insert(-1, forgotten[2] | {"status": "completed"})
     days[0] += timedelta(hours=2)
-    assert asked() == []  # the lists tell of them again
+    assert requested() == []  # the lists have them again
     assert fetch(database, "SELECT count(*) FROM vendor_unknown_ids") == [(0,)]
     assert fetch(database, "SELECT status FROM recordings WHERE job_id = 'j00008'") == [("completed",)]
 
 
-def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(database: Database, vendor: Vendor) -> None:
+def test_texts_of_a_bucket_that_is_no_longer_a_source_are_loaded_from_the_vendor(
+    database: Database, vendor: Vendor
+) -> None:
     acme = long_ago(3)
-    hear(database, vendor, acme)
+    sync(database, vendor, acme)
     assert fetch(database, "SELECT count(*) FROM object_ledger") == [(0,)]
     with payloads.open_workspace(acme, vendor.endpoint) as opened:
         found = collect_from(database, payloads.workspace_source(acme), opened, sources=[])
@@ -247,7 +251,7 @@ def test_a_bucket_that_is_read_no_longer_leaves_its_texts_to_the_vendor(database
 
 
 @pytest.mark.parametrize(("days_ago", "becomes"), [(1, "loaded"), (16, "missing")])
-def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps_it(
+def test_a_missing_text_is_retried_as_long_as_the_vendor_stores_it(
     database: Database, vendor: Vendor, days_ago: float, becomes: str
 ) -> None:
     acme, source = payloads.workspace(), payloads.workspace_source(payloads.workspace())
@@ -257,22 +261,22 @@ def test_a_text_that_is_not_there_yet_is_tried_again_as_long_as_the_vendor_keeps
         collect_from(database, source, opened, sources=[])
         list(load_batches(database, [source], {source.name: opened}))
         acme.contents["a00001-chat"] = chat("late")
-        execute(database, "UPDATE object_ledger SET retry_at = NULL")  # what half a minute would do
+        execute(database, "UPDATE object_ledger SET retry_at = NULL")  # as half a minute later
         list(load_batches(database, [source], {source.name: opened}))
     assert fetch(database, "SELECT asset_type, disposition FROM object_ledger") == [("chat", becomes)]
 
 
-def test_a_record_that_cannot_be_understood_is_kept_and_taken_in_later(database: Database, vendor: Vendor) -> None:
+def test_a_rejected_record_is_refused_and_upserted_once_it_can_be_read(database: Database, vendor: Vendor) -> None:
     acme = long_ago(2)
     acme.assets.append({"id": "", "type": "chat", "created_at": stamp(1), "rtmp": "rtmp://live/secret-key"})
-    assert hear(database, vendor, acme)["records_refused"] == 1
-    hear(database, vendor, acme)
+    assert sync(database, vendor, acme)["records_refused"] == 1
+    sync(database, vendor, acme)
     [(uri, code, raw, resolved)] = fetch(database, "SELECT uri, reason_code, raw, resolved_at FROM refusals")
     assert uri.startswith("100ms://acme/recording-assets/")
     assert (code, resolved) == ("id_missing", None)
     assert b"secret-key" not in bytes(raw)
-    with database.begin() as tx:  # as if an older version had refused what this one understands
+    with database.begin() as tx:  # as if an older version had refused what this one can read
         tx.exec_driver_sql('UPDATE refusals SET raw = encode(\'{"id": "a-good", "type": "chat"}\')')
-    hear(database, vendor, long_ago(2))
+    sync(database, vendor, long_ago(2))
     assert fetch(database, "SELECT asset_type FROM asset_records WHERE asset_id = 'a-good'") == [("chat",)]
     assert fetch(database, "SELECT resolved_at IS NULL FROM refusals") == [(False,)]
