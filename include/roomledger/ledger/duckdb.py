@@ -61,8 +61,8 @@ class DuckDB:
         except sa.exc.DBAPIError as error:
             if _is_locked(error):
                 raise WarehouseError(
-                    f"another process has locked {self._path} for {self._lock_wait_s:.0f} s: "
-                    "close the program that has it open (a `duckdb` shell, a notebook) and run again"
+                    f"another process has held {self._path} for {self._lock_wait_s:.0f} s: "
+                    "close what has it open (a `duckdb` shell, a notebook) and run again"
                 ) from error
             raise WarehouseError(f"{self._path} cannot be opened: {error.orig}") from error
 
