@@ -352,9 +352,8 @@ def test_transient_faults_are_retried(fault: str, api: Client, vendor: Vendor, p
 @pytest.mark.parametrize("fault", FAULTS)
 def test_permanent_faults_are_an_error(fault: str, api: Client, vendor: Vendor, passing: Time) -> None:
     setattr(vendor.faults, fault, 99)
-    message = (
-        rf"no proper answer from {vendor.endpoint} to the request for /rooms/1 \(.*{FAULTS[fault]}.*\): try again later"
-    )
+    request = rf"no valid response from {vendor.endpoint} to the request for /rooms/1"
+    message = rf"{request} \(.*{FAULTS[fault]}.*\): try again later"
     with pytest.raises(StoreError, match=message) as raised:
         api.get("/rooms/1")
     assert len(vendor.requests) == 5

@@ -38,7 +38,7 @@ def notifying(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """A bucket of each cloud that notifies a queue."""
     if request.param == "s3":
         return notifying_s3_bucket(request.getfixturevalue("s3"))
-    monkeypatch.setattr("roomledger.queues.pubsub._LEAST_PATIENCE_S", 0.3)  # the simulator is local
+    monkeypatch.setattr("roomledger.queues.pubsub._MIN_TIMEOUT_S", 0.3)  # the simulator is local
     return notifying_gcs_bucket(request.getfixturevalue("notifying_gcs"))
 
 

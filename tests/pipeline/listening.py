@@ -159,10 +159,10 @@ class SlowQueue:
         self.receives = 0
         self._left = [Message("m", body, {}, "r")]
 
-    def peek(self, patience_s: float) -> bool:
+    def peek(self, timeout_s: float) -> bool:
         raise AssertionError("no receiver peeks")
 
-    def receive(self, patience_s: float, most: int = 1) -> list[Message]:
+    def receive(self, timeout_s: float, most: int = 1) -> list[Message]:
         self.receives += 1
         assert self.may_deliver.wait(60)
         return list(self._left)

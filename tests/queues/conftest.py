@@ -87,5 +87,5 @@ def cloud_queue(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     if request.param == "sqs":
         return sqs_queue(request.getfixturevalue("s3"))
     # The simulator responds at once.
-    monkeypatch.setattr("roomledger.queues.pubsub._LEAST_PATIENCE_S", 0.5)
+    monkeypatch.setattr("roomledger.queues.pubsub._MIN_TIMEOUT_S", 0.5)
     return pubsub_queue(request.getfixturevalue("pubsub"))

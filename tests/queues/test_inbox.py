@@ -188,7 +188,7 @@ def test_objects_that_are_not_events_are_ignored(url: str, inbox: Inbox) -> None
     assert (inbox.peek(0), inbox.receive(0)) == (False, [])
 
 
-def test_peek_returns_at_the_first_event_or_after_its_patience(inbox: Inbox) -> None:
+def test_peek_returns_at_the_first_event_or_after_its_timeout(inbox: Inbox) -> None:
     began = time.monotonic()
     assert not inbox.peek(0.2)
     assert 0.2 <= time.monotonic() - began < 5

@@ -31,7 +31,7 @@ SETTINGS = QueueSettings(name="q", url="pubsub://acme/objects")
 def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors are reported at once."""
     monkeypatch.setattr(transfer, "RETRY_TIME", timedelta(seconds=0.1))
-    monkeypatch.setattr(pubsub, "_LEAST_PATIENCE_S", 0.5)
+    monkeypatch.setattr(pubsub, "_MIN_TIMEOUT_S", 0.5)
 
 
 def test_bytes_are_received_as_they_were_sent(pubsub: PubSubServer) -> None:

@@ -15,7 +15,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 log = logging.getLogger(__name__)
 
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 """Longest wait of one peek; a queue with long polling returns as soon as a message arrives."""
 _MIN_PAUSE_S, _MAX_PAUSE_S = 2.0, 10.0
 """Pause after an event: a run of `listen` needs a while, and events during that time start only one more run."""
@@ -70,6 +70,6 @@ class _Peek:
         from roomledger.airflow import tasks
 
         queue, self._queue = self._queue or tasks.open_queue(self._name), None
-        has_messages: bool = queue.peek(_PATIENCE_S)
+        has_messages: bool = queue.peek(_TIMEOUT_S)
         self._queue = queue
         return has_messages

@@ -94,7 +94,7 @@ def _until_ctrl_c() -> Callable[[], bool]:
 
 
 def _print_round(done: Round | Load, problems: set[str], *, as_json: bool) -> set[str]:
-    """Print the counts of a round, and its new problems; give its problems."""
+    """Print the counts of a round, and its new problems; return its problems."""
     did, now = ("loaded", problems) if isinstance(done, Load) else ("ingested", done.problems)
     at = times.utc_now()
     if as_json:

@@ -70,7 +70,7 @@ def collect(config: Config = TOML, source: Sources = None, as_json: AsJson = Fal
 
 
 def _collect(runtime: Runtime, *, quiet: bool) -> tuple[dict[str, Counter[str]], list[StoreError]]:
-    """Collect every source; give the counts, and the errors of those that cannot be listed."""
+    """Collect every source; return the counts, and the errors of those that cannot be listed."""
     collected: dict[str, Counter[str]] = {}
     errors: list[StoreError] = []
     with progress(quiet=quiet) as bars:
@@ -114,7 +114,7 @@ def load(
 
 
 def _load(runtime: Runtime, readers: Mapping[str, Reader], *, quiet: bool, **options: Any) -> dict[str, int]:
-    """Load until nothing is pending; give the counts."""
+    """Load until nothing is pending; return the counts."""
     counts: Counter[str] = Counter()
     with progress(quiet=quiet) as bars:
         bar = bars.add_task("loading", total=count_pending(runtime.database, runtime.sources))

@@ -177,7 +177,7 @@ class Client:
 
     def _no_proper_answer(self, path: str, reason: str) -> str:
         return (
-            f"no proper answer from {self._base_url} to the request for {path} ({reason}): "
+            f"no valid response from {self._base_url} to the request for {path} ({reason}): "
             "try again later; if this persists, check the network and the endpoint in the source's settings"
         )
 

@@ -136,13 +136,13 @@ def _asset(row: RowMapping) -> Asset:
 
 
 def renew_lease(tx: Connection, database: Database, token: str, now: datetime) -> int:
-    """Extend the lease of the claims that this token still has; give the count."""
+    """Extend the lease of the claims that this token still has; return the count."""
     query = f"UPDATE object_ledger SET lease_until = :lease WHERE {locked(_CLAIMED, database)} RETURNING 1"
     return len(tx.execute(text(query), {"lease": now + LEASE, "token": token}).all())
 
 
 def release_claims(tx: Connection, database: Database, token: str, reason: str) -> int:
-    """Release the claims that this token still has, as if never claimed; give the count."""
+    """Release the claims that this token still has, as if never claimed; return the count."""
     query = f"""
         UPDATE object_ledger
         SET disposition = 'seen', reason = :reason, claimed_by = NULL, lease_until = NULL, attempts = attempts - 1

@@ -30,7 +30,7 @@ def record_observations(
     observed_by: str,
     now: datetime,
 ) -> Counter[str]:
-    """Record that these versions exist; give the count of new ones as `new_<disposition>`, and of `restored` ones.
+    """Record that these versions exist; return the count of new ones as `new_<disposition>`, and of `restored` ones.
 
     A known version changes nothing. A newer version supersedes an older unread one; a version that is observed after a
     newer one is superseded from the start; a missing version is restored with its rows.
@@ -54,7 +54,7 @@ def record_observations(
 
 
 def _restore(tx: Connection, database: Database, staged: Staged) -> list[str]:
-    """Restore missing objects that were observed again; give their ids."""
+    """Restore missing objects that were observed again; return their ids."""
     condition = f"""
         disposition = 'missing' AND (object_id IN (SELECT object_id FROM {staged})
                                      OR (loaded_at IS NOT NULL AND uri IN (SELECT uri FROM {staged})))

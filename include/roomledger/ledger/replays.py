@@ -20,7 +20,7 @@ def request_replay(
     everything: bool = False,
     now: datetime,
 ) -> int:
-    """Queue the newest version of objects, to be read and parsed again; give the count.
+    """Queue the newest version of objects, to be read and parsed again; return the count.
 
     By default: objects with a refused record or file. `uri`: that object, whatever its disposition. `everything`: all
     loaded, refused and ignored objects, such as after a change of the parsers or of a source's settings. `source` and
@@ -58,7 +58,7 @@ _IS_SETTLED = f"""
 def requeue_retyped(
     tx: Connection, database: Database, objects: Staged, *, unnamed: Staged, now: datetime
 ) -> list[str]:
-    """Queue these objects to be read as the type that the vendor reports, if the ledger differs; give their ids.
+    """Queue these objects to be read as the type that the vendor reports, if the ledger differs; return their ids.
 
     The vendor no longer reports a type for objects in `unnamed`: their key decides again. The sessions of `objects`
     were resolved in this transaction. Of several unread versions only the newest is read.

@@ -24,7 +24,7 @@ LONGEST_H = 12
 
 
 def resolve(tx: Connection, database: Database, objects: Staged) -> Staged:
-    """Find the session of these objects and write it into the ledger; give the changes, with the previous values.
+    """Find the session of these objects and write it into the ledger; return the changes, with the previous values.
 
     `objects` has a column `object_id`; the result is for `record_changes`, `unnamed` and `facts.rekey_rows`, which
     moves loaded rows to their new session. The transaction holds the evidence (`hold_evidence`).

@@ -24,7 +24,7 @@ _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 def record_vendor_assets(
     tx: Connection, database: Database, source: WorkspaceSource, buckets: Sequence[str], *, now: datetime
 ) -> Counter[str]:
-    """Record the assets of this workspace that no bucket stores; give the counts of `record_observations`.
+    """Record the assets of this workspace that no bucket stores; return the counts of `record_observations`.
 
     `buckets` are the address prefixes of all bucket sources.
     """

@@ -27,7 +27,7 @@ _RECORDED_TOGETHER = 20_000
 def collect_source(
     runtime: Runtime, source: Source, *, on_progress: Callable[[int], None] = lambda listed: None
 ) -> Counter[str]:
-    """Collect one source; give the counts of `collect_bucket`, or of `sync_workspace`. Raises StoreError."""
+    """Collect one source; return the counts of `collect_bucket`, or of `sync_workspace`. Raises StoreError."""
     if isinstance(source, BucketSource):
         return collect_bucket(runtime.database, source, runtime.store(source), on_progress=on_progress)
     from roomledger.pipeline.sync_workspace import sync_workspace  # only workspaces need httpx and jwt

@@ -36,7 +36,7 @@ from roomledger.ledger.vendor_events import insert_events
 from roomledger.model import Observation, Rejected
 from roomledger.pipeline.heartbeat import heartbeat
 from roomledger.pipeline.load import BATCH, load_batch
-from roomledger.pipeline.receiver import PATIENCE_S, Received, Receiver
+from roomledger.pipeline.receiver import TIMEOUT_S, Received, Receiver
 from roomledger.pipeline.subscriptions import Decoded, Subscription
 from roomledger.queues import Message, Notification, QueueError
 from roomledger.settings import INBOX, BucketSource, Source
@@ -111,14 +111,14 @@ def listen_and_load(
     with Receiver(subscriptions) as receiver:
         while True:
             now = time.monotonic()
-            patience_s = 0 if has_backlog else PATIENCE_S
+            timeout_s = 0 if has_backlog else TIMEOUT_S
             if not is_over() and now - began < most_s and (has_backlog or now - last < quiet_s):
                 if not has_backlog:
                     time.sleep(max(0.0, last + _PACE_S - now))
-                receiver.request(patience_s)
-            elif not receiver.has_pending:  # ingest a pending answer first: its messages are hidden from others
+                receiver.request(timeout_s)
+            elif not receiver.has_pending:  # ingest a pending response first: its messages are hidden from others
                 break
-            received = receiver.take(patience_s)
+            received = receiver.take(timeout_s)
             done = ingest(database, sources, stores, received)
             done.problems |= set(receiver.problems.values())
             if done.counts["messages"] or any(one.problem for one in received):

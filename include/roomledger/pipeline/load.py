@@ -52,7 +52,7 @@ def load_batches(
     started_by: str = "command line",
     accept_refusals: bool = False,
 ) -> Iterator[Load]:
-    """Load batches until nothing is pending, or `most` batches; give each when it is committed.
+    """Load batches until nothing is pending, or `most` batches; yield each when it is committed.
 
     Raises BatchRefused.
     """

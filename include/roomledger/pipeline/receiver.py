@@ -13,16 +13,16 @@ from roomledger import times
 from roomledger.pipeline.subscriptions import Subscription
 from roomledger.queues import Message, QueueError
 
-PATIENCE_S = 1.0
+TIMEOUT_S = 1.0
 """How long to wait for the first message of a queue, and to pause after an error."""
 _TOGETHER_S = 0.05
 """Messages that arrive this soon after the first one are ingested with it."""
 _AT_ONCE_S = 0.25
-"""Time limit for the answer to a request without patience."""
+"""Time limit for the response to a request with a timeout of 0."""
 
 
 class Received(NamedTuple):
-    """The answer to one request to a queue."""
+    """The response to one request to a queue."""
 
     subscription: Subscription
     messages: Sequence[Message]
@@ -47,7 +47,7 @@ class Receiver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Drop the answers that no `take` gave: their messages are delivered again."""
+        """Drop the responses that no `take` returned: their messages are delivered again."""
         self._pool.shutdown(cancel_futures=True)
 
     @property
@@ -55,18 +55,18 @@ class Receiver:
         """Whether a request is pending, which may receive messages."""
         return bool(self._pending)
 
-    def request(self, patience_s: float) -> None:
-        """Send a request of this patience to every queue without one."""
+    def request(self, timeout_s: float) -> None:
+        """Send a request with this timeout to every queue that has none pending."""
         for subscription in self._subscriptions:
             if subscription not in self._pending.values():
-                self._pending[self._pool.submit(_receive, subscription, patience_s)] = subscription
+                self._pending[self._pool.submit(_receive, subscription, timeout_s)] = subscription
 
-    def take(self, patience_s: float) -> list[Received]:
-        """Give the answers that have arrived; wait for one up to `patience_s`, and at least the limit without patience.
+    def take(self, timeout_s: float) -> list[Received]:
+        """Return the responses that have arrived; wait for the first up to `timeout_s`, or a quarter second if it is 0.
 
         Other requests stay pending.
         """
-        until = time.monotonic() + max(patience_s, _AT_ONCE_S)
+        until = time.monotonic() + max(timeout_s, _AT_ONCE_S)
         done: set[Future[Received]] = set()
         pending = set(self._pending)
         while pending and not any(_has_arrived(one) for one in done) and (left := until - time.monotonic()) > 0:
@@ -89,10 +89,10 @@ def _has_arrived(done: Future[Received]) -> bool:
     return bool(received.messages or received.problem)
 
 
-def _receive(subscription: Subscription, patience_s: float) -> Received:
+def _receive(subscription: Subscription, timeout_s: float) -> Received:
     try:
-        messages = subscription.queue.receive(patience_s)
+        messages = subscription.queue.receive(timeout_s)
     except QueueError as error:
-        time.sleep(PATIENCE_S)
+        time.sleep(TIMEOUT_S)
         return Received(subscription, [], times.utc_now(), str(error))
     return Received(subscription, messages, times.utc_now())

@@ -32,7 +32,7 @@ _ROWS = 8192
 
 
 class StagingFiles:
-    """Accepts records by object; gives one file of rows per table."""
+    """Accepts records by object; writes one file of rows per table."""
 
     def __init__(self) -> None:
         self._buffered: dict[Table, list[tuple[Any, ...]]] = defaultdict(list)
@@ -57,7 +57,7 @@ class StagingFiles:
                     self._write(table, rows)
 
     def close(self) -> dict[Table, Rows]:
-        """Finish the files; give those with rows, by table, and always `refusals`."""
+        """Finish the files; return those with rows, by table, and always `refusals`."""
         with self._lock:
             for table, rows in self._buffered.items():
                 if rows:

@@ -46,7 +46,7 @@ def sync_workspace(
     *,
     on_progress: Callable[[int], None] = lambda records: None,
 ) -> Counter[str]:
-    """Read the new records; give the counts. Raises StoreError; the records read until then are written.
+    """Read the new records; return the counts. Raises StoreError; the records read until then are written.
 
     `buckets` are the address prefixes of all bucket sources: other assets are stored by the vendor only.
 
@@ -150,19 +150,19 @@ class _Sync:
         self._record_unknown(self._fetch(path, ids))
 
     def _fetch(self, path: str, ids: Sequence[str]) -> set[str]:
-        """Fetch the records with these ids; give the ids that the vendor does not know."""
+        """Fetch the records with these ids; return the ids that the vendor does not know."""
         missing: set[str] = set()
-        answers: list[Any] = []
+        found: list[Any] = []
         paths = {f"{path}/{quote(one, safe='')}": one for one in ids}
-        for requested, answer in self.client.get_many(paths):
-            if answer is None:
+        for requested, record in self.client.get_many(paths):
+            if record is None:
                 missing.add(paths[requested])
             else:
-                answers.append(answer)
-            if len(answers) >= _WRITTEN_TOGETHER:
-                self._ingest(path, answers)
-                answers = []
-        self._ingest(path, answers)
+                found.append(record)
+            if len(found) >= _WRITTEN_TOGETHER:
+                self._ingest(path, found)
+                found = []
+        self._ingest(path, found)
         return missing
 
     def _record_unknown(self, ids: set[str]) -> None:

@@ -44,18 +44,18 @@ class Notification(NamedTuple):
 class Queue(Protocol):
     """One queue. Safe to use from many threads. All methods raise `QueueError`.
 
-    Some kinds, such as Pub/Sub, wait longer than `patience_s` before they report that no message waits.
+    Some kinds, such as Pub/Sub, wait longer than `timeout_s` before they report that no message waits.
     """
 
     visibility_timeout_s: float
     """How long messages are hidden from other receivers after `receive` or `extend`."""
 
-    def peek(self, patience_s: float) -> bool:
-        """Whether a message waits: at once if so, else after `patience_s` at most. Removes nothing."""
+    def peek(self, timeout_s: float) -> bool:
+        """Whether a message waits: at once if so, else after `timeout_s` at most. Removes nothing."""
         ...
 
-    def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
-        """Return up to `most` messages; wait for the first for `patience_s` at most, and not for more."""
+    def receive(self, timeout_s: float, most: int = MOST_MESSAGES) -> list[Message]:
+        """Return up to `most` messages; wait for the first for `timeout_s` at most, and not for more."""
         ...
 
     def extend(self, messages: Sequence[Message]) -> None:

@@ -68,9 +68,9 @@ def message(name: str, body: bytes) -> Message:
     return Message(name.removesuffix(".json"), body, attributes, receipt=name)
 
 
-def poll_until(poll: Callable[[], _Found], patience_s: float, pause_s: float) -> _Found:
-    """Poll until something is found; return the last result, which may be empty after `patience_s`."""
-    deadline = time.monotonic() + patience_s
+def poll_until(poll: Callable[[], _Found], timeout_s: float, pause_s: float) -> _Found:
+    """Poll until something is found; return the last result, which may be empty after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
     while not (found := poll()) and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(pause_s, left))
     return found

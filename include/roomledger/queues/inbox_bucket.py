@@ -40,13 +40,13 @@ class BucketInbox(inbox.Inbox):
         except _ERRORS as error:
             raise self._explain(error, "write an event to") from error
 
-    def peek(self, patience_s: float) -> bool:
+    def peek(self, timeout_s: float) -> bool:
         """See `Queue.peek`; lists every two seconds."""
-        return bool(inbox.poll_until(lambda: self._names(1), patience_s, _LIST_INTERVAL_S))
+        return bool(inbox.poll_until(lambda: self._names(1), timeout_s, _LIST_INTERVAL_S))
 
-    def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
+    def receive(self, timeout_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
-        return inbox.poll_until(lambda: inbox.read_all(self._read, self._names(most)), patience_s, _LIST_INTERVAL_S)
+        return inbox.poll_until(lambda: inbox.read_all(self._read, self._names(most)), timeout_s, _LIST_INTERVAL_S)
 
     def ack(self, messages: Sequence[Message]) -> None:
         """See `Queue.ack`."""
@@ -128,7 +128,7 @@ def open_gcs(url: str) -> BucketInbox:
     def upload(key: str, body: bytes) -> None:
         try:
             # The name of an event is unique: a second write changes nothing, so every failure may be retried.
-            bucket.blob(key).upload_from_string(body, content_type="application/json", **gcs_client.patience())
+            bucket.blob(key).upload_from_string(body, content_type="application/json", **gcs_client.retry_options())
         except GoogleAPIError as error:
             kind = PermissionError if gcs_client.status_of(error) in (401, 403) else OSError
             raise kind(gcs_client.summary(error)) from error

@@ -49,13 +49,13 @@ class FolderInbox(Inbox):
         except OSError as error:
             raise QueueError(f"cannot write an event to the inbox {self._folder}: {error.strerror or error}") from error
 
-    def peek(self, patience_s: float) -> bool:
+    def peek(self, timeout_s: float) -> bool:
         """See `Queue.peek`; scans every second."""
-        return bool(poll_until(lambda: self._scan(1).events, patience_s, _SCAN_INTERVAL_S))
+        return bool(poll_until(lambda: self._scan(1).events, timeout_s, _SCAN_INTERVAL_S))
 
-    def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
+    def receive(self, timeout_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`; the oldest come first."""
-        return poll_until(lambda: self._receive(most), patience_s, _SCAN_INTERVAL_S)
+        return poll_until(lambda: self._receive(most), timeout_s, _SCAN_INTERVAL_S)
 
     def ack(self, messages: Sequence[Message]) -> None:
         """See `Queue.ack`. Not synced: an event that reappears after a power failure is ingested again."""

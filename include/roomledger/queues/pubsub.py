@@ -1,10 +1,9 @@
 """Google Pub/Sub as a queue: a subscription to the topic that GCS notifies.
 
 It is pulled, not streamed: a task receives what is there and ends. Pub/Sub guarantees neither how much one pull returns
-nor how soon, and messages that it sends to a cancelled pull are hidden until their deadline: so a pull gets two seconds
-at least, even where the caller has less patience. `peek` returns to the queue what it has pulled. A retry policy of the
-subscription would delay these messages, and a dead-letter policy would count a failure: the subscription should have
-neither.
+nor how soon, and messages that it sends to a cancelled pull are hidden until their deadline: so the timeout of a pull
+is at least two seconds. `peek` returns to the queue what it has pulled. A retry policy of the subscription would delay
+these messages, and a dead-letter policy would count a failure: the subscription should have neither.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ except ImportError as missing:
 
 SCOPE = "https://www.googleapis.com/auth/pubsub"
 
-_LEAST_PATIENCE_S = 2.0
+_MIN_TIMEOUT_S = 2.0
 _MANY = 10
 """A pull that returns fewer has emptied the queue; after one that returns as many there may be more."""
 _MOST_RECEIPTS, _MOST_RECEIPT_BYTES = 1000, 400_000
@@ -60,19 +59,19 @@ class PubSub:
         self._channel = transport.grpc_channel
         self._client = SubscriberClient(transport=transport)
 
-    def peek(self, patience_s: float) -> bool:
+    def peek(self, timeout_s: float) -> bool:
         """See `Queue.peek`."""
-        pulled = self._poll(1, patience_s)
+        pulled = self._poll(1, timeout_s)
         self._change(self._client.modify_ack_deadline, [one.ack_id for one in pulled], ack_deadline_seconds=0)
         return bool(pulled)
 
-    def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
+    def receive(self, timeout_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`. An error after the first response only ends it: if it lasts, the next call raises it."""
-        pulled = self._poll(most, patience_s)
+        pulled = self._poll(most, timeout_s)
         found = self._extended(pulled)
         while len(pulled) >= _MANY and len(found) < most:
             try:
-                pulled = self._pull(most - len(found), _LEAST_PATIENCE_S)
+                pulled = self._pull(most - len(found), _MIN_TIMEOUT_S)
                 found += self._extended(pulled)
             except QueueError:
                 break
@@ -87,18 +86,18 @@ class PubSub:
         """See `Queue.ack`."""
         self._change(self._client.acknowledge, [message.receipt for message in messages])
 
-    def _poll(self, most: int, patience_s: float) -> list[ReceivedMessage]:
+    def _poll(self, most: int, timeout_s: float) -> list[ReceivedMessage]:
         """Pull until something arrives: Pub/Sub ends a long wait early with an empty response."""
-        until = time.monotonic() + patience_s
+        until = time.monotonic() + timeout_s
         while True:
-            pulled = self._pull(most, max(until - time.monotonic(), _LEAST_PATIENCE_S))
+            pulled = self._pull(most, max(until - time.monotonic(), _MIN_TIMEOUT_S))
             if pulled or time.monotonic() >= until:
                 return pulled
 
-    def _pull(self, most: int, patience_s: float) -> list[ReceivedMessage]:
+    def _pull(self, most: int, timeout_s: float) -> list[ReceivedMessage]:
         request = {"subscription": self._subscription, "max_messages": most}
         try:
-            response = self._client.pull(request=request, retry=_retries(), timeout=patience_s)
+            response = self._client.pull(request=request, retry=_retries(), timeout=timeout_s)
         except DeadlineExceeded as error:
             if self._is_connected():
                 return []

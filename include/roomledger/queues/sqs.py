@@ -46,13 +46,13 @@ class Sqs:
             raise sqs_errors.explain(error, url=self.url, endpoint=self._endpoint) from error
         self._endpoint = self._client.meta.endpoint_url
 
-    def peek(self, patience_s: float) -> bool:
+    def peek(self, timeout_s: float) -> bool:
         """See `Queue.peek`."""
-        return bool(self._poll(1, patience_s, visibility_timeout_s=0))
+        return bool(self._poll(1, timeout_s, visibility_timeout_s=0))
 
-    def receive(self, patience_s: float, most: int = MOST_MESSAGES) -> list[Message]:
+    def receive(self, timeout_s: float, most: int = MOST_MESSAGES) -> list[Message]:
         """See `Queue.receive`. An error after the first response only ends it: if it lasts, the next call raises it."""
-        found = self._poll(min(most, _BATCH), patience_s, self.visibility_timeout_s)
+        found = self._poll(min(most, _BATCH), timeout_s, self.visibility_timeout_s)
         calls = 1
         with ThreadPoolExecutor(_THREADS) as threads:
             while found and (missing := most - len(found)) > 0:
@@ -73,8 +73,8 @@ class Sqs:
         """See `Queue.ack`."""
         self._change("delete_message_batch", messages, {})
 
-    def _poll(self, most: int, patience_s: float, visibility_timeout_s: float) -> list[Message]:
-        until = time.monotonic() + patience_s
+    def _poll(self, most: int, timeout_s: float, visibility_timeout_s: float) -> list[Message]:
+        until = time.monotonic() + timeout_s
         while True:
             wait_s = int(until - time.monotonic() + 0.1)  # part of the last second has passed
             found = self._receive(most, max(0, min(wait_s, _LONGEST_POLL_S)), visibility_timeout_s)

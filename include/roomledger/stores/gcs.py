@@ -20,7 +20,7 @@ from obstore.exceptions import PermissionDeniedError, UnauthenticatedError
 from roomledger import stores
 from roomledger.model import Observation
 from roomledger.stores import gcs_client, google_credentials, transfer
-from roomledger.stores.gcs_client import ERRORS, patience
+from roomledger.stores.gcs_client import ERRORS, retry_options
 
 READ_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
 
@@ -51,7 +51,7 @@ class Gcs:
         """See `Store.list`."""
         try:
             blobs = self._bucket.list_blobs(
-                prefix=self._prefix, fields=_FIELDS, page_size=stores.PAGE_OBJECTS, **patience()
+                prefix=self._prefix, fields=_FIELDS, page_size=stores.PAGE_OBJECTS, **retry_options()
             )
             for page in blobs.pages:
                 yield [self._observed(blob) for blob in page]
@@ -62,7 +62,7 @@ class Gcs:
         """See `Store.stat`."""
         key = stores.key_of(uri, self)
         try:
-            if blob := self._bucket.get_blob(key, **patience()):
+            if blob := self._bucket.get_blob(key, **retry_options()):
                 return self._observed(blob)
         except ERRORS as error:
             raise self._explain(error, uri, "read") from error
@@ -90,7 +90,7 @@ class Gcs:
 
     def _find(self, key: str) -> Blob | None:
         """Find one key by listing: unlike the 404 of an object, that of a listing means that there is no bucket."""
-        blobs = self._bucket.list_blobs(prefix=key, fields=_FIELDS, max_results=1, **patience())
+        blobs = self._bucket.list_blobs(prefix=key, fields=_FIELDS, max_results=1, **retry_options())
         return next((blob for blob in blobs if blob.name == key), None)
 
     def _pieces(self, key: str, seen: Observation) -> Iterator[bytes]:
@@ -100,7 +100,7 @@ class Gcs:
 
     def _pieces_of_odd_key(self, key: str, seen: Observation) -> Iterator[bytes]:
         blob = self._bucket.blob(key, generation=int(seen.version))
-        with blob.open("rb", chunk_size=stores.PIECE_BYTES, raw_download=True, **patience()) as body:
+        with blob.open("rb", chunk_size=stores.PIECE_BYTES, raw_download=True, **retry_options()) as body:
             for _ in range(0, max(seen.size_bytes, 1), stores.PIECE_BYTES):
                 piece: bytes = body.read(stores.PIECE_BYTES)
                 _check(str(blob.generation), seen)

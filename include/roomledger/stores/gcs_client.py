@@ -59,7 +59,7 @@ def open_objects(
     )
 
 
-def patience() -> dict[str, Any]:
+def retry_options() -> dict[str, Any]:
     """Arguments of a call of google-cloud-storage: the timeouts and retries of `transfer`, as obstore has them."""
     longest = transfer.RETRY_TIME.total_seconds()
     delays = {"initial": transfer.FIRST_PAUSE.total_seconds(), "maximum": longest, "multiplier": 2}

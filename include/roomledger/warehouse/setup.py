@@ -11,7 +11,7 @@ from roomledger.warehouse.tables import metadata
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
-    """Create or change the tables and the views in one transaction; give the revision before and after.
+    """Create or change the tables and the views in one transaction; return the revision before and after.
 
     Current views are left unchanged. Otherwise all are created again, with their privileges. Raises WarehouseError, and
     changes nothing, when a newer version created the tables, or when another view depends on one of these.

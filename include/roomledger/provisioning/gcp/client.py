@@ -76,7 +76,7 @@ class Google:
             credentials = None if self._endpoint.startswith("http://") else self._default[0]
             bucket = gcs_client.open_bucket(name, self._endpoint, credentials)
             # The first request: with the default timeouts a wrong endpoint would be reported after two minutes.
-            bucket.reload(**gcs_client.patience())
+            bucket.reload(**gcs_client.retry_options())
             return bucket
 
     def agents(self, buckets: Iterable[str]) -> dict[str, str]:
