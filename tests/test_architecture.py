@@ -1,4 +1,4 @@
-"""The rules of the house: who may import whom, where SQL stands, and who may import a driver, a cloud or Airflow.
+"""The architecture's rules: who may import whom, where SQL stands, and who may import a driver, a cloud or Airflow.
 
 Every rule is a function from a source tree to a list of violations; it must find none in the package, and it must find
 the one that a test plants in a copy.

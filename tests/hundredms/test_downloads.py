@@ -110,7 +110,7 @@ def connections() -> int:
 
 
 EXPIRED = Response(400, "application/xml", b"<Error><Code>ExpiredToken</Code><S>canary-of-a-signed-url</S></Error>")
-GONE = Response(404, "text/plain", b"canary-of-a-signed-url")
+NOT_FOUND = Response(404, "text/plain", b"canary-of-a-signed-url")
 FINE = Response(200, "text/csv", b"fine")
 AS_STORED = Response(200, "text/csv", b"\x1f\x8b as stored", (("Content-Encoding", "gzip"),))
 
@@ -142,7 +142,7 @@ def test_a_new_url_is_requested_after_a_refusal_of_the_storage(status: int, pass
 
 STORAGE_ERRORS = [
     ([EXPIRED, EXPIRED], AccessDenied, "400 ExpiredToken"),
-    ([GONE], ObjectMissing, "404 Not Found"),
+    ([NOT_FOUND], ObjectMissing, "404 Not Found"),
     (
         [Response(307, "text/plain", b"", (("Location", f"/k?Unknown={SIGNATURE_CANARY}"),))],
         StoreError,

@@ -13,32 +13,32 @@ from hypothesis import strategies as st
 
 from roomledger.hundredms.redact import redact, redact_text
 
-GONE = "[redacted]"
+CUT = "[redacted]"
 JWT = "eyJhbGciOiJIUzI1NiJ9.e30.x"
 LONG_JWT = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiaG9zdCJ9.4f_k-zQ0v1o"
 WEB = "https://files.example.com/chat/Rec-1.csv"
 SIGNED = f"{WEB}?X-Amz-Expires=60&X-Amz-Signature=c0ffee"
 
 BY_KEY = [
-    ({"rtmp": "live/secret-key"}, {"rtmp": GONE}),
-    ({"rtmp_urls": ["rtmp://a/x", "rtmps://b/y"]}, {"rtmp_urls": [GONE, GONE]}),
-    ({"rtmp": {"to": "a.example.com", "key": ["k", 7, None]}}, {"rtmp": {"to": GONE, "key": [GONE, GONE, None]}}),
-    ({"stream_key": "k", "streamKey": "k"}, {"stream_key": GONE, "streamKey": GONE}),
-    ({"Stream-Keys": ["k"]}, {"Stream-Keys": [GONE]}),
-    ({"recording_presigned_url": WEB, "presignedUrl": WEB}, {"recording_presigned_url": GONE, "presignedUrl": GONE}),
-    ({"url": WEB, "URL": WEB, "playback": {"url": WEB}}, {"url": GONE, "URL": GONE, "playback": {"url": GONE}}),
-    ({"playback.url": WEB}, {"playback.url": GONE}),
+    ({"rtmp": "live/secret-key"}, {"rtmp": CUT}),
+    ({"rtmp_urls": ["rtmp://a/x", "rtmps://b/y"]}, {"rtmp_urls": [CUT, CUT]}),
+    ({"rtmp": {"to": "a.example.com", "key": ["k", 7, None]}}, {"rtmp": {"to": CUT, "key": [CUT, CUT, None]}}),
+    ({"stream_key": "k", "streamKey": "k"}, {"stream_key": CUT, "streamKey": CUT}),
+    ({"Stream-Keys": ["k"]}, {"Stream-Keys": [CUT]}),
+    ({"recording_presigned_url": WEB, "presignedUrl": WEB}, {"recording_presigned_url": CUT, "presignedUrl": CUT}),
+    ({"url": WEB, "URL": WEB, "playback": {"url": WEB}}, {"url": CUT, "URL": CUT, "playback": {"url": CUT}}),
+    ({"playback.url": WEB}, {"playback.url": CUT}),
     ({"url": None, "URL": "", "rtmp": False}, {"url": None, "URL": "", "rtmp": False}),
-    ({"token": "t", "auth_token": "t"}, {"token": GONE, "auth_token": GONE}),
-    ({"Authorization": "t"}, {"Authorization": GONE}),
-    ({"location": WEB}, {"location": GONE}),
+    ({"token": "t", "auth_token": "t"}, {"token": CUT, "auth_token": CUT}),
+    ({"Authorization": "t"}, {"Authorization": CUT}),
+    ({"location": WEB}, {"location": CUT}),
     ({"location": "acme-recordings"}, {"location": "acme-recordings"}),
     ({"location": "s3://acme/chat.csv"}, {"location": "s3://acme/chat.csv"}),
-    ({"thumbnails": [{"location": WEB}]}, {"thumbnails": [{"location": GONE}]}),
+    ({"thumbnails": [{"location": WEB}]}, {"thumbnails": [{"location": CUT}]}),
     ({"url": "gs://acme/a b.csv?x=1"}, {"url": "gs://acme/a b.csv?x=1"}),
     ({"meeting_url": f"https://a.example.com/meeting/r/host?skip=1&auth_token={JWT}#x"}, {"meeting_url": "https://a.example.com/meeting/r/host"}),
     ({"meeting_url": "https://a.example.com/meeting/r?skip=1"}, {"meeting_url": "https://a.example.com/meeting/r"}),
-    ({"meeting_url": f"https://a.example.com/{JWT}/r"}, {"meeting_url": f"https://a.example.com/{GONE}/r"}),
+    ({"meeting_url": f"https://a.example.com/{JWT}/r"}, {"meeting_url": f"https://a.example.com/{CUT}/r"}),
 ]  # fmt: skip
 
 
@@ -49,13 +49,13 @@ def test_secrets_are_found_by_their_keys(value: Any, expected: Any) -> None:
 
 
 BY_VALUE = [
-    (JWT, GONE),
-    (LONG_JWT, GONE),
-    (f"token {LONG_JWT}, and more", f"token {GONE}, and more"),
-    (f"x_{JWT}", f"x_{GONE}"),
-    (f"...{JWT}", f"...{GONE}"),
-    ("eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn", GONE),
-    (f"https://a.example.com/join/{JWT}/now", f"https://a.example.com/join/{GONE}/now"),
+    (JWT, CUT),
+    (LONG_JWT, CUT),
+    (f"token {LONG_JWT}, and more", f"token {CUT}, and more"),
+    (f"x_{JWT}", f"x_{CUT}"),
+    (f"...{JWT}", f"...{CUT}"),
+    ("eyJhbGciOiJkaXIifQ..aXY.Y2lwaGVy.dGFn", CUT),
+    (f"https://a.example.com/join/{JWT}/now", f"https://a.example.com/join/{CUT}/now"),
     (SIGNED, WEB),
     (f"see <{SIGNED}> and {SIGNED} too", f"see <{WEB}> and {WEB} too"),
     (f'{{"at": "{SIGNED}", "n": 1}}', f'{{"at": "{WEB}", "n": 1}}'),
@@ -76,18 +76,18 @@ BY_VALUE = [
     (f"{WEB}?stream_key=abc", WEB),
     (f"{WEB}#access_token=abc", WEB),
     (f"HTTPS://Files.example.com/k?SIG=1&at=s3://acme/k&{JWT}", "HTTPS://Files.example.com/k"),
-    ("https://me:pass@a.example.com/x?page=2", f"https://{GONE}@a.example.com/x?page=2"),
-    ("/acme/k?part=1&X-Amz-Signature=c0ffee&z=1", f"/acme/k?part=1&X-Amz-Signature={GONE}&z=1"),
-    ("https://a.example.com/two words?a=1&sig=c0ffee", f"https://a.example.com/two words?a=1&sig={GONE}"),
-    ("logs://a.example.com/k?sig=c0ffee", f"logs://a.example.com/k?sig={GONE}"),
-    ("rtmp://a.example.com/live/key", GONE),
-    ("push to RTMPS://a.example.com:443/live/key failed", f"push to {GONE} failed"),
-    ("/acme/k?sig=c0ffeertmp://h/key", f"/acme/k?sig={GONE}"),
-    ("Authorization: Bearer abc.def-1", f"Authorization: Bearer {GONE}"),
-    ("{'Authorization': 'Bearer abc'}", f"{{'Authorization': 'Bearer {GONE}'}}"),
-    (f"bearer  {JWT}", f"bearer  {GONE}"),
+    ("https://me:pass@a.example.com/x?page=2", f"https://{CUT}@a.example.com/x?page=2"),
+    ("/acme/k?part=1&X-Amz-Signature=c0ffee&z=1", f"/acme/k?part=1&X-Amz-Signature={CUT}&z=1"),
+    ("https://a.example.com/two words?a=1&sig=c0ffee", f"https://a.example.com/two words?a=1&sig={CUT}"),
+    ("logs://a.example.com/k?sig=c0ffee", f"logs://a.example.com/k?sig={CUT}"),
+    ("rtmp://a.example.com/live/key", CUT),
+    ("push to RTMPS://a.example.com:443/live/key failed", f"push to {CUT} failed"),
+    ("/acme/k?sig=c0ffeertmp://h/key", f"/acme/k?sig={CUT}"),
+    ("Authorization: Bearer abc.def-1", f"Authorization: Bearer {CUT}"),
+    ("{'Authorization': 'Bearer abc'}", f"{{'Authorization': 'Bearer {CUT}'}}"),
+    (f"bearer  {JWT}", f"bearer  {CUT}"),
     (f"s3://acme/a.csv: PUT {SIGNED} failed", f"s3://acme/a.csv: PUT {WEB} failed"),
-    (f"s3://acme/a.csv {JWT}", f"s3://acme/a.csv {GONE}"),
+    (f"s3://acme/a.csv {JWT}", f"s3://acme/a.csv {CUT}"),
 ]
 
 
@@ -142,7 +142,7 @@ def test_json_may_be_nested_deeper_than_the_recursion_limit() -> None:
     found = redact(value)
     while isinstance(found, list):
         found = found[0]
-    assert found == {"note": GONE}
+    assert found == {"note": CUT}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_long_text_takes_linear_time(piece: str) -> None:
 
 PIECES = [
     *("s3://", "gs://acme/k", "https://", "http://h/p", "rtmp://", "rtmps://h/k"),
-    *("Bearer ", "bearer\t", "eyJ", JWT, GONE, "\\u0026", "amp;", "%3D"),
+    *("Bearer ", "bearer\t", "eyJ", JWT, CUT, "\\u0026", "amp;", "%3D"),
     *("?", "&", "=", "#", ".", " ", "\n", '"', "'", "<", ">", "/", ":", "@", "-", "_", "a", "7"),
     *("sig=", "X-Amz-Signature=", "token", "auth_token=c0ffee", "Signature", "é", "\ud800"),
 ]  # fmt: skip

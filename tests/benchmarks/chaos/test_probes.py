@@ -152,7 +152,7 @@ def test_stored_webhooks_include_dead_letters_and_versions_are_observed_by_chann
         put(tx, "refusals", object_id="r1", ordinal=0, uri="100ms://acme/webhooks/77", raw=b'{"id": "e2"}')
         put(tx, "refusals", object_id="r2", ordinal=0, uri="s3://acme/e3", raw=b'{"id": "e3"}')
         for object_id, observed_by, kind in (
-            ("o1", "s3_event", "exists"), ("o2", "listing", "exists"), ("o3", "s3_event", "gone"),
+            ("o1", "s3_event", "exists"), ("o2", "listing", "exists"), ("o3", "s3_event", "missing"),
             ("o4", "s3_event", "exists"),
         ):  # fmt: skip
             put_object(tx, object_id, **(newer if object_id == "o4" else {}))

@@ -27,7 +27,7 @@ def test_a_table_has_a_column_for_each_kind_of_count() -> None:
 
 
 def test_the_report_shows_the_first_differing_rows_and_the_file_has_all(tmp_path: Path) -> None:
-    missing = [{"object_id": f"o{number}", "reason": "new", "size": 1, "gone": None} for number in range(5)]
+    missing = [{"object_id": f"o{number}", "reason": "new", "size": 1, "unknown": None} for number in range(5)]
     extra = [row | {"reason": "loaded"} for row in missing]
     comparisons = {
         "first": [TableDiff("rooms", 2, [], []), TableDiff("object_ledger", 1_234, missing, extra)],
