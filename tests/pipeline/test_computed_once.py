@@ -1,4 +1,7 @@
-"""Each step of a chat file and of a webhook is computed once between the bucket or the endpoint and the tables."""
+"""Key, session and redaction are computed once between the bucket or the endpoint and the tables.
+
+What a source excludes is checked again when an object is loaded: the settings may have changed since it was observed.
+"""
 
 from __future__ import annotations
 
