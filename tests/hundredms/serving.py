@@ -101,7 +101,8 @@ def assert_no_secret(error: BaseException) -> None:
     """Neither in the error, which has no cause or context, nor in the variables of our frames in its traceback."""
     assert error.__cause__ is None
     assert error.__context__ is None
-    ours = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if "/roomledger/" in frame.f_code.co_filename]
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [frame for frame in frames if frame.f_globals["__name__"].startswith("roomledger.")]
     assert ours
     visible = str(error) + "".join(repr(variable) for frame in ours for variable in frame.f_locals.values())
     for secret in SECRETS:
