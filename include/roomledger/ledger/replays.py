@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import Database, Staged
+from roomledger.ledger.database import Database, Staged, stage_query
 from roomledger.ledger.versions import NEWER, THIS, locked, supersede_unread
 
 
@@ -81,5 +81,6 @@ def requeue_retyped(
     """
     requeued = list(tx.execute(text(query), {"now": now}).scalars())
     if requeued:
-        supersede_unread(tx, database, objects)
+        uris = f"SELECT uri FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects})"
+        supersede_unread(tx, database, stage_query(tx, uris, "retyped"))
     return requeued

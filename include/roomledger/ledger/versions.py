@@ -23,10 +23,9 @@ def locked(condition: str, database: Database) -> str:
 
 
 def supersede_unread(tx: Connection, database: Database, objects: Staged) -> None:
-    """Supersede unread versions that have a newer one, among the objects of these versions."""
+    """Supersede unread versions that have a newer one, among the objects at the addresses (`uri`) of this table."""
     outdated = f"""
-        disposition = 'seen' AND loaded_at IS NULL
-        AND uri IN (SELECT uri FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects}))
+        disposition = 'seen' AND loaded_at IS NULL AND uri IN (SELECT uri FROM {objects})
         AND EXISTS (SELECT 1 FROM object_ledger newer
                     WHERE newer.uri = object_ledger.uri AND newer.disposition NOT IN ('ignored', 'superseded')
                       AND {NEWER} > {THIS})
