@@ -11,15 +11,15 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.tables.ledger import object_ledger, refusals
 from roomledger.ledger.tables.vendor_events import EVENT_SUMMARIES, WEBHOOK_EVENTS
 from roomledger.ledger.tables.vendor_records import VENDOR_RECORDS, vendor_cursors
-from roomledger.warehouse.tables import FACTS
-from roomledger.warehouse.views import peers, recording_assets, recordings, sessions
+from roomledger.warehouse.fact_views import FACT_VIEWS
+from roomledger.warehouse.views import object_assets, peers, recording_assets, recordings, sessions
 
 _VIEWS = (sessions, peers, recordings, recording_assets)
-_VARYING = {"load_id", "first_load_id", "loaded_at", "refused_at", "resolved_at", "retry_at", "first_seen_at"}
-_VARYING |= {"read_at", "poll_at", "received_at", "ingested_at", "first_ingested_at", "attempts"}
+_VARYING = {"load_id", "rows_load_id", "first_load_id", "loaded_at", "refused_at", "resolved_at", "retry_at"}
+_VARYING |= {"first_seen_at", "read_at", "poll_at", "received_at", "ingested_at", "first_ingested_at", "attempts"}
 """Columns that depend on the time and number of runs."""
 _FIRST_OBSERVER = {view.c.first_seen_by for view in _VIEWS}
-_COMPARED_AS_NULL = {"loaded_at", "first_load_id", "resolved_at", "retry_at"}
+_COMPARED_AS_NULL = {"loaded_at", "rows_load_id", "first_load_id", "resolved_at", "retry_at"}
 """Nullable columns whose value depends on the run: only whether it is null is compared."""
 _IS_CURRENT = """
     disposition NOT IN ('superseded', 'ignored') OR NOT EXISTS (
@@ -47,7 +47,8 @@ def contents(database: Database, *, past: bool = True, but: Collection[str] = ()
     found = {}
     with database.begin(read_only=True) as tx:
         for table in (
-            *FACTS,
+            object_assets,
+            *FACT_VIEWS.values(),
             *VENDOR_RECORDS,
             *WEBHOOK_EVENTS,
             *EVENT_SUMMARIES,

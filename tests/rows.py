@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, insert, text
+import pyarrow as pa
+from sqlalchemy import Connection, insert, select, text, update
 
-from roomledger.ledger.tables.columns import metadata
+from roomledger.ledger.asset_reports import add_reports
+from roomledger.ledger.database import Staged, stage_query
+from roomledger.ledger.objects import add_objects
+from roomledger.ledger.publications import Publication
+from roomledger.ledger.resolved import add_peers, add_recordings, add_rooms, add_sessions
+from roomledger.ledger.tables.columns import RAW, metadata
+from roomledger.ledger.tables.ledger import object_ledger
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _DEFAULTS: dict[str, Any] = {
@@ -26,6 +34,9 @@ _DEFAULTS: dict[str, Any] = {
 }  # fmt: skip
 _NO_DEFAULT = {("asset_records", "size_bytes"), ("asset_records", "created_at"), ("asset_records", "output_mode")}
 """Columns that stay empty unless a case fills them."""
+_PLACE = {"customer", "source", "room_id", "session_id", "session_evidence", "job_id", "recording_started_at"}
+_PLACE |= {"uri", "load_id"}
+"""Cells of a record that belong to its object."""
 
 
 def at(seconds: float) -> datetime:
@@ -34,8 +45,23 @@ def at(seconds: float) -> datetime:
 
 
 def put(tx: Connection, table: str, **cells: Any) -> None:
-    """Insert a row; columns that the case does not name have a default."""
-    known = metadata.tables[table]
+    """Insert a row; columns that the case does not name have a default.
+
+    A row of a table of records counts: its object is shown, in the session that the cells name.
+    """
+    table = {"rooms": "room_records"}.get(table, table)
+    known = metadata.tables.get(table)
+    if known is None:
+        known = metadata.tables[f"{RAW}.{table}"]
+        own = {name: value for name, value in cells.items() if name in _PLACE}
+        found = object_ledger.c.object_id == cells["object_id"]
+        if not tx.execute(select(object_ledger.c.uri).where(found)).first():
+            # An unknown asset type keeps the object itself out of `recording_assets`.
+            put_object(tx, cells["object_id"], asset_type="unknown", **own)
+        elif own:
+            tx.execute(update(object_ledger).where(found).values(**own))
+            show(tx, tx.execute(select(object_ledger.c.uri).where(found)).scalar_one())
+        cells = {name: value for name, value in cells.items() if name in known.columns}
     plain = {
         name: value
         for name, value in _DEFAULTS.items()
@@ -44,6 +70,46 @@ def put(tx: Connection, table: str, **cells: Any) -> None:
         and not (name == "started_by" and table != "loads")
     }
     tx.execute(insert(known).values(**(plain | cells)))
+    resolve(tx, table, cells)
+
+
+def resolve(tx: Connection, table: str, cells: Mapping[str, Any]) -> None:
+    """Publish what a record or event says, as the ledger does when it ingests one."""
+    made = _publication(tx)
+    keys = ("session_id", "peer_id", "room_id", "uri", "asset_id", "recorder_id", "job_id", "api_job_id")
+    mine = _stage(tx, {name: cells.get(name) for name in keys})
+    match table:
+        case "room_records":
+            add_rooms(made, mine)
+        case "session_records" | "event_sessions":
+            add_sessions(made, mine)
+        case "peer_records" | "event_peers":
+            add_peers(made, mine)
+        case "job_records" | "event_recordings":
+            jobs = f"SELECT job_id, recorder_id FROM {mine} UNION SELECT api_job_id, recorder_id FROM {mine}"
+            jobs += (
+                f" UNION SELECT NULL, recorder_id FROM event_recordings WHERE api_job_id IN (SELECT job_id FROM {mine})"
+            )
+            add_recordings(made, stage_query(tx, jobs, "jobs"))
+        case "asset_records" | "event_assets":
+            add_reports(made, mine)
+
+
+def _stage(tx: Connection, cells: Mapping[str, str | None]) -> Staged:
+    """Stage one row of texts."""
+    staged = stage_query(tx, "SELECT " + ", ".join(f"CAST(NULL AS TEXT) AS {name}" for name in cells), "cells")
+    if tx.dialect.name == "postgresql":
+        columns = ", ".join(f"{name} = :{name}" for name in cells)
+        tx.execute(text(f"UPDATE {staged} SET {columns}"), cells)
+    else:
+        driver: Any = tx.connection.driver_connection
+        driver.register(staged.name, pa.table({name: pa.array([value], pa.string()) for name, value in cells.items()}))
+    return staged
+
+
+def _publication(tx: Connection) -> Publication:
+    number = tx.execute(text("SELECT COALESCE(max(publication), 0) + 1 FROM roomledger_raw.objects")).scalar_one()
+    return Publication(tx, cast("Any", None), number, "load", NOON)
 
 
 def put_object(tx: Connection, object_id: str, **cells: Any) -> None:
@@ -51,7 +117,14 @@ def put_object(tx: Connection, object_id: str, **cells: Any) -> None:
     plain: dict[str, Any] = {"object_id": object_id, "uri": f"s3://acme/{object_id}"}
     if cells.get("disposition", "loaded") in ("seen", "claimed", "refused", "ignored", "unchanged"):
         plain["loaded_at"] = None
+    plain |= {"rows_load_id": cells.get("load_id", "load"), "loaded_asset_type": cells.get("asset_type", "chat")}
     put(tx, "object_ledger", **(plain | cells))
+    show(tx, str((plain | cells)["uri"]))
+
+
+def show(tx: Connection, uri: str) -> None:
+    """Publish an object, as every change of the ledger does."""
+    add_objects(_publication(tx), _stage(tx, {"uri": uri}))
 
 
 def rows(tx: Connection, query: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -1,8 +1,8 @@
 """The data that flows from a store to the warehouse: observations, assets, records and refusals.
 
 All of it is plain data without behaviour. The fields of a record are the columns of its table, in the same order
-(`warehouse/tables.py` maps record types to tables and describes the columns); the columns that all facts share
-(`customer`, `source`, `room_id`, …, `load_id`) are added when a batch is loaded.
+(`warehouse/tables.py` maps record types to tables and describes the columns); `object_id` and `load_id` are added when
+a batch is staged.
 """
 
 from __future__ import annotations
@@ -103,21 +103,6 @@ class BatchRefused(Exception):
     """More than half of a batch was refused for one reason: probably a bug of ours, not of every file."""
 
 
-class ObjectAsset(NamedTuple):
-    """A row of `object_assets`: the facts in the key and listing of a loaded object."""
-
-    ordinal: int
-    asset_type: str
-    uri: str
-    size_bytes: int
-    created_at: datetime
-    peer_id: str | None
-    stream_id: str | None
-    track_id: str | None
-    layer: str | None
-    output_mode: str | None
-
-
 class ChatMessage(NamedTuple):
     """A row of `chat_messages`; `roles` and `extra` are JSON text."""
 
@@ -192,16 +177,7 @@ class SummaryPoint(NamedTuple):
     text: str
 
 
-Record = (
-    ObjectAsset
-    | ChatMessage
-    | Transcript
-    | TranscriptSegment
-    | TranscriptWord
-    | Summary
-    | SummarySection
-    | SummaryPoint
-)
+Record = ChatMessage | Transcript | TranscriptSegment | TranscriptWord | Summary | SummarySection | SummaryPoint
 
 
 class Parser(Protocol):

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomledger.formats import PARSERS, chat, media, rows, sniffing, summary, text, transcript
+from roomledger.formats import PARSERS, chat, rows, sniffing, summary, text, transcript
 from roomledger.formats.object_keys import recognise_content
-from roomledger.model import ASSET_TYPES, MEDIA_TYPES, UNKNOWN, Asset, Ignored, ObjectAsset, Rejected
+from roomledger.model import TEXT_TYPES, UNKNOWN, Asset, Ignored, Rejected
 
 NOW = datetime(2025, 3, 7, tzinfo=UTC)
 FORMS = [("chat", None), ("summary", "json"), *(("transcript", mode) for mode in (None, "json", "srt", "txt"))]
@@ -94,12 +94,11 @@ def test_any_head_is_recognised_or_ignored(head: bytes) -> None:
 
 def test_every_asset_type_has_a_parser() -> None:
     assert {
-        **dict.fromkeys(MEDIA_TYPES, media.parse),
         "chat": chat.parse,
         "transcript": transcript.parse,
         "summary": summary.parse,
     } == PARSERS
-    assert set(PARSERS) == set(ASSET_TYPES)
+    assert set(PARSERS) == set(TEXT_TYPES)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -110,24 +109,6 @@ def test_errors_of_the_store_are_passed_on(form: tuple[str, str | None]) -> None
 
     with pytest.raises(ConnectionError, match="went away"):
         list(PARSERS[form[0]](pieces(), asset(*form)))
-
-
-def test_media_are_not_read() -> None:
-    def pieces() -> Iterator[bytes]:
-        raise AssertionError("the parser read a video")
-        yield b""
-
-    ids = {"peer_id": "p-1", "stream_id": "s-1", "track_id": "t-1", "layer": "0"}
-    video = Asset(uri="gs://a/v.mp4", size_bytes=9, modified_at=NOW, asset_type="track", room_id="r-1", **ids)
-    (found,) = media.parse(pieces(), video)
-    assert found == media.object_asset(video)
-    columns = {"ordinal": 0, "asset_type": "track", "uri": "gs://a/v.mp4", "size_bytes": 9, "created_at": NOW, **ids}
-    assert found == ObjectAsset(**columns, output_mode=None)
-
-
-def test_the_row_of_a_text_file_has_its_output_mode() -> None:
-    found = media.object_asset(asset("summary", "json"))
-    assert (found.asset_type, found.output_mode) == ("summary", "json")
 
 
 def test_sniffing_and_transcripts_use_the_same_head() -> None:

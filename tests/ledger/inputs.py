@@ -21,7 +21,6 @@ from roomledger.model import Observation
 from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from roomledger.settings import BucketSource, Source, WorkspaceSource
-from roomledger.warehouse import facts
 from tests import payloads
 from tests.folders import put, source_of, store_of
 from tests.payloads import START, at
@@ -42,16 +41,12 @@ class Ledger:
 
     def insert(self, *bodies: Body, source: Source = ACME, now: datetime = NOW) -> dict[str, int]:
         """Insert webhook events, and rekey what they concern; give the counts that are not 0."""
-        ingested = insert_events(self.tx, self.database, payloads.decode_events(source, bodies), now=now)
-        if ingested.changes:
-            facts.rekey_rows(self.tx, ingested.changes)
-        return {name: number for name, number in ingested.counts.items() if number}
+        counts = insert_events(self.tx, self.database, payloads.decode_events(source, bodies), now=now)
+        return {name: number for name, number in counts.items() if number}
 
     def upsert(self, *rows: Record, now: datetime = NOW) -> None:
         """Upsert records of the API, and rekey what they concern."""
-        ingested = upsert_records(self.tx, self.database, ACME, rows, now=now)
-        assert ingested.changes
-        facts.rekey_rows(self.tx, ingested.changes)
+        upsert_records(self.tx, self.database, ACME, rows, now=now)
 
     def observe(self, *uris: str) -> None:
         """Record that a listing shows these objects."""

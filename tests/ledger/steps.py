@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from roomledger.ledger.claims import Claim, claim_batch
@@ -10,11 +11,10 @@ from roomledger.ledger.database import Database
 from roomledger.ledger.observations import record_observations
 from roomledger.ledger.outcome import Load, Outcome
 from roomledger.ledger.settlement import settle as settle_claims
-from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import Asset, ChatMessage, Ignored, Observation, Refusal
 from roomledger.pipeline.staging import StagingFiles
 from roomledger.settings import BucketSource
-from roomledger.warehouse import facts
+from roomledger.warehouse.transactional import DatabaseFacts
 from tests.warehouses import fetch
 
 SOURCE = BucketSource(name="acme", customer="Acme", url="s3://bucket")
@@ -56,19 +56,17 @@ def settle(
     token: str = "one",
     now: float = 2,
 ) -> Load:
-    with StagingFiles() as staging:
+    with StagingFiles(token) as staging:
         for object_id, rows in (records or {}).items():
             staging.add(object_id, rows)
+        staged = staging.finish({one.claim.object_id for one in outcomes if one.disposition == "loaded"})
+        counted = [replace(one, rows_duplicate=staged.duplicates.get(one.claim.object_id, 0)) for one in outcomes]
         with database.begin() as tx:
-            staged = {table: database.stage(tx, rows, table.name) for table, rows in staging.close().items()}
-            refused, duplicates = staged.pop(refusals), facts.find_duplicates(tx, staged)
-            done = settle_claims(
-                tx, database, token, outcomes, refused=refused, duplicates=duplicates, claimed_at=at(1), now=at(now),
-                started_by="test", parser_version="1",
+            DatabaseFacts(database, in_ledger=True).append(staged.files, token, tx)
+            return settle_claims(
+                tx, database, token, counted, refused=staged.refused, claimed_at=at(1), now=at(now), started_by="test",
+                parser_version="1",
             )  # fmt: skip
-            facts.delete_rows(tx, done.withdrawn)
-            facts.append_rows(tx, staged, done.loaded, duplicates)
-            return done.load
 
 
 def loaded(one: Claim, rows: Sequence[ChatMessage | Refusal], sha256: str = "digest") -> Outcome:

@@ -13,7 +13,7 @@ from roomledger import times
 from roomledger.formats import PARSERS
 from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
-from roomledger.model import ASSET_TYPES
+from roomledger.model import TEXT_TYPES
 from tests.folders import chat, chat_key, put, source_of
 from tests.pipeline.loading import collect, dispositions, load, messages, run
 from tests.warehouses import fetch
@@ -155,5 +155,5 @@ def test_the_settings_exclude_types_and_dates(ready: Database, tmp_path: Path) -
     ]
 
 
-def test_every_asset_type_has_a_parser() -> None:
-    assert set(PARSERS) == set(ASSET_TYPES)
+def test_every_text_type_has_a_parser() -> None:
+    assert set(PARSERS) == set(TEXT_TYPES)

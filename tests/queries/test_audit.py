@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from roomledger.queries import audit
 from roomledger.warehouse.tables import FACTS
-from tests.rows import NOON, at, put, put_object
+from tests.rows import NOON, at, put, put_object, show
 
 MARCH = {"since": "2026-03-01", "until": "2026-04-01"}
 
@@ -96,11 +96,12 @@ def test_a_sessions_record_has_its_events_then_its_assets(tx: Connection) -> Non
 
 def test_the_origin_of_a_row_is_found_by_either_id(tx: Connection) -> None:
     put(tx, "loads", load_id="load", committed_at=at(7))
-    put_object(tx, "a", content_sha256="sha", version_id="vi", parser_version="7", load_id="load", session_id="new",
-               session_reason="asset_record: the vendor names it", session_evidence="asset_record")  # fmt: skip
+    put_object(tx, "a", content_sha256="sha", version_id="vi", parser_version="7", load_id="load",
+               session_reason="no_session_known: none", session_evidence="none")  # fmt: skip
     put(tx, "chat_messages", object_id="a", ordinal=3, message_id="m")
-    put(tx, "object_assets", object_id="a", ordinal=0, uri="s3://acme/a")
-    put(tx, "session_changes", object_id="a", to_session_id="new", reason="asset_record: so it is")
+    tx.execute(text("UPDATE object_ledger SET session_id = 'new', session_evidence = 'asset_record',"
+                    " session_reason = 'asset_record\\: the vendor names it'"))  # fmt: skip
+    show(tx, "s3://acme/a")
     columns = (
         "object_id ordinal tables uri version version_id content_sha256 parser_version load_id committed_at session_id"
         " session_evidence session_reason"
@@ -112,13 +113,13 @@ def test_the_origin_of_a_row_is_found_by_either_id(tx: Connection) -> None:
     assert _found(tx, "row-origin", "tables", object_id="a", ordinal=0) == [("object_assets",)]
     assert _found(tx, "row-origin", object_id="a", ordinal=4) == []
     ((changes,),) = _found(tx, "row-origin", "session_changes", message_id="m")
-    assert "by api, from no session to new, asset_record: so it is" in changes
+    assert "by load, from no session to new, asset_record: the vendor names it" in changes
 
 
 @pytest.mark.parametrize("table", [*(table.name for table in FACTS), "refusals"])
 def test_a_row_of_every_table_has_an_origin(tx: Connection, table: str) -> None:
     put_object(tx, "a")
-    needed = {"object_assets": {"uri": "u"}, "refusals": {"uri": "u"}, "summaries": {"sections": 1, "points": 1}}
+    needed = {"refusals": {"uri": "u"}, "summaries": {"sections": 1, "points": 1}}
     put(tx, table, object_id="a", ordinal=2, **(needed | {"summary_points": {"section_ordinal": 1}}).get(table, {}))
     assert _found(tx, "row-origin", "tables", object_id="a", ordinal=2) == [(table,)]
 

@@ -15,7 +15,7 @@ from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.tables.columns import metadata
 from roomledger.warehouse import dictionary, setup
-from roomledger.warehouse.tables import FACTS, OBJECT_COLUMNS, RECORD_TABLES
+from roomledger.warehouse.tables import FACTS, RECORD_TABLES
 
 COMMON = "customer source room_id session_id session_evidence object_id ordinal load_id"
 PUBLIC = {
@@ -30,6 +30,9 @@ PUBLIC = {
     "peers": "session_id peer_id user_id name role joined_at left_at is_recorder record",
     "recordings": "job_id kind room_id session_id status planned_types started_at stopped_at record",
     "asset_records": "asset_id job_id room_id session_id asset_type uri status size_bytes duration_s record",
+    "objects": f"{COMMON.replace(' ordinal', '')} uri valid_from disposition reason changed_by",
+    "object_history": "uri object_id load_id valid_from valid_until replaced_because session_id reason",
+    "chat_messages_history": f"{COMMON} message valid_from valid_until replaced_because",
     "session_changes": "object_id changed_at from_session_id to_session_id reason",
     "summary_sections": f"{COMMON} title format paragraph",
     "summary_points": f"{COMMON} section_ordinal text",
@@ -54,22 +57,25 @@ def test_the_public_columns_exist(ready: Database) -> None:
 def test_the_migrations_create_the_tables_of_the_schema(new_postgres: Database) -> None:
     setup.upgrade(new_postgres)
     with new_postgres.begin() as tx:
-        context = MigrationContext.configure(tx, opts={"compare_type": True, "compare_server_default": True})
+        options = {"compare_type": True, "compare_server_default": True, "include_schemas": True}
+        context = MigrationContext.configure(tx, opts=options)
         assert compare_metadata(context, metadata) == []
 
 
 def test_both_engines_have_the_same_columns_and_comments(ready: Database) -> None:
     catalogue = {
-        "duckdb": "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal",
-        "postgresql": "SELECT c.relname, a.attname, col_description(c.oid, a.attnum) FROM pg_class c"
-        " JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relnamespace = 'public'::regnamespace AND a.attnum > 0"
-        " AND c.relkind = 'r'",
+        "duckdb": "SELECT schema_name || '.' || table_name, column_name, comment FROM duckdb_columns()"
+        " WHERE NOT internal",
+        "postgresql": "SELECT nspname || '.' || c.relname, a.attname, col_description(c.oid, a.attnum) FROM pg_class c"
+        " JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE a.attnum > 0 AND c.relkind = 'r'",
     }
     with ready.begin() as tx:
+        own = {"duckdb": "main", "postgresql": "public"}[tx.dialect.name]
         found = {(t, c): comment for t, c, comment in tx.exec_driver_sql(catalogue[tx.dialect.name]).all()}
-    tables = metadata.tables.keys()
+    tables = {f"{table.schema or own}.{table.name}": table for table in metadata.sorted_tables}
     found = {key: comment for key, comment in found.items() if key[0] in tables}
-    assert found == {(t.name, c.name): c.comment for t in metadata.sorted_tables for c in t.columns}
+    assert found == {(name, c.name): c.comment for name, table in tables.items() for c in table.columns}
 
 
 def test_table_comments_start_with_the_grain() -> None:
@@ -79,7 +85,7 @@ def test_table_comments_start_with_the_grain() -> None:
 
 def test_records_have_the_columns_of_their_table() -> None:
     for record, table in RECORD_TABLES.items():
-        own = [column.name for column in table.columns if column.name not in (*OBJECT_COLUMNS, "object_id")]
+        own = [column.name for column in table.columns if column.name not in ("object_id", "load_id")]
         assert list(record.__annotations__) == own, table.name
     assert set(RECORD_TABLES.values()) == set(FACTS)
 

@@ -22,7 +22,7 @@ _Row = TypeVar("_Row")
 
 
 class Room(NamedTuple):
-    """A row of `rooms`."""
+    """A row of `room_records`."""
 
     room_id: str
     name: str | None

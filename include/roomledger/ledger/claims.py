@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Text, bindparam, text
 
 from roomledger.ledger.database import Database, stage_ids
+from roomledger.ledger.objects import publish_versions
 from roomledger.ledger.refusals import refuse_exhausted
 from roomledger.ledger.versions import locked
 from roomledger.model import UNKNOWN, Asset, Observation
@@ -82,6 +83,7 @@ SELECT min(attempts) AS least, max(attempts) AS most FROM object_ledger WHERE {_
 
 def _give_up(tx: Connection, database: Database, parameters: dict[str, Any]) -> None:
     """Refuse the versions whose claims have expired MAX_ATTEMPTS times."""
+    database.hold_evidence(tx, change=False)
     exhausted = f"{_EXPIRED} AND attempts >= {MAX_ATTEMPTS} AND source IN :sources"
     query = f"""
         UPDATE object_ledger
@@ -90,8 +92,9 @@ def _give_up(tx: Connection, database: Database, parameters: dict[str, Any]) -> 
         WHERE {locked(exhausted, database)}
         RETURNING object_id
     """
-    refused = list(tx.execute(_with_sources(query), parameters).scalars())
-    refuse_exhausted(tx, stage_ids(tx, database, refused), now=parameters["now"])
+    refused = stage_ids(tx, database, list(tx.execute(_with_sources(query), parameters).scalars()))
+    refuse_exhausted(tx, refused, now=parameters["now"])
+    publish_versions(tx, database, refused, changed_by="load", now=parameters["now"])
 
 
 _CLAIM = """

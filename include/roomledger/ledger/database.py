@@ -1,7 +1,7 @@
 """The database of ledger and tables, behind a few verbs: all other SQL is shared by the engines.
 
-An engine opens transactions (`begin`), stages rows in bulk for the SQL of one transaction (`stage`) and gives its row
-locks (`lock`, `skip_locked`).
+An engine opens transactions (`begin`), appends rows in bulk (`append`) or stages them for the SQL of one transaction
+(`stage`), and gives its row locks (`lock`, `skip_locked`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, text
 
 Row = Mapping[str, Any]
 
@@ -62,6 +62,12 @@ class Database(Protocol):
         ledger: a transaction that waits here must not hold a lock that others wait for.
         """
 
+    def lock_publications(self, tx: Connection) -> None:
+        """Lock publications until the transaction ends; take no other lock after it (`publications.publication`)."""
+
+    def append(self, tx: Connection, table: Table, rows: Rows) -> None:
+        """Append rows to a table; their columns have the names of its own, JSON is text."""
+
     def stage(self, tx: Connection, rows: Rows, label: str) -> Staged:
         """Make `rows` readable until the transaction ends."""
 
@@ -69,10 +75,13 @@ class Database(Protocol):
 def stage_query(tx: Connection, query: str, label: str) -> Staged:
     """Store the current rows of a SELECT, readable until the transaction ends."""
     staged = Staged(staged_name(label))
-    on_commit = " ON COMMIT DROP" if tx.dialect.name == "postgresql" else ""
-    tx.execute(text(f"CREATE TEMPORARY TABLE {staged}{on_commit} AS {query}"))
     if tx.dialect.name == "postgresql":
+        tx.execute(text(f"CREATE TEMPORARY TABLE {staged} ON COMMIT DROP AS {query}"))
         tx.exec_driver_sql(f"ANALYZE {staged}")  # without it the planner guesses the size
+    else:
+        # A temporary table would take 32 kB per column of DuckDB's memory until the transaction ends.
+        driver: Any = tx.connection.driver_connection
+        driver.register(staged.name, driver.execute(query).to_arrow_table())
     return staged
 
 

@@ -69,6 +69,14 @@ class DuckDB:
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
         """No lock is needed: only one transaction at a time has the file."""
 
+    def lock_publications(self, tx: sa.Connection) -> None:
+        """No lock is needed: only one transaction at a time has the file."""
+
+    def append(self, tx: sa.Connection, table: sa.Table, rows: Rows) -> None:
+        """Insert from the Arrow memory or the Parquet file."""
+        staged = self.stage(tx, rows, table.name)
+        tx.exec_driver_sql(f"INSERT INTO {table.fullname} BY NAME SELECT * FROM {staged}")
+
     def stage(self, tx: sa.Connection, rows: Rows, label: str) -> Staged:
         """Create a view on the Arrow memory or the Parquet file, without a copy."""
         staged = Staged(staged_name(label))

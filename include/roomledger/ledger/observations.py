@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from roomledger.ledger import session_evidence
 from roomledger.ledger.database import Database, Staged, stage_ids
+from roomledger.ledger.objects import publish_objects
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.ledger import object_ledger
@@ -49,6 +50,8 @@ def record_observations(
     _observe(tx, staged, source.name, observed_by, "exists", now)
     if restored:
         _observe(tx, stage_ids(tx, database, restored), source.name, observed_by, "restored", now)
+    if new or restored:
+        publish_objects(tx, database, staged, changed_by=observed_by, now=now)
     counts = Counter(f"new_{disposition}" for disposition in new.values())
     return counts + Counter({"restored": len(restored)})
 
@@ -149,6 +152,7 @@ def mark_missing(
 
     The bucket was listed or inspected at the time `before`: objects with a version observed since then are skipped.
     """
+    database.hold_evidence(tx, change=False)
     staged = stage_ids(tx, database, uris, "uri")
     condition = f"""
         source = :source AND {_IS_PRESENT} AND uri IN (SELECT uri FROM {staged})
@@ -163,6 +167,7 @@ def mark_missing(
     missing = list(tx.execute(text(query), {"source": source, "before": before}).scalars())
     if missing:
         _observe(tx, stage_ids(tx, database, missing), source, observed_by, "missing", now)
+        publish_objects(tx, database, staged, changed_by=observed_by, now=now)
     return len(missing)
 
 

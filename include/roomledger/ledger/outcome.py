@@ -27,6 +27,7 @@ class Outcome:
     asset: Asset | None = None
     rows_parsed: int = 0
     rows_refused: int = 0
+    rows_duplicate: int = 0
     content_sha256: str | None = None
     retry_at: datetime | None = None
     is_changed: bool = False
@@ -57,7 +58,7 @@ class Load:
 
 _COLUMNS = {
     *("object_id", "uri", "disposition", "reason", "asset_type", "content_sha256", "retry_at"),
-    *("rows_parsed", "rows_loaded", "rows_refused"),
+    *("rows_parsed", "rows_loaded", "rows_refused", "rows_duplicate"),
     *key_columns(None),
 }
 _SCHEMA = pa.schema(
@@ -81,8 +82,9 @@ def outcome_rows(outcomes: Sequence[Outcome]) -> pa.Table:
             "asset_type": outcome.asset and outcome.asset.asset_type,
             **key_columns(outcome.asset),
             "rows_parsed": outcome.rows_parsed,
-            "rows_loaded": outcome.rows_parsed - outcome.rows_refused,
+            "rows_loaded": outcome.rows_parsed - outcome.rows_refused - outcome.rows_duplicate,
             "rows_refused": outcome.rows_refused,
+            "rows_duplicate": outcome.rows_duplicate,
             "content_sha256": outcome.content_sha256,
             "retry_at": outcome.retry_at,
             "named_as": outcome.claim.named_type,

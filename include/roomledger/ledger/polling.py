@@ -52,11 +52,11 @@ def due_sessions(tx: Connection, source: str, now: datetime) -> set[str]:
 
 def due_rooms(tx: Connection, source: str, now: datetime) -> set[str]:
     """Give the rooms that a record names and none describes, and those with a session newer than their record."""
-    unknown = _UNKNOWN.format(table="rooms", column="room_id")
+    unknown = _UNKNOWN.format(table="room_records", column="room_id")
     query = f"""
         SELECT room_id FROM session_records AS naming WHERE source = :source AND {unknown}
         UNION SELECT room_id FROM asset_records AS naming WHERE source = :source AND {unknown}
-        UNION SELECT naming.room_id FROM rooms AS naming
+        UNION SELECT naming.room_id FROM room_records AS naming
               JOIN session_records AS sessions ON sessions.room_id = naming.room_id
               WHERE naming.source = :source AND naming.read_at < :old AND sessions.first_seen_at > naming.read_at
                 AND {_NOT_BACKING_OFF.format(column="room_id")}

@@ -24,8 +24,8 @@ _TYPES = {
 # In COPY's CSV null is an empty cell without quotes, an empty text one with quotes.
 _CSV = pacsv.WriteOptions(include_header=False, quoting_style="all_valid")
 _COPIED_ROWS = 8192
-_EVIDENCE = 0x726F6F6D
-"""Number of the advisory lock: "room" in ASCII, which other programs are unlikely to use."""
+_EVIDENCE, _PUBLICATIONS = 0x726F6F6D, 0x726F6F6E
+"""Numbers of the advisory locks: "room" and "roon" in ASCII, which other programs are unlikely to use."""
 
 
 class PostgreSQL:
@@ -62,21 +62,34 @@ class PostgreSQL:
         """Take the advisory lock of the evidence, shared or exclusive; it ends with the transaction."""
         tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock{'' if change else '_shared'}({_EVIDENCE})")
 
+    def lock_publications(self, tx: sa.Connection) -> None:
+        """Take the advisory lock of publications; it ends with the transaction."""
+        tx.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_PUBLICATIONS})")
+
+    def append(self, tx: sa.Connection, table: sa.Table, rows: Rows) -> None:
+        """Copy the rows into the table by `COPY`."""
+        schema, batches = _batches(rows)
+        columns = ", ".join(f'"{field.name}"' for field in schema)
+        _copy(tx, f"{table.fullname} ({columns})", batches)
+
     def stage(self, tx: sa.Connection, rows: Rows, label: str) -> Staged:
         """Copy the rows into a temporary table by `COPY`."""
         staged = Staged(staged_name(label))
         schema, batches = _batches(rows)
         columns = ", ".join(f'"{field.name}" {_TYPES[field.type]}' for field in schema)
         tx.exec_driver_sql(f"CREATE TEMPORARY TABLE {staged} ({columns}) ON COMMIT DROP")
-        driver: Any = tx.connection.driver_connection
-        with driver.cursor() as cursor:
-            with cursor.copy(f"COPY {staged} FROM STDIN (FORMAT csv)") as copy:
-                for batch in batches:
-                    sink = pa.BufferOutputStream()
-                    pacsv.write_csv(_printable(batch), sink, _CSV)
-                    copy.write(sink.getvalue())
-            cursor.execute(f"ANALYZE {staged}")  # without it the planner assumes an empty table
+        _copy(tx, str(staged), batches)
+        tx.exec_driver_sql(f"ANALYZE {staged}")  # without it the planner assumes an empty table
         return staged
+
+
+def _copy(tx: sa.Connection, target: str, batches: Iterable[pa.RecordBatch]) -> None:
+    driver: Any = tx.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN (FORMAT csv)") as copy:
+        for batch in batches:
+            sink = pa.BufferOutputStream()
+            pacsv.write_csv(_printable(batch), sink, _CSV)
+            copy.write(sink.getvalue())
 
 
 def _batches(rows: Rows) -> tuple[pa.Schema, Iterable[pa.RecordBatch]]:

@@ -8,13 +8,35 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import Staged
+from roomledger.ledger.database import Staged, stage_query
 
 
-def match_recorders(tx: Connection, recorders: Staged) -> None:
-    """Find the jobs of these recorders (`recorder_id`)."""
+def match_recorders(tx: Connection, recorders: Staged, jobs: Staged | None = None) -> Staged:
+    """Find the jobs of these recorders (`recorder_id`); give the recordings that this or new `jobs` may change.
+
+    The result has the columns `job_id` and `recorder_id`: the jobs and recorders concerned, the jobs that a recorder
+    had before among them.
+    """
+    before = stage_query(tx, _MATCHES.format(recorders=recorders), "matches_before")
     tx.execute(text(_MATCH.format(recorders=recorders)))
+    concerned = f"""
+        SELECT job_id, recorder_id FROM {before}
+        UNION SELECT api_job_id, recorder_id FROM event_recordings
+              WHERE recorder_id IN (SELECT recorder_id FROM {recorders})
+    """
+    if jobs is not None:
+        concerned += f"""
+            UNION SELECT job_id, CAST(NULL AS TEXT) FROM {jobs}
+            UNION SELECT api_job_id, recorder_id FROM event_recordings
+                  WHERE api_job_id IN (SELECT job_id FROM {jobs})
+        """
+    return stage_query(tx, concerned, "recordings")
 
+
+_MATCHES = """
+SELECT api_job_id AS job_id, recorder_id FROM event_recordings
+WHERE recorder_id IN (SELECT recorder_id FROM {recorders})
+"""
 
 _MATCH = """
 UPDATE event_recordings SET api_job_id = found_job_id

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import Database, Staged, stage_query
+from roomledger.ledger.database import Database, Staged, stage_ids, stage_query
+from roomledger.ledger.objects import publish_objects
 from roomledger.ledger.versions import NEWER, THIS, locked, supersede_unread
 
 
@@ -26,6 +27,7 @@ def request_replay(
     loaded, refused and ignored objects, such as after a change of the parsers or of a source's settings. `source` and
     `reason` (the code of a refusal or of an ignored object) filter them.
     """
+    database.hold_evidence(tx, change=False)
     conditions = {
         "uri": "uri = :uri",
         "source": "source = :source",
@@ -42,9 +44,12 @@ def request_replay(
         SET disposition = 'seen', reason = 'replay: to be read again', attempts = 0, retry_at = NULL,
             replay_requested_at = :now
         WHERE {locked(" AND ".join(chosen), database)}
-        RETURNING 1
+        RETURNING uri
     """
-    return len(tx.execute(text(query), parameters | {"now": now}).all())
+    uris = sorted(set(tx.execute(text(query), parameters | {"now": now}).scalars()))
+    if uris:
+        publish_objects(tx, database, stage_ids(tx, database, uris, "uri"), changed_by="replay", now=now)
+    return len(uris)
 
 
 _IS_SETTLED = f"""

@@ -8,12 +8,12 @@ order of arrival does not matter, and stronger evidence that arrives later re-ke
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import Connection, text
 
 from roomledger.ledger import refusals
+from roomledger.ledger.asset_reports import event_of_address, record_of_address
 from roomledger.ledger.database import Database, Staged, stage_query
+from roomledger.ledger.tables.resolved import sessions
 from roomledger.model import ASSET_TYPES
 
 TOLERANCE_S = 10
@@ -26,8 +26,8 @@ LONGEST_H = 12
 def resolve(tx: Connection, database: Database, objects: Staged) -> Staged:
     """Find the session of these objects and write it into the ledger; return the changes, with the previous values.
 
-    `objects` has a column `object_id`; the result is for `record_changes`, `unnamed` and `facts.rekey_rows`, which
-    moves loaded rows to their new session. The transaction holds the evidence (`hold_evidence`).
+    `objects` has a column `object_id`; the result is for `rekey` and `unnamed`. The transaction holds the evidence
+    (`hold_evidence`), and publishes the objects afterwards (`publish_objects`).
     """
     changes = stage_query(tx, _changes(objects), "session_changes")
     mine = f"object_id IN (SELECT object_id FROM {changes})"
@@ -45,30 +45,27 @@ def resolve(tx: Connection, database: Database, objects: Staged) -> Staged:
     return changes
 
 
-def record_changes(tx: Connection, changes: Staged, *, changed_by: str, now: datetime) -> int:
-    """Insert a row into `session_changes` for each object with another session, and re-key its refusals.
+def rekey(tx: Connection, changes: Staged) -> int:
+    """Move the refusals of objects with another session; give the count of these objects.
 
-    Gives the count of objects; the first resolution of an object is not a change.
+    The first resolution of an object is not a change.
     """
-    rekeyed = tx.execute(
-        text(f"""
-            INSERT INTO session_changes (object_id, changed_at, changed_by, from_room_id, from_session_id,
-                                         from_evidence, to_room_id, to_session_id, to_evidence, reason)
-            SELECT object_id, CAST(:now AS TIMESTAMP WITH TIME ZONE), :changed_by, from_room_id, from_session_id,
-                   from_evidence, room_id, session_id, session_evidence, session_reason
-            FROM {changes} WHERE is_rekeyed AND from_reason IS NOT NULL
-            RETURNING object_id
-        """),
-        {"changed_by": changed_by, "now": now},
-    )
     refusals.rekey(tx, changes)
-    return len(rekeyed.all())
+    query = f"SELECT count(*) FROM {changes} WHERE is_rekeyed AND from_reason IS NOT NULL"
+    return int(tx.execute(text(query)).scalar_one())
 
 
 def unnamed(tx: Connection, changes: Staged) -> Staged:
     """Give the objects whose type the vendor no longer reports."""
     query = f"SELECT object_id FROM {changes} WHERE named_type IS NULL AND from_named_type IS NOT NULL"
     return stage_query(tx, query, "unnamed")
+
+
+_CURRENT = """
+    room_id AS from_room_id, session_id AS from_session_id, session_evidence AS from_evidence,
+    session_reason AS from_reason, asset_id AS from_asset_id, job_id AS from_job_id,
+    recording_started_at AS from_started_at, named_type AS from_named_type
+"""
 
 
 def _changes(objects: Staged) -> str:
@@ -78,38 +75,26 @@ def _changes(objects: Staged) -> str:
     inside = "objects.recorder_started_at BETWEEN sessions.started_at AND until"
     return f"""
 WITH objects AS (
-    SELECT * FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects}) AND disposition <> 'erased'
-), records AS (
-    -- One vendor record per address: completed ones first, then the newest.
-    SELECT DISTINCT ON (customer, uri) customer, uri, asset_id, job_id, room_id, session_id,
-           CASE WHEN asset_type IN ({types}) THEN asset_type END AS asset_type
-    FROM asset_records WHERE uri IN (SELECT uri FROM objects)
-    ORDER BY customer, uri, CASE WHEN status = 'completed' THEN 0 ELSE 1 END, created_at DESC NULLS LAST, asset_id DESC
-), events AS (
-    -- One webhook per address: those with a session first, then completed assets, then the last.
-    SELECT DISTINCT ON (assets.customer, uri) assets.customer, uri, asset_id, assets.event_id, assets.room_id,
-           assets.session_id, CASE WHEN asset_type IN ({types}) THEN asset_type END AS asset_type,
-           COALESCE(assets.started_at, recordings.started_at) AS started_at
-    FROM event_assets AS assets
-    LEFT JOIN event_recordings AS recordings
-        ON recordings.recording_id = assets.recording_id AND recordings.customer = assets.customer
-    WHERE uri IN (SELECT uri FROM objects)
-    ORDER BY assets.customer, uri, CASE WHEN assets.session_id IS NULL THEN 1 ELSE 0 END,
-             CASE assets.status WHEN 'completed' THEN 0 WHEN 'failed' THEN 1 ELSE 2 END,
-             occurred_at DESC NULLS LAST, assets.event_id DESC, assets.ordinal DESC, recordings.started_at NULLS LAST
+    SELECT object_id, customer, uri, asset_type, key_room_id, key_session_id, recorder_started_at, loaded_at,
+           {_CURRENT}
+    FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects}) AND disposition <> 'erased'
+), records AS ({record_of_address("SELECT uri FROM objects")}
+), events AS ({event_of_address("SELECT uri FROM objects")}
 ), windows AS (
     -- Sessions of the room around the recorder's start: `exact` without tolerance, `near` with it.
     SELECT objects.object_id, count(*) AS near, min(sessions.session_id) AS near_session,
            sum(CASE WHEN {inside} THEN 1 ELSE 0 END) AS exact,
            min(CASE WHEN {inside} THEN sessions.session_id END) AS exact_session
     FROM objects JOIN (
-        SELECT *, COALESCE(ended_at, started_at + INTERVAL '{LONGEST_H} hours') AS until FROM sessions
+        SELECT *, COALESCE(ended_at, started_at + INTERVAL '{LONGEST_H} hours') AS until
+        FROM {sessions.fullname} WHERE NOT is_withdrawn
     ) AS sessions ON sessions.customer = objects.customer AND sessions.room_id = objects.key_room_id
     WHERE objects.recorder_started_at BETWEEN sessions.started_at - {tolerance} AND until + {tolerance}
     GROUP BY objects.object_id
-), evidence AS (
+), evidence AS MATERIALIZED (
     SELECT objects.*, COALESCE(records.asset_id, events.asset_id) AS new_asset_id, records.job_id AS new_job_id,
-           COALESCE(records.asset_type, events.asset_type) AS new_named_type,
+           COALESCE(CASE WHEN records.asset_type IN ({types}) THEN records.asset_type END,
+                    CASE WHEN events.asset_type IN ({types}) THEN events.asset_type END) AS new_named_type,
            COALESCE(records.session_id, jobs.session_id) AS record_session_id,
            COALESCE(records.room_id, jobs.room_id) AS record_room_id,
            COALESCE(jobs.started_at, events.started_at) AS new_started_at,
@@ -120,7 +105,7 @@ WITH objects AS (
     LEFT JOIN job_records AS jobs ON jobs.job_id = records.job_id AND jobs.customer = objects.customer
     LEFT JOIN events ON events.customer = objects.customer AND events.uri = objects.uri
     LEFT JOIN windows ON windows.object_id = objects.object_id
-), ranked AS (
+), ranked AS MATERIALIZED (
     SELECT *, asset_type IS NOT NULL OR new_named_type IS NOT NULL AS is_asset, CASE
         WHEN asset_type IS NULL AND new_named_type IS NULL THEN 'none'
         WHEN record_session_id IS NOT NULL THEN 'asset_record'
@@ -129,7 +114,7 @@ WITH objects AS (
         WHEN window_session_id IS NOT NULL THEN 'time_window'
         ELSE 'none' END AS new_evidence
     FROM evidence
-), resolved AS (
+), resolved AS MATERIALIZED (
     SELECT object_id, new_evidence AS session_evidence,
         CASE WHEN NOT is_asset THEN NULL
              WHEN new_evidence = 'asset_record' THEN COALESCE(record_room_id, key_room_id)
@@ -149,9 +134,8 @@ WITH objects AS (
         END AS session_reason,
         CASE WHEN is_asset THEN new_asset_id END AS asset_id, CASE WHEN is_asset THEN new_job_id END AS job_id,
         CASE WHEN is_asset THEN new_started_at END AS recording_started_at, new_named_type AS named_type,
-        room_id AS from_room_id, session_id AS from_session_id, session_evidence AS from_evidence,
-        session_reason AS from_reason, asset_id AS from_asset_id, job_id AS from_job_id,
-        recording_started_at AS from_started_at, named_type AS from_named_type, asset_type, loaded_at
+        from_room_id, from_session_id, from_evidence, from_reason, from_asset_id, from_job_id, from_started_at,
+        from_named_type, asset_type, loaded_at
     FROM ranked
 )
 SELECT *, (room_id IS DISTINCT FROM from_room_id OR session_id IS DISTINCT FROM from_session_id

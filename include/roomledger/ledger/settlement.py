@@ -1,45 +1,35 @@
 """Settlement: the outcome of every version that a load claimed, decided in one short transaction.
 
 A claim counts only while the ledger still assigns it to this load: versions that another load claimed or superseded in
-the meantime are skipped with their rows.
+the meantime are skipped, and their rows never count.
 
     lock         every version of the objects concerned, in the order that all transactions use
-    settle       each claim gets its disposition; other versions of the object decide together with the outcome
+    decide       other versions of the object decide together with the outcome
+    settle       each claim gets its disposition; a loaded version its counts, an emptied one loses them
     try others   if the version taken for the newest does not exist, another version of the same second is queued
-    count        each loaded version becomes current and gets its counts, less its duplicates
     supersede    older versions of the loaded objects are superseded
-    empty        versions that are now ignored, or refused as another type, lose their counts
     resolve      reclassified versions get their session
     refuse       refused records are stored, and earlier refusals of good records are resolved
     requeue      versions whose type the vendor changed during the load are read again
     record       the load gets its row
+    publish      the objects show the rows of this load
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, text
 
 from roomledger.ledger import refusals, session_evidence
-from roomledger.ledger.database import Database, Staged, stage_ids, stage_query
+from roomledger.ledger.database import Database, Rows, Staged, stage_query
+from roomledger.ledger.objects import publish_objects
 from roomledger.ledger.observations import key_columns
 from roomledger.ledger.outcome import Load, Outcome, outcome_rows
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.ledger import loads
 from roomledger.ledger.versions import NEWER, THIS
-
-
-class Settlement(NamedTuple):
-    """What a load settled, and what follows for rows; the staged tables hold object ids."""
-
-    load: Load
-    loaded: Staged
-    """Versions whose staged rows are to be appended."""
-    withdrawn: Staged
-    """Versions whose earlier rows are to be deleted first."""
 
 
 def settle(
@@ -48,17 +38,15 @@ def settle(
     load_id: str,
     outcomes: Sequence[Outcome],
     *,
-    refused: Staged,
-    duplicates: Staged,
+    refused: Rows,
     claimed_at: datetime,
     now: datetime,
     started_by: str,
     parser_version: str,
-) -> Settlement:
-    """Settle the outcomes of the claims that have `load_id` as their token.
+) -> Load:
+    """Settle the outcomes of the claims that have `load_id` as their token, and publish the objects.
 
-    `refused` are the refused records of the batch (staged `refusals`), `duplicates` the records that repeat another one
-    of their file (`object_id`, `ordinal`).
+    `refused` are the refused records of the batch: rows of `refusals` without the columns that the ledger has.
     """
     database.hold_evidence(tx, change=False)
     staged = database.stage(tx, outcome_rows(outcomes), "outcomes")
@@ -69,25 +57,24 @@ def settle(
         return list(done.scalars()) if done.returns_rows else []
 
     def stage(query: str, label: str, **tables: Staged) -> Staged:
-        return stage_query(tx, query.format(outcomes=staged, **tables), label)
+        return stage_query(tx, query.format(outcomes=staged, load=load_id, **tables), label)
 
     run(_LOCK)
-    had_rows = stage(_HAD_ROWS, "had_rows")
-    settled = run(_SETTLE)
+    decisions = stage(_DECISIONS, "decisions")
+    settled = run(_SETTLE, decisions=decisions)
     if any(outcome.is_changed for outcome in outcomes):
         run(_TRY_OTHERS)
-    loaded = stage_ids(tx, database, run(_COUNT))
-    run(_COUNT_DUPLICATES, loaded=loaded, duplicates=duplicates)
+    loaded = stage("SELECT object_id FROM {decisions} WHERE is_loaded", "loaded", decisions=decisions)
+    emptied = stage("SELECT object_id FROM {decisions} WHERE is_emptied", "emptied", decisions=decisions)
     replaced = stage(_REPLACED, "replaced", loaded=loaded)
     run(_SUPERSEDE, loaded=loaded, replaced=replaced)
-    emptied = stage_ids(tx, database, run(_EMPTY))
-    withdrawn = stage(_WITHDRAWN, "withdrawn", replaced=replaced, had_rows=had_rows, emptied=emptied)
     if any(outcome.asset != outcome.claim.asset for outcome in outcomes):
         session_evidence.resolve(tx, database, stage(_RECLASSIFIED, "reclassified"))
     # After the sessions: a refusal copies the session of its object.
-    refusals.settle_refusals(tx, staged, refused, replaced, emptied, load_id=load_id, now=now)
+    records = database.stage(tx, refused, "refused")
+    refusals.settle_refusals(tx, staged, records, replaced, emptied, load_id=load_id, now=now)
     requeue_retyped(tx, database, staged, unnamed=stage(_UNNAMED, "unnamed"), now=now)
-    rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS.format(loaded=loaded))).one()
+    rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS.format(decisions=decisions))).one()
     load = Load(
         load_id=load_id,
         objects={disposition: settled.count(disposition) for disposition in sorted(set(settled))},
@@ -101,7 +88,8 @@ def settle(
         times = {"claimed_at": claimed_at, "committed_at": now}
         names = {"load_id": load_id, "started_by": started_by, "parser_version": parser_version}
         tx.execute(insert(loads).values(**counts, **times, **names))
-    return Settlement(load, loaded, withdrawn)
+    publish_objects(tx, database, staged, changed_by="load", now=now)
+    return load
 
 
 _COUNTS = ("objects", "objects_loaded", "objects_refused", "rows_loaded", "rows_refused", "rows_duplicate")
@@ -109,13 +97,6 @@ _COUNTS = ("objects", "objects_loaded", "objects_refused", "rows_loaded", "rows_
 # All versions of the objects concerned, always in the same order: otherwise two loads could deadlock.
 _LOCK = """
 SELECT object_id FROM object_ledger WHERE uri IN (SELECT uri FROM {outcomes}) ORDER BY object_id {lock}
-"""
-
-# Read before `settle` changes the dispositions. A superseded version has no rows: they were deleted with it.
-_HAD_ROWS = """
-SELECT object_id FROM object_ledger
-WHERE loaded_at IS NOT NULL AND disposition <> 'superseded'
-  AND uri IN (SELECT uri FROM {outcomes} WHERE disposition = 'loaded')
 """
 
 _NEWER_IS_CURRENT = f"""EXISTS (
@@ -130,7 +111,7 @@ _NEWER_IS_CURRENT = f"""EXISTS (
 _NEWER_IS_IN_BATCH = f"""EXISTS (
     SELECT 1 FROM {{outcomes}} AS others JOIN object_ledger newer ON newer.object_id = others.object_id
     WHERE newer.uri = object_ledger.uri AND {NEWER} > {THIS} AND others.disposition IN ('loaded', 'unchanged')
-      AND newer.disposition = 'claimed' AND newer.claimed_by = :load
+      AND newer.disposition = 'claimed' AND newer.claimed_by = '{{load}}'
 )"""
 
 _OTHER_OF_SAME_SECOND = """EXISTS (
@@ -147,38 +128,65 @@ _SAME_IS_CURRENT = """EXISTS (
 )"""
 
 # Changes of other versions since the claim decide together with the outcome. A replay that refuses a version as the
-# type that it was loaded as leaves the version loaded, with its rows.
-_FINAL = f"""
-SELECT outcomes.*, CASE
-    WHEN outcomes.disposition = 'loaded' AND ({_NEWER_IS_CURRENT} OR {_NEWER_IS_IN_BATCH}) THEN 'superseded'
-    WHEN outcomes.is_changed AND outcomes.disposition = 'seen' AND object_ledger.loaded_at IS NULL
-         AND {_OTHER_OF_SAME_SECOND} THEN 'superseded'
-    WHEN outcomes.disposition = 'unchanged' AND NOT {_SAME_IS_CURRENT} THEN 'seen'
-    WHEN outcomes.disposition = 'refused' AND object_ledger.loaded_at IS NOT NULL
-         AND NOT COALESCE(object_ledger.loaded_asset_type <> outcomes.asset_type, FALSE) THEN 'loaded'
-    ELSE outcomes.disposition END AS final
-FROM {{outcomes}} AS outcomes JOIN object_ledger ON object_ledger.object_id = outcomes.object_id
-WHERE object_ledger.disposition = 'claimed' AND object_ledger.claimed_by = :load
+# type that it was loaded as leaves the version loaded, with its rows. A version with rows is emptied when it is now
+# ignored, by a later vendor record or by the settings, or refused as another type.
+_DECISIONS = f"""
+SELECT *, disposition = 'loaded' AND final = 'loaded' AS is_loaded,
+       final IN ('ignored', 'refused') AND has_rows AS is_emptied
+FROM (
+    SELECT outcomes.*, object_ledger.loaded_at IS NOT NULL AS has_rows, CASE
+        WHEN outcomes.disposition = 'loaded' AND ({_NEWER_IS_CURRENT} OR {_NEWER_IS_IN_BATCH}) THEN 'superseded'
+        WHEN outcomes.is_changed AND outcomes.disposition = 'seen' AND object_ledger.loaded_at IS NULL
+             AND {_OTHER_OF_SAME_SECOND} THEN 'superseded'
+        WHEN outcomes.disposition = 'unchanged' AND NOT {_SAME_IS_CURRENT} THEN 'seen'
+        WHEN outcomes.disposition = 'refused' AND object_ledger.loaded_at IS NOT NULL
+             AND NOT COALESCE(object_ledger.loaded_asset_type <> outcomes.asset_type, FALSE) THEN 'loaded'
+        ELSE outcomes.disposition END AS final
+    FROM {{outcomes}} AS outcomes JOIN object_ledger ON object_ledger.object_id = outcomes.object_id
+    WHERE object_ledger.disposition = 'claimed' AND object_ledger.claimed_by = '{{load}}'
+) AS decided
 """
+
+
+def _when_read(name: str, loaded: str, emptied: str) -> str:
+    """Build the assignment of a column that describes the rows: it changes only when they do."""
+    return f"{name} = CASE WHEN is_loaded THEN {loaded} WHEN is_emptied THEN {emptied} ELSE object_ledger.{name} END"
+
+
+_ROWS = ", ".join(
+    [
+        *(_when_read(name, f"decision.{name}", f"decision.{name}") for name in key_columns(None)),
+        *(
+            _when_read(name, f"decision.{name}", "0")
+            for name in ("rows_parsed", "rows_loaded", "rows_refused", "rows_duplicate")
+        ),
+        _when_read("loaded_at", "CAST(:now AS TIMESTAMP WITH TIME ZONE)", "NULL"),
+        _when_read("rows_load_id", ":load", "NULL"),
+        _when_read("first_load_id", "COALESCE(object_ledger.first_load_id, :load)", "NULL"),
+        _when_read("parser_version", ":parser", "NULL"),
+        _when_read("loaded_asset_type", "decision.asset_type", "NULL"),
+    ]
+)
 
 _SETTLE = f"""
 UPDATE object_ledger
 SET disposition = final,
     reason = CASE
-        WHEN final = outcome.disposition THEN outcome.reason
+        WHEN final = decision.disposition THEN decision.reason
         WHEN final = 'superseded' AND is_changed THEN 'superseded: replaced by another version of the same second'
         WHEN final = 'superseded' THEN 'superseded: a newer version was loaded first'
         WHEN final = 'seen' THEN 'new: the version with the same bytes is no longer current; waits to be read'
-        ELSE 'replay_refused: the rows of the earlier load stay: ' || outcome.reason END,
-    asset_type = CASE WHEN final = 'ignored' THEN outcome.asset_type
-                      ELSE COALESCE(outcome.asset_type, object_ledger.asset_type) END,
+        ELSE 'replay_refused: the rows of the earlier load stay: ' || decision.reason END,
+    asset_type = CASE WHEN final = 'ignored' THEN decision.asset_type
+                      ELSE COALESCE(decision.asset_type, object_ledger.asset_type) END,
     content_sha256 = CASE WHEN final = 'ignored' THEN NULL
-                          ELSE COALESCE(outcome.content_sha256, object_ledger.content_sha256) END,
+                          ELSE COALESCE(decision.content_sha256, object_ledger.content_sha256) END,
     replay_requested_at = CASE WHEN final = 'seen' THEN replay_requested_at END,
-    retry_at = CASE WHEN final <> 'superseded' THEN outcome.retry_at END,
-    load_id = :load, claimed_by = NULL, lease_until = NULL
-FROM ({_FINAL}) AS outcome
-WHERE outcome.object_id = object_ledger.object_id
+    retry_at = CASE WHEN final <> 'superseded' THEN decision.retry_at END,
+    load_id = :load, claimed_by = NULL, lease_until = NULL,
+    {_ROWS}
+FROM {{decisions}} AS decision
+WHERE decision.object_id = object_ledger.object_id
 RETURNING object_ledger.disposition
 """
 
@@ -205,30 +213,7 @@ FROM (
 WHERE object_id = next_id
 """
 
-_KEY_COLUMNS = ", ".join(f"{name} = outcomes.{name}" for name in key_columns(None))
-
-_COUNT = f"""
-UPDATE object_ledger
-SET {_KEY_COLUMNS},
-    rows_parsed = outcomes.rows_parsed, rows_loaded = outcomes.rows_loaded, rows_refused = outcomes.rows_refused,
-    rows_duplicate = 0, loaded_at = :now, first_load_id = COALESCE(first_load_id, :load), parser_version = :parser,
-    loaded_asset_type = outcomes.asset_type
-FROM {{outcomes}} AS outcomes
-WHERE outcomes.object_id = object_ledger.object_id AND outcomes.disposition = 'loaded'
-  AND object_ledger.disposition = 'loaded' AND object_ledger.load_id = :load
-RETURNING object_ledger.object_id
-"""
-
-_COUNT_DUPLICATES = """
-UPDATE object_ledger SET rows_duplicate = found, rows_loaded = rows_loaded - found
-FROM (
-    SELECT object_id AS counted_id, count(*) AS found FROM {duplicates}
-    WHERE object_id IN (SELECT object_id FROM {loaded}) GROUP BY object_id
-) AS counted
-WHERE object_id = counted_id
-"""
-
-# The loaded versions, which may have had rows before, and all older versions of their objects.
+# The loaded versions and all older versions of their objects.
 _REPLACED = f"""
 SELECT object_ledger.object_id FROM object_ledger JOIN object_ledger newer ON newer.uri = object_ledger.uri
 WHERE newer.object_id IN (SELECT object_id FROM {{loaded}}) AND {NEWER} >= {THIS}
@@ -240,22 +225,6 @@ SET disposition = 'superseded', reason = 'superseded: a newer version of the obj
     claimed_by = NULL, lease_until = NULL, retry_at = NULL, replay_requested_at = NULL
 WHERE disposition NOT IN ('superseded', 'ignored', 'erased')
   AND object_id NOT IN (SELECT object_id FROM {loaded}) AND object_id IN (SELECT object_id FROM {replaced})
-"""
-
-# Versions that had rows and are now ignored, by a later vendor record or by the settings, or refused as another type.
-_EMPTY = f"""
-UPDATE object_ledger
-SET rows_parsed = 0, rows_loaded = 0, rows_refused = 0, rows_duplicate = 0, loaded_at = NULL, first_load_id = NULL,
-    parser_version = NULL, loaded_asset_type = NULL, {_KEY_COLUMNS}
-FROM {{outcomes}} AS outcomes
-WHERE outcomes.object_id = object_ledger.object_id AND object_ledger.load_id = :load
-  AND object_ledger.disposition IN ('ignored', 'refused') AND loaded_at IS NOT NULL
-RETURNING object_ledger.object_id
-"""
-
-_WITHDRAWN = """
-SELECT object_id FROM {replaced} WHERE object_id IN (SELECT object_id FROM {had_rows})
-UNION SELECT object_id FROM {emptied}
 """
 
 _RECLASSIFIED = "SELECT object_id FROM {outcomes} WHERE is_reclassified"
@@ -270,5 +239,5 @@ WHERE outcomes.named_as IS NOT NULL AND object_ledger.named_type IS NULL
 _TOTALS = """
 SELECT CAST(COALESCE(SUM(rows_loaded), 0) AS BIGINT), CAST(COALESCE(SUM(rows_refused), 0) AS BIGINT),
        CAST(COALESCE(SUM(rows_duplicate), 0) AS BIGINT)
-FROM object_ledger WHERE object_id IN (SELECT object_id FROM {loaded})
+FROM {decisions} WHERE is_loaded
 """

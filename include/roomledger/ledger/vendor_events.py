@@ -16,9 +16,13 @@ from sqlalchemy import Connection, text
 
 from roomledger.hundredms.events import Event, NamedAsset
 from roomledger.ledger import session_evidence
+from roomledger.ledger.asset_reports import add_reports
 from roomledger.ledger.database import Database, Staged, stage_query
+from roomledger.ledger.objects import add_objects, uris_of
+from roomledger.ledger.publications import Publication, publication
 from roomledger.ledger.recorder_jobs import match_recorders
 from roomledger.ledger.replays import requeue_retyped
+from roomledger.ledger.resolved import add_peers, add_recordings, add_sessions
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.vendor_events import (
     event_assets,
@@ -27,7 +31,7 @@ from roomledger.ledger.tables.vendor_events import (
     event_sessions,
     vendor_events,
 )
-from roomledger.ledger.vendor_records import Ingested, select_staged, write_rows
+from roomledger.ledger.vendor_records import select_staged, write_rows
 from roomledger.settings import Source
 
 
@@ -41,25 +45,40 @@ class WebhookEvent(NamedTuple):
     received_at: datetime
 
 
-def insert_events(tx: Connection, database: Database, events: Iterable[WebhookEvent], *, now: datetime) -> Ingested:
-    """Write the new events."""
+def insert_events(tx: Connection, database: Database, events: Iterable[WebhookEvent], *, now: datetime) -> Counter[str]:
+    """Write the new events.
+
+    Gives the counts `events` (new ones), `rekeyed` (objects) and `new_seen` (objects that are read again as another
+    type).
+    """
     database.hold_evidence(tx, change=True)
     staged, assets = _stage(tx, database, events, now)
     tx.execute(text(_PREFER_ORIGINALS.format(events=staged)))
     news = stage_query(tx, _NEWS.format(events=staged), "new_events")
     counts = Counter(events=write_rows(tx, vendor_events, select_staged(vendor_events, news)))
     if not counts["events"]:
-        return Ingested(counts, None)
+        return counts
     write_rows(tx, event_assets, select_staged(event_assets, assets) + _OF_NEWS.format(news=news))
     for table, summary in _SUMMARIES.items():
         write_rows(tx, table, summary.format(news=news))
-    match_recorders(tx, stage_query(tx, _RECORDERS.format(news=news), "recorders"))
-    concerned = stage_query(tx, _CONCERNED.format(news=news), "concerned")
-    changes = session_evidence.resolve(tx, database, concerned)
-    counts["rekeyed"] = session_evidence.record_changes(tx, changes, changed_by="webhook", now=now)
-    unnamed = session_evidence.unnamed(tx, changes)
-    counts["new_seen"] = len(requeue_retyped(tx, database, concerned, unnamed=unnamed, now=now))
-    return Ingested(counts, changes)
+    with publication(tx, database, changed_by="webhook", now=now) as changes:
+        _publish(changes, news)
+        concerned = stage_query(tx, _CONCERNED.format(news=news), "concerned")
+        counts["rekeyed"] = session_evidence.rekey(tx, resolved := session_evidence.resolve(tx, database, concerned))
+        unnamed = session_evidence.unnamed(tx, resolved)
+        counts["new_seen"] = len(requeue_retyped(tx, database, concerned, unnamed=unnamed, now=now))
+        add_objects(changes, uris_of(tx, concerned))
+    return counts
+
+
+def _publish(changes: Publication, news: Staged) -> None:
+    """Publish what these new events say."""
+    tx = changes.tx
+    add_sessions(changes, news)
+    add_peers(changes, news)
+    recorders = stage_query(tx, _RECORDERS.format(news=news), "recorders")
+    add_recordings(changes, match_recorders(tx, recorders))
+    add_reports(changes, stage_query(tx, _NAMED.format(news=news), "named"))
 
 
 def _stage(tx: Connection, database: Database, events: Iterable[WebhookEvent], now: datetime) -> tuple[Staged, Staged]:
@@ -96,6 +115,9 @@ SELECT * FROM {events} AS events WHERE NOT EXISTS (
 )
 """
 _OF_NEWS = " WHERE (source, event_id) IN (SELECT source, event_id FROM {news})"
+_NAMED = (
+    "SELECT DISTINCT uri, asset_id FROM event_assets WHERE (source, event_id) IN (SELECT source, event_id FROM {news})"
+)
 _RECORDERS = "SELECT COALESCE(beam_id, recording_id, event_id) AS recorder_id FROM {news}"
 
 

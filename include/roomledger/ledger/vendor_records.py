@@ -9,23 +9,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
 from roomledger.hundredms.records import AssetRecord, Peer, Recording, Room, Session
 from roomledger.ledger import session_evidence
+from roomledger.ledger.asset_reports import add_reports
 from roomledger.ledger.database import Database, Staged, stage_query
+from roomledger.ledger.objects import add_objects, uris_of
+from roomledger.ledger.publications import Publication, publication
 from roomledger.ledger.recorder_jobs import match_recorders
 from roomledger.ledger.replays import requeue_retyped
+from roomledger.ledger.resolved import add_peers, add_recordings, add_rooms, add_sessions
 from roomledger.ledger.tables.columns import Json, arrow_schema
 from roomledger.ledger.tables.vendor_records import (
     VENDOR_RECORDS,
     asset_records,
     job_records,
     peer_records,
-    rooms,
+    room_records,
     session_records,
 )
 from roomledger.settings import Source
@@ -33,7 +37,7 @@ from roomledger.settings import Source
 Record = Room | Session | Peer | Recording | AssetRecord
 
 _TABLES: Mapping[type[tuple[Any, ...]], Table] = {
-    Room: rooms,
+    Room: room_records,
     Session: session_records,
     Peer: peer_records,
     Recording: job_records,
@@ -44,37 +48,43 @@ _REFERENCES = {asset_records: ("uri",), session_records: ("room_id",)}
 """Columns that refer to objects: the objects of the previous value are concerned too."""
 
 
-class Ingested(NamedTuple):
-    """The effect of new records or events."""
-
-    counts: Counter[str]
-    """`rekeyed` objects, `new_seen` objects that are read again as another type, and new or changed `vendor_records` or
-    new `events`."""
-    changes: Staged | None
-    """Objects whose session changed, for `facts.rekey_rows`; None without new events."""
-
-
 def upsert_records(
     tx: Connection, database: Database, source: Source, records: Iterable[Record], *, now: datetime
-) -> Ingested:
-    """Write the new and changed records of a workspace."""
+) -> Counter[str]:
+    """Write the new and changed records of a workspace.
+
+    Gives the counts `vendor_records` (new or changed), `rekeyed` (objects) and `new_seen` (objects that are read again
+    as another type).
+    """
     database.hold_evidence(tx, change=True)
     by_table = _by_table(records)
     staged = {table.name: _stage(tx, database, source, table, by_table.get(table, {}), now) for table in VENDOR_RECORDS}
     news = {table.name: _news(tx, table, staged[table.name]) for table in VENDOR_RECORDS}
     written = sum(write_rows(tx, table, select_staged(table, news[table.name])) for table in VENDOR_RECORDS)
     # The next poll of a room depends on when it was last read, changed or not.
-    read = f"room_id IN (SELECT room_id FROM {staged['rooms']})"
-    tx.execute(text(f"UPDATE rooms SET read_at = :now WHERE {read}"), {"now": now})
-    match_recorders(tx, stage_query(tx, _RECORDERS.format(**news), "recorders"))
-    concerned = stage_query(tx, _CONCERNED.format(**news), "concerned")
-    changes = session_evidence.resolve(tx, database, concerned)
-    rekeyed = session_evidence.record_changes(tx, changes, changed_by="api", now=now)
-    unnamed = session_evidence.unnamed(tx, changes)
-    requeued = requeue_retyped(tx, database, concerned, unnamed=unnamed, now=now)
+    read = f"room_id IN (SELECT room_id FROM {staged['room_records']})"
+    tx.execute(text(f"UPDATE room_records SET read_at = :now WHERE {read}"), {"now": now})
+    with publication(tx, database, changed_by="api", now=now) as changes:
+        _publish(changes, news)
+        concerned = stage_query(tx, _CONCERNED.format(**news), "concerned")
+        rekeyed = session_evidence.rekey(tx, resolved := session_evidence.resolve(tx, database, concerned))
+        unnamed = session_evidence.unnamed(tx, resolved)
+        requeued = requeue_retyped(tx, database, concerned, unnamed=unnamed, now=now)
+        add_objects(changes, uris_of(tx, concerned))
     tx.execute(text(_NOW_KNOWN.format(**staged)), {"source": source.name})
-    counts = Counter({"vendor_records": written, "rekeyed": rekeyed, "new_seen": len(requeued)})
-    return Ingested(counts, changes)
+    return Counter({"vendor_records": written, "rekeyed": rekeyed, "new_seen": len(requeued)})
+
+
+def _publish(changes: Publication, news: Mapping[str, Staged]) -> None:
+    """Publish what these new or changed records say."""
+    tx = changes.tx
+    add_rooms(changes, news["room_records"])
+    add_sessions(changes, news["session_records"])
+    add_peers(changes, news["peer_records"])
+    recorders = stage_query(tx, _RECORDERS.format(**news), "recorders")
+    jobs = stage_query(tx, f"SELECT job_id FROM {news['job_records']}", "jobs")
+    add_recordings(changes, match_recorders(tx, recorders, jobs))
+    add_reports(changes, stage_query(tx, _NAMED.format(**news), "named"))
 
 
 def write_rows(tx: Connection, table: Table, query: str) -> int:
@@ -144,8 +154,14 @@ _NOW_KNOWN = """
 DELETE FROM vendor_unknown_ids WHERE source = :source AND id IN (
     SELECT job_id FROM {job_records}
     UNION SELECT session_id FROM {session_records}
-    UNION SELECT room_id FROM {rooms}
+    UNION SELECT room_id FROM {room_records}
 )
+"""
+
+# Addresses and assets of which something else may be reported now.
+_NAMED = """
+SELECT uri, asset_id FROM {asset_records}
+UNION SELECT uri_before, asset_id FROM {asset_records}
 """
 
 # Recorders in webhooks that may match another job now.

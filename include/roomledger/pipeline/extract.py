@@ -13,7 +13,6 @@ from datetime import datetime
 from itertools import chain
 
 from roomledger.formats import PARSERS
-from roomledger.formats.media import object_asset
 from roomledger.formats.object_keys import recognise, recognise_content
 from roomledger.ledger.claims import MAX_ATTEMPTS, Claim, retry_delay
 from roomledger.ledger.outcome import Outcome
@@ -22,7 +21,6 @@ from roomledger.model import (
     UNKNOWN,
     Asset,
     Ignored,
-    ObjectAsset,
     Record,
     Refusal,
     Rejected,
@@ -39,7 +37,7 @@ _SNIFFED = 64 << 10
 _FLUSH_BYTES = 8 << 20
 _FLUSH_RECORDS = 2048
 
-_HEADERS = (ObjectAsset, Transcript, Summary)
+_HEADERS = (Transcript, Summary)
 """Rows of the file itself, which are not counted as records of a text file."""
 
 RefusedContent = Callable[[str], bytes | None]
@@ -84,7 +82,8 @@ def extract(
     if claim.replaces_tag and claim.replaces_tag == claim.seen.content_tag and not claim.replay:
         return _unchanged(claim, asset)
     if asset.asset_type in MEDIA_TYPES:
-        return _parsed(claim, asset, (), staging, "the bytes of media are not read")
+        reason = "loaded: the bytes of media are not read"
+        return Outcome(claim=claim, disposition="loaded", reason=reason, asset=asset, rows_parsed=1)
     try:
         try:
             return _text(claim, source, asset, reader.read(claim.seen), staging)
@@ -126,7 +125,7 @@ def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], s
         if excluded := source.excludes(found):
             return _ignored(claim, found, excluded)
         asset = found
-    outcome = _parsed(claim, asset, whole, staging, "all of it was read", content)
+    outcome = _parsed(claim, asset, whole, staging, content)
     if outcome.content_sha256 == claim.replaces_sha256 and not claim.replay:
         return _unchanged(claim, asset, outcome.content_sha256)
     return outcome
@@ -137,27 +136,18 @@ def _ignored(claim: Claim, asset: Asset, reason: str) -> Outcome:
     return Outcome(claim=claim, disposition="ignored", reason=reason, asset=asset if claim.named_type else None)
 
 
-def _parsed(
-    claim: Claim,
-    asset: Asset,
-    content: Iterable[bytes],
-    staging: StagingFiles,
-    how: str,
-    digest: _Digest | None = None,
-) -> Outcome:
+def _parsed(claim: Claim, asset: Asset, content: Iterable[bytes], staging: StagingFiles, digest: _Digest) -> Outcome:
     counted = refused = flushed = 0
     buffered: list[Record | Refusal] = []
-    is_text = asset.asset_type not in MEDIA_TYPES
-    header = [object_asset(asset)] if is_text else []
-    for record in chain(header, PARSERS[asset.asset_type](content, asset)):
+    for record in PARSERS[asset.asset_type](content, asset):
         buffered.append(record)
         if isinstance(record, Refusal):
             refused += 1
-        elif not (is_text and isinstance(record, _HEADERS)):
+        elif not isinstance(record, _HEADERS):
             counted += 1
-        if len(buffered) >= _FLUSH_RECORDS or (digest and digest.size - flushed > _FLUSH_BYTES):
-            staging.add(claim.object_id, buffered, flush=bool(digest and digest.size - flushed > _FLUSH_BYTES))
-            flushed = digest.size if digest else 0
+        if len(buffered) >= _FLUSH_RECORDS or digest.size - flushed > _FLUSH_BYTES:
+            staging.add(claim.object_id, buffered, flush=digest.size - flushed > _FLUSH_BYTES)
+            flushed = digest.size
             buffered.clear()
     for _ in content:
         pass  # the digest covers the whole object, even if the parser stops early
@@ -165,11 +155,11 @@ def _parsed(
     return Outcome(
         claim=claim,
         disposition="loaded",
-        reason=f"loaded: {how}" if not refused else f"loaded: {refused} of its records were refused",
+        reason="loaded: all of it was read" if not refused else f"loaded: {refused} of its records were refused",
         asset=asset,
         rows_parsed=counted + refused,
         rows_refused=refused,
-        content_sha256=digest.hexdigest() if digest else None,
+        content_sha256=digest.hexdigest(),
     )
 
 

@@ -41,7 +41,6 @@ from roomledger.pipeline.subscriptions import Decoded, Subscription
 from roomledger.queues import Message, Notification, QueueError
 from roomledger.settings import INBOX, BucketSource, Source
 from roomledger.stores import Reader, Store, StoreError
-from roomledger.warehouse import facts
 
 log = logging.getLogger(__name__)
 
@@ -173,9 +172,7 @@ def _retry_refusals(database: Database, subscription: Subscription) -> None:
     if good:
         now = times.utc_now()
         with database.begin() as tx:
-            changes = insert_events(tx, database, events, now=now).changes
-            if changes:
-                facts.rekey_rows(tx, changes)
+            insert_events(tx, database, events, now=now)
             resolve_refusals(tx, database, good, now=now)
 
 
@@ -243,9 +240,7 @@ def _write(
     contents = [(one.subscription.observed_by, one.content) for one in decoded if isinstance(one.content, Decoded)]
     if events := [content.event for _, content in contents if content.event]:
         ingested = insert_events(tx, database, events, now=now)
-        counts += Counter({name: ingested.counts[name] for name in ("events", "rekeyed")})
-        if ingested.changes:
-            facts.rekey_rows(tx, ingested.changes)
+        counts += Counter({name: ingested[name] for name in ("events", "rekeyed")})
     found = {(by, notification): stats[notification] for by, one in contents for notification in one.notifications}
     counts["foreign"] = len({notification.uri for (_, notification), stat in found.items() if not stat.source})
     by_source = _by_source(found)

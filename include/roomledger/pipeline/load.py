@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
@@ -19,14 +21,14 @@ from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.outcome import Load, Outcome
 from roomledger.ledger.refusals import whole_content
 from roomledger.ledger.settlement import settle
-from roomledger.ledger.tables.ledger import refusals
 from roomledger.model import BatchRefused
 from roomledger.pipeline.extract import extract
 from roomledger.pipeline.heartbeat import heartbeat
 from roomledger.pipeline.staging import StagingFiles
 from roomledger.settings import Source
 from roomledger.stores import Reader
-from roomledger.warehouse import facts
+from roomledger.warehouse.engine import Facts
+from roomledger.warehouse.transactional import DatabaseFacts
 
 BATCH = 4000
 """Versions in one batch: claimed and committed together."""
@@ -51,15 +53,15 @@ def load_batches(
     reads: int = READS,
     started_by: str = "command line",
     accept_refusals: bool = False,
+    facts: Facts | None = None,
 ) -> Iterator[Load]:
     """Load batches until nothing is pending, or `most` batches; yield each when it is committed.
 
-    Raises BatchRefused.
+    `facts` is where the rows go; by default the database of the ledger. Raises BatchRefused.
     """
+    options: dict[str, Any] = {"batch": batch, "reads": reads, "started_by": started_by}
     for _ in count() if most is None else range(most):
-        load = load_batch(
-            database, sources, readers, batch=batch, reads=reads, started_by=started_by, accept_refusals=accept_refusals
-        )
+        load = load_batch(database, sources, readers, accept_refusals=accept_refusals, facts=facts, **options)
         if load is None:
             return
         yield load
@@ -75,6 +77,7 @@ def load_batch(
     started_by: str = "command line",
     accept_refusals: bool = False,
     newest_first: bool = False,
+    facts: Facts | None = None,
 ) -> Load | None:
     """Claim, read and commit one batch; None when nothing is pending. `readers` are by name of the source.
 
@@ -105,12 +108,20 @@ def load_batch(
 
     try:
         # A large file may take longer than the lease.
-        with StagingFiles() as staging, heartbeat(renew, LEASE.total_seconds() / 3):
+        with StagingFiles(load_id) as staging, heartbeat(renew, LEASE.total_seconds() / 3):
             with ThreadPoolExecutor(min(reads, len(claims)), "read") as pool:
                 outcomes = list(pool.map(read, claims))
             suspects = {} if accept_refusals else _suspects(outcomes)
             accepted = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
-            load = _commit(database, load_id, accepted, staging, claimed_at=claimed_at, started_by=started_by)
+            load = _commit(
+                database,
+                facts or DatabaseFacts(database, in_ledger=True),
+                load_id,
+                accepted,
+                staging,
+                claimed_at=claimed_at,
+                started_by=started_by,
+            )
     except BaseException:
         # If this fails the claims expire with their lease, so nothing is lost.
         with suppress(DBAPIError, WarehouseError), database.begin() as tx:
@@ -128,6 +139,7 @@ def load_batch(
 
 def _commit(
     database: Database,
+    facts: Facts,
     load_id: str,
     outcomes: Sequence[Outcome],
     staging: StagingFiles,
@@ -135,25 +147,27 @@ def _commit(
     claimed_at: datetime,
     started_by: str,
 ) -> Load:
-    """Settle the outcomes and append their rows, in one transaction."""
+    """Append the rows, settle the outcomes and publish the objects."""
+    staged = staging.finish({one.claim.object_id for one in outcomes if one.disposition == "loaded"})
+    outcomes = [
+        replace(one, rows_duplicate=staged.duplicates[one.claim.object_id])
+        if one.claim.object_id in staged.duplicates
+        else one
+        for one in outcomes
+    ]
     with database.begin() as tx:
-        staged = {table: database.stage(tx, rows, table.name) for table, rows in staging.close().items()}
-        refused = staged.pop(refusals)
-        duplicates = facts.find_duplicates(tx, staged)
-        settlement = settle(
+        facts.append(staged.files, load_id, tx)
+        load = settle(
             tx,
             database,
             load_id,
             outcomes,
-            refused=refused,
-            duplicates=duplicates,
+            refused=staged.refused,
             claimed_at=claimed_at,
             now=times.utc_now(),
             started_by=started_by,
             parser_version=PARSER_VERSION,
         )
-        facts.delete_rows(tx, settlement.withdrawn)
-        facts.append_rows(tx, staged, settlement.loaded, duplicates)
         # Only suspects are still claimed.
         release_claims(
             tx,
@@ -161,7 +175,7 @@ def _commit(
             load_id,
             "new: the load that claimed it stopped at the refusals of its batch; waits to be read",
         )
-    return settlement.load
+    return load
 
 
 def _suspects(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:

@@ -30,7 +30,6 @@ from roomledger.ledger.vendor_assets import record_vendor_assets
 from roomledger.ledger.vendor_records import Record, upsert_records
 from roomledger.model import Rejected
 from roomledger.settings import WorkspaceSource
-from roomledger.warehouse import facts
 
 _WRITTEN_TOGETHER = 2000
 """Records of one transaction: on DuckDB a commit takes a third of a second."""
@@ -203,12 +202,10 @@ class _Sync:
             one.job_id for one in decoded if isinstance(one, records.Recording | records.AssetRecord) and one.job_id
         }
         with self.database.begin() as tx:
-            ingested = upsert_records(tx, self.database, self.source, decoded, now=now)
-            if ingested.changes:
-                facts.rekey_rows(tx, ingested.changes)
+            counts = upsert_records(tx, self.database, self.source, decoded, now=now)
             polling.schedule_jobs(tx, self.database, jobs, now=now, until=self._until)
             also(tx)
-        self.counts += ingested.counts
+        self.counts += counts
 
 
 def _decode(path: str, record: Any) -> Iterator[Record]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from roomledger.ledger.database import Row, fetch_rows
-from roomledger.warehouse.tables import FACTS
+from roomledger.warehouse.fact_views import FACT_VIEWS
+from roomledger.warehouse.views import object_assets
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ def trace_object(tx: Connection, uri: str) -> ObjectHistory:
     versions = "SELECT * FROM object_ledger WHERE uri = :uri ORDER BY modified_at DESC, first_seen_at DESC"
     counts = " UNION ALL ".join(
         f"SELECT object_id, '{table.name}' AS table_name, count(*) AS row_count FROM {table.name}"
-        " WHERE object_id IN (SELECT object_id FROM object_ledger WHERE uri = :uri) GROUP BY object_id"
-        for table in FACTS
+        " WHERE object_id IN (SELECT object_id FROM objects WHERE uri = :uri) GROUP BY object_id"
+        for table in (object_assets, *FACT_VIEWS.values())
     )
     return ObjectHistory(
         versions=fetch_rows(tx, versions, parameters),

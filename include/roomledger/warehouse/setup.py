@@ -6,8 +6,8 @@ from sqlalchemy import Connection, inspect, text
 
 from roomledger.ledger import migrate
 from roomledger.ledger.database import Database
+from roomledger.ledger.tables.columns import RAW, metadata
 from roomledger.warehouse import grants, views
-from roomledger.warehouse.tables import metadata
 
 
 def upgrade(database: Database) -> tuple[str | None, str]:
@@ -24,6 +24,7 @@ def upgrade(database: Database) -> tuple[str | None, str]:
             return before, before
         access = grants.read(tx)
         views.drop(tx)  # a table cannot change while a view reads it
+        tx.execute(text(f"CREATE SCHEMA IF NOT EXISTS {RAW}"))
         migrate.upgrade_tables(tx, metadata)
         views.create(tx)
         grants.restore(tx, access)

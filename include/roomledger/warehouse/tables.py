@@ -1,4 +1,8 @@
-"""Tables of the records read from objects: each row leads back to object version, record and load."""
+"""Tables of the records read from objects, written once: each row leads back to object version, record and load.
+
+They lie in the schema `roomledger_raw`. A row counts when the newest version of its object names its load (`objects`);
+the public views of the same names (`views.py`) show the rows that count.
+"""
 
 from __future__ import annotations
 
@@ -7,52 +11,27 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Table, Text
 
 from roomledger import model
-from roomledger.ledger.tables.columns import (
-    Json,
-    Timestamp,
-    column,
-    define_table,
-    key,
-    recording_columns,
-    session_columns,
-)
-from roomledger.ledger.tables.columns import metadata as metadata
+from roomledger.ledger.tables.columns import RAW, Json, Timestamp, column, define_table
 
 
 def _fact(name: str, grain: str, *columns: Column[Any]) -> Table:
     """A table of records: each row leads back to the object version, the record in it and the load."""
     return define_table(
         name,
-        grain,
-        *session_columns(),
-        key("object_id", "Object version that the row was read from (object_ledger)."),
+        f"{grain} Rows of every load, whether they count or not.",
+        column("object_id", Text(), "Object version that the row was read from (object_ledger).", null=False),
         column(
             "ordinal",
             BigInteger(),
             "Number of the record in its file, from 1; 0 for the row of the file itself.",
             null=False,
-            primary_key=True,
-            autoincrement=False,
         ),
         column("load_id", Text(), "Load that loaded the row (loads).", null=False),
         *columns,
-        indexes=("session_id",),
+        indexes=("object_id",),
+        schema=RAW,
     )
 
-
-object_assets = _fact(
-    "object_assets",
-    "One row per loaded object, media or text, with the facts in its key and listing.",
-    column("asset_type", Text(), "room-composite, room-composite-legacy, room-vod, track, stream, chat, …", null=False),
-    column("uri", Text(), "Address of the object, key not URL-encoded.", null=False),
-    column("size_bytes", BigInteger(), "Size in bytes, as observed.", null=False),
-    column("created_at", Timestamp, "When the object was written.", null=False),
-    column("peer_id", Text(), "Peer of a track or stream."),
-    column("stream_id", Text(), "Stream of a track or stream."),
-    column("track_id", Text(), "Track id."),
-    column("layer", Text(), "Layer of a live stream's composite."),
-    column("output_mode", Text(), "json, srt or txt of a transcript or summary."),
-)
 
 chat_messages = _fact(
     "chat_messages",
@@ -89,7 +68,6 @@ transcripts = _fact(
     column("segments", BigInteger(), "Sentences loaded from it.", null=False),
     column("words", BigInteger(), "Words loaded from it; only json has words.", null=False),
     column("language", Text(), "Language, if known."),
-    *recording_columns(),
 )
 transcript_segments = _fact(
     "transcript_segments",
@@ -107,7 +85,6 @@ summaries = _fact(
     "One row per summary file.",
     column("sections", BigInteger(), "Sections loaded from it.", null=False),
     column("points", BigInteger(), "Bullets loaded from it.", null=False),
-    *recording_columns(),
 )
 summary_sections = _fact(
     "summary_sections",
@@ -124,7 +101,6 @@ summary_points = _fact(
 )
 
 RECORD_TABLES: dict[type[tuple[Any, ...]], Table] = {
-    model.ObjectAsset: object_assets,
     model.ChatMessage: chat_messages,
     model.Transcript: transcripts,
     model.TranscriptSegment: transcript_segments,
@@ -134,7 +110,3 @@ RECORD_TABLES: dict[type[tuple[Any, ...]], Table] = {
     model.SummaryPoint: summary_points,
 }
 FACTS = tuple(RECORD_TABLES.values())
-SESSION_KEYS = ("room_id", "session_id", "session_evidence", "job_id", "recording_started_at")
-"""Columns that assign an object to its session and recording; re-keying changes them in the facts too."""
-OBJECT_COLUMNS = ("customer", "source", *SESSION_KEYS, "load_id")
-"""Columns of a fact that are the same for all records of an object: they are copied from its ledger row."""

@@ -26,17 +26,27 @@ from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
+RAW = "roomledger_raw"
+"""Schema of the tables under the public views: rows as loaded, and what is published about them."""
+
 Json = JSON().with_variant(JSONB(), "postgresql")
 Timestamp = DateTime(timezone=True)
 
 
-def define_table(name: str, grain: str, *columns: Column[Any] | CheckConstraint, indexes: Sequence[str] = ()) -> Table:
+def define_table(
+    name: str,
+    grain: str,
+    *columns: Column[Any] | CheckConstraint,
+    indexes: Sequence[str] = (),
+    schema: str | None = None,
+) -> Table:
     """A table whose comment starts with its grain; each index names its columns, separated by blanks.
 
     Only PostgreSQL gets indexes: DuckDB scans.
     """
     made = [Index(f"ix_{name}_{'_'.join(names.split())}", *names.split()) for names in indexes]
-    return Table(name, metadata, *columns, *(index.ddl_if(dialect="postgresql") for index in made), comment=grain)
+    indexed = (index.ddl_if(dialect="postgresql") for index in made)
+    return Table(name, metadata, *columns, *indexed, comment=grain, schema=schema)
 
 
 def column(name: str, type_: TypeEngine[Any], comment: str, *, null: bool = True, **options: Any) -> Column[Any]:

@@ -1,4 +1,4 @@
-"""The ledger's tables: object versions and their state, observations, loads, refusals and changes of session."""
+"""The ledger's tables: object versions and their state, observations, loads and refusals."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ object_ledger = define_table(
     column("first_seen_by", Text(), "First observer: listing, s3_event, gcs_event, webhook or api.", null=False),
     column("loaded_at", Timestamp, "When its rows were committed."),
     column("load_id", Text(), "Load that settled it most recently (loads)."),
+    column("rows_load_id", Text(), "Load that loaded its rows (loads); null without rows."),
     column("first_load_id", Text(), "Load that first loaded rows from it (loads); a replay does not change it."),
     column("loaded_asset_type", Text(), "Asset type that its rows were loaded as; null without rows."),
     column("parser_version", Text(), "Version of the parsers that read it."),
@@ -116,21 +117,5 @@ refusals = define_table(
     column("raw", LargeBinary(), "The refused bytes; of a larger file the first 16 MiB."),
     column("refused_at", Timestamp, "When it was refused.", null=False),
     column("resolved_at", Timestamp, "When a replay or a newer version resolved it."),
-    indexes=("object_id",),
-)
-
-session_changes = define_table(
-    "session_changes",
-    "One row per change of the session of an object.",
-    column("object_id", Text(), "Object version (object_ledger).", null=False),
-    column("changed_at", Timestamp, "When the session changed.", null=False),
-    column("changed_by", Text(), "Origin of the new evidence: api, webhook or upgrade.", null=False),
-    column("from_room_id", Text(), "Room before."),
-    column("from_session_id", Text(), "Session before."),
-    column("from_evidence", Text(), "Session evidence before.", null=False),
-    column("to_room_id", Text(), "Room after."),
-    column("to_session_id", Text(), "Session after."),
-    column("to_evidence", Text(), "Session evidence after.", null=False),
-    column("reason", Text(), "Reason, starting with a stable code.", null=False),
     indexes=("object_id",),
 )

@@ -25,8 +25,8 @@ def _records(name: str, grain: str, *columns: Column[Any], indexes: tuple[str, .
     )
 
 
-rooms = _records(
-    "rooms",
+room_records = _records(
+    "room_records",
     "One row per room that the vendor's API reports.",
     key("room_id", "100ms room id."),
     column("name", Text(), "Name of the room."),
@@ -129,5 +129,5 @@ vendor_unknown_ids = define_table(
     column("poll_at", Timestamp, "When it is polled again; null once it is too old."),
 )
 
-VENDOR_RECORDS = (rooms, session_records, peer_records, job_records, asset_records)
+VENDOR_RECORDS = (room_records, session_records, peer_records, job_records, asset_records)
 """The records of the vendor's API, by its parts."""

@@ -16,9 +16,9 @@ WITH messages AS (
            ) AS preference
     FROM (
         SELECT transcripts.*,
-               COALESCE(transcripts.job_id, regexp_replace(object_ledger.uri, '/[^/]*$', '')) AS recording,
+               COALESCE(transcripts.job_id, regexp_replace(objects.uri, '/[^/]*$', '')) AS recording,
                CASE WHEN segments = 0 THEN 1 ELSE 0 END AS is_blank
-        FROM transcripts JOIN object_ledger ON object_ledger.object_id = transcripts.object_id
+        FROM transcripts JOIN objects ON objects.object_id = transcripts.object_id AND objects.load_id = transcripts.load_id
     ) AS files
 ), statement AS (
     SELECT customer, source, session_id, room_id, session_evidence, 'message' AS kind,

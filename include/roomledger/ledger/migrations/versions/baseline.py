@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-revision = "baseline"
+revision = "rows_written_once"
 down_revision = None
 
 
