@@ -10,12 +10,13 @@ import pyarrow as pa
 from sqlalchemy import Connection, insert, select, text, update
 
 from roomledger.ledger.asset_reports import add_reports
-from roomledger.ledger.database import Staged, stage_query
+from roomledger.ledger.database import Row, Staged, fetch_rows, stage_query
 from roomledger.ledger.objects import add_objects
 from roomledger.ledger.publications import Publication
 from roomledger.ledger.resolved import add_peers, add_recordings, add_rooms, add_sessions
 from roomledger.ledger.tables.columns import RAW, metadata
 from roomledger.ledger.tables.ledger import object_ledger
+from roomledger.queries import audit
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 _DEFAULTS: dict[str, Any] = {
@@ -27,7 +28,7 @@ _DEFAULTS: dict[str, Any] = {
     "asset_type": "chat", "kind": "recording", "planned_types": [], "output_mode": "json", "status": "completed",
     "loaded_at": NOON, "committed_at": NOON, "claimed_at": NOON, "objects": 1, "objects_loaded": 1,
     "objects_refused": 0, "parser_version": "7", "started_by": "cli", "changed_at": NOON, "changed_by": "api",
-    "origin": "object",
+    "origin": "object", "publication": 1,
     "observed_by": "listing",
     "from_evidence": "none", "to_evidence": "asset_record", "raw": b"", "detail": "odd", "reason_code": "odd",
     "refused_at": NOON,
@@ -130,3 +131,8 @@ def show(tx: Connection, uri: str) -> None:
 def rows(tx: Connection, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
     """The rows of a query."""
     return [tuple(row) for row in tx.execute(text(query), parameters)]
+
+
+def run_audit(tx: Connection, name: str, params: Mapping[str, Any]) -> list[Row]:
+    """The rows of an audit, in this transaction."""
+    return fetch_rows(tx, *audit.prepare(name, params))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from roomledger.ledger.database import Database
     from roomledger.queues import Queue
     from roomledger.queues.inbox import Inbox
+    from roomledger.warehouse.engine import Facts
 
 
 class Connections(Protocol):
@@ -79,6 +80,8 @@ class Runtime:
 
     settings: Settings
     database: Database
+    """The ledger's database; also the warehouse's, unless `facts` is another one."""
+    facts: Facts
     connections: Connections
     sources: tuple[Source, ...]
     """The chosen sources, without workspaces that only send webhooks."""
@@ -119,24 +122,35 @@ def open_runtime(
 
     Raises SettingsError for an unknown source, and WarehouseError unless the tables are current (`needs_tables`).
     """
-    database = open_database(settings)
+    database, facts = open_database(settings), open_facts(settings)
     if needs_tables:
         from roomledger.ledger.migrate import require_current
 
         require_current(database)
     sources = tuple(source for source in settings.select(names) if isinstance(source, BucketSource) or source.api)
-    return Runtime(settings, database, connections or StandardConnections(), sources)
+    return Runtime(settings, database, facts, connections or StandardConnections(), sources)
 
 
 def open_database(settings: Settings) -> Database:
-    """Give the engine of the settings' warehouse, not yet connected."""
-    if settings.warehouse_url.startswith("duckdb:"):
+    """Give the database of the ledger, not yet connected."""
+    return _open_engine(settings.control_url or settings.warehouse_url, settings)
+
+
+def open_facts(settings: Settings) -> Facts:
+    """Give the facts side, not yet connected."""
+    from roomledger.warehouse.transactional import DatabaseFacts
+
+    return DatabaseFacts(_open_engine(settings.warehouse_url, settings), in_ledger=settings.control_url is None)
+
+
+def _open_engine(url: str, settings: Settings) -> Database:
+    if url.startswith("duckdb:"):
         from roomledger.ledger.duckdb import DuckDB
 
-        return DuckDB(settings.warehouse_url, settings.warehouse_memory_mb)
+        return DuckDB(url, settings.warehouse_memory_mb)
     from roomledger.ledger.postgres import PostgreSQL
 
-    return PostgreSQL(settings.warehouse_url)
+    return PostgreSQL(url)
 
 
 def open_store(url: str, access: Access) -> Store:

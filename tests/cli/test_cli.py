@@ -91,7 +91,7 @@ def test_the_first_steps_of_a_new_user(config: Path) -> None:
     assert [(row["reason_code"], row["example"]) for row in status["refusals"]] == [("missing_column", bad)]
     where = run_json("where", uri, config=config)
     assert where["versions"][0]["disposition"] == "loaded"
-    assert {row["table_name"]: row["row_count"] for row in where["rows"]} == {"chat_messages": 2, "object_assets": 1}
+    assert {row["table_name"]: row["row_count"] for row in where["rows"]} == {"chat_messages": 2}
     assert "missing_column" in roomledger("where", bad, config=config).stdout
 
     assert [row["objects_refused"] for row in run_json("replay", config=config)] == [1]
@@ -305,10 +305,5 @@ def test_an_audit_prints_csv_without_formulas_and_reports_missing_assets(ready_c
     assert roomledger("audit", "completeness", config=config).returncode == 0
     given = settings.read(config, {})
     with open_database(given).begin() as tx:
-        tx.exec_driver_sql(
-            "INSERT INTO job_records (customer, source, job_id, kind, status, planned_types, stopped_at, record,"
-            " record_sha256, first_seen_at, first_seen_by, read_at) VALUES ('Acme', 'talk', 'j', 'recording',"
-            " 'completed', '[\"room-composite\"]', '2026-03-02 10:00:00+00', '{}', '', '2026-03-02 10:00:00+00', 'api',"
-            " '2026-03-02 10:00:00+00')"
-        )
+        rows.put(tx, "job_records", job_id="j", planned_types=["room-composite"], stopped_at=rows.NOON)
     assert roomledger("audit", "completeness", config=config).returncode == 3

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from roomledger.queries import audit
 from roomledger.warehouse.tables import FACTS
-from tests.rows import NOON, at, put, put_object, show
+from tests.rows import NOON, at, put, put_object, run_audit, show
 
 MARCH = {"since": "2026-03-01", "until": "2026-04-01"}
 
@@ -26,7 +26,7 @@ def _chat(tx: Connection, object_id: str, **cells: Any) -> None:
 
 
 def _found(tx: Connection, name: str, columns: str = "customer", /, **params: Any) -> list[tuple[Any, ...]]:
-    return [tuple(row[column] for column in columns.split()) for row in audit.run(tx, name, params)]
+    return [tuple(row[column] for column in columns.split()) for row in run_audit(tx, name, params)]
 
 
 def test_a_users_record_leads_to_the_bytes(tx: Connection) -> None:
@@ -150,7 +150,7 @@ def test_a_row_of_every_table_has_an_origin(tx: Connection, table: str) -> None:
 )
 def test_invalid_parameters_are_explained(tx: Connection, name: str, params: dict[str, Any], message: str) -> None:
     with pytest.raises(audit.AuditError) as raised:
-        audit.run(tx, name, params)
+        run_audit(tx, name, params)
     assert message in str(raised.value)
 
 

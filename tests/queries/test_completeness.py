@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from roomledger.queries import audit
-from tests.rows import NOON, at, put, put_object
+from tests.rows import NOON, at, put, put_object, run_audit
 
 LATE, MISSING = NOON + timedelta(days=1), NOON + timedelta(days=15)
 
@@ -32,7 +32,7 @@ def _object(tx: Connection, asset_type: str, asset_id: str = "a", **cells: Any) 
 
 
 def _states(tx: Connection, now: Any = LATE, **params: Any) -> list[tuple[str, str | None, str]]:
-    rows = audit.run(tx, "completeness", {"now": now, **params})
+    rows = run_audit(tx, "completeness", {"now": now, **params})
     return [(row["asset_type"], row["asset_id"], row["state"]) for row in rows]
 
 
@@ -54,12 +54,12 @@ def test_an_asset_without_an_object_is_pending_then_late_then_missing(
     tx: Connection, asset_type: str, due_at: Any
 ) -> None:
     _job(tx, asset_type, status="post_processing")
-    (row,) = audit.run(tx, "completeness", {"now": due_at - timedelta(seconds=1)})
+    (row,) = run_audit(tx, "completeness", {"now": due_at - timedelta(seconds=1)})
     assert (row["asset_type"], row["due_at"], row["state"], row["planned"]) == (asset_type, due_at, "pending", True)
     assert not audit.is_incomplete([row])
     last = MISSING - timedelta(seconds=1)
     for now, state in ((due_at, "late"), (last, "late"), (MISSING, "missing")):
-        rows = audit.run(tx, "completeness", {"now": now})
+        rows = run_audit(tx, "completeness", {"now": now})
         assert [row["state"] for row in rows] == [state]
         assert audit.is_incomplete(rows)
 
@@ -83,7 +83,7 @@ def test_an_asset_with_an_object_has_arrived(tx: Connection, is_there: dict[str,
     _object(tx, **({"asset_type": "chat"} | is_there))
     own = [("chat", "a", "late")] if state == "late" else []
     assert _states(tx) == [("chat", None, state), *own]
-    rows = audit.run(tx, "completeness", {"now": LATE})
+    rows = run_audit(tx, "completeness", {"now": LATE})
     assert audit.is_incomplete(rows) == (state != "arrived")
 
 
@@ -101,7 +101,7 @@ def test_one_format_of_a_transcript_is_enough_but_each_reported_file_counts(tx: 
         _named(tx, "transcript", form, status="processing" if form == "txt" else "completed")
     _object(tx, "transcript", "srt")
     assert _states(tx) == [("transcript", None, "arrived"), ("transcript", "json", "late")]
-    (row,) = [row for row in audit.run(tx, "completeness", {"now": LATE}) if row["asset_id"]]
+    (row,) = [row for row in run_audit(tx, "completeness", {"now": LATE}) if row["asset_id"]]
     assert (row["uri"], row["planned"]) == ("s3://acme/json", None)
 
 
@@ -144,7 +144,7 @@ def test_one_failed_asset_is_not_a_failed_type(tx: Connection) -> None:
 def test_a_missing_chat_is_not_a_gap_but_pending_until_it_is_due(tx: Connection) -> None:
     _job(tx, "chat")
     assert _states(tx, at(60)) == [("chat", None, "pending")]
-    rows = audit.run(tx, "completeness", {"now": MISSING})
+    rows = run_audit(tx, "completeness", {"now": MISSING})
     assert [row["state"] for row in rows] == ["none_named"]
     assert not audit.is_incomplete(rows)
 
@@ -175,7 +175,7 @@ def test_an_asset_without_a_known_job_is_judged_by_its_own_time(tx: Connection) 
 )
 def test_a_job_without_a_stop_is_due_too(tx: Connection, job: dict[str, Any], due_at: Any) -> None:
     _job(tx, "room-vod", **job)
-    (row,) = audit.run(tx, "completeness", {"now": NOON})
+    (row,) = run_audit(tx, "completeness", {"now": NOON})
     assert row["due_at"] == due_at
 
 
@@ -184,7 +184,7 @@ def test_sizes_are_compared(tx: Connection) -> None:
     for name, size in (("a", 90), ("b", 130), ("c", None)):
         _named(tx, "track", name, size_bytes=size)
         _object(tx, "track", name)
-    (row,) = audit.run(tx, "completeness", {"now": LATE})
+    (row,) = run_audit(tx, "completeness", {"now": LATE})
     assert (row["named"], row["arrived"], row["size_difference_bytes"]) == (3, 3, 40)
 
 
@@ -193,7 +193,7 @@ def test_jobs_are_filtered_by_time_customer_and_workspace(tx: Connection) -> Non
     _job(tx, "chat", job_id="2", source="w2", customer="Other", stopped_at=at(10))
 
     def chosen(**params: Any) -> list[str]:
-        return [row["job_id"] for row in audit.run(tx, "completeness", {"now": LATE, **params})]
+        return [row["job_id"] for row in run_audit(tx, "completeness", {"now": LATE, **params})]
 
     assert chosen() == ["1", "2"]
     assert chosen(since=at(10)) == ["2"]

@@ -88,7 +88,7 @@ def test_the_environment_overrides_the_warehouse_url(tmp_path: Path) -> None:
     ("document", "sentence"),
     [
         (SOURCE, r"\[warehouse\] has no url: use duckdb:///"),
-        ('warehouse = "duckdb:///w"\n' + SOURCE, r"write the warehouse as a table"),
+        ('warehouse = "duckdb:///w"\n' + SOURCE, r"write warehouse as a table"),
         ('[warehouse]\nurl = "sqlite:///w"\n' + SOURCE, "unsupported engine 'sqlite': use duckdb"),
         (WAREHOUSE + "memory_mb = 3\n" + SOURCE, "memory_mb = 3: use whole megabytes"),
         (WAREHOUSE + "password = 3\n" + SOURCE, r"\[warehouse\]: unknown key 'password': use url, memory_mb"),

@@ -15,6 +15,7 @@ from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.listen import Round, listen_and_load
 from roomledger.pipeline.load import BATCH, count_pending, load_batches
 from roomledger.pipeline.subscriptions import subscribe
+from roomledger.pipeline.vacuum import vacuum as vacuum_rows
 from roomledger.queues import Queue, QueueError
 from roomledger.settings import BucketSource
 
@@ -60,11 +61,20 @@ def load(batches: int, run_id: str, *, accept_refusals: bool) -> dict[str, int]:
         most=batches,
         started_by=f"airflow {run_id}",
         accept_refusals=accept_refusals,
+        facts=opened.facts,
     )
     for done in loads:
         counts.update(done.counts)
         log.info("load %s: %s", done.load_id, dict(done.counts))
     return dict(counts)
+
+
+def vacuum() -> dict[str, int]:
+    """Delete rows that never counted, and history that is too old; return the counts."""
+    opened = runtime.from_environment()
+    counts = dict(vacuum_rows(opened.database, opened.facts, history_days=opened.settings.history_days))
+    log.info("vacuumed: %s", counts)
+    return counts
 
 
 def listen(run_id: str) -> dict[str, int]:
@@ -89,6 +99,7 @@ def listen(run_id: str) -> dict[str, int]:
         most_s=MOST_S,
         started_by=f"airflow {run_id}",
         is_over=_on_sigterm(),
+        facts=opened.facts,
     )
     for one in done:
         if isinstance(one, Round):

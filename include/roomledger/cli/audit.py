@@ -46,8 +46,7 @@ def run_audit(
         if name == "completeness":
             parameters.setdefault("now", times.utc_now())
         try:
-            with runtime.database.begin(read_only=True) as tx:
-                rows = audit.run(tx, name, parameters)
+            rows = audit.run(runtime.facts, name, parameters)
         except audit.AuditError as error:
             complain(str(error))
             raise typer.Exit(USERS_MISTAKE) from None

@@ -11,9 +11,9 @@ import typer
 from roomledger import times
 from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, app, opened
 from roomledger.cli.output import complain, print_json, show, show_result
-from roomledger.queries.adhoc import QueryError, run_query
 from roomledger.queries.lineage import trace_object
 from roomledger.queries.status import read_status
+from roomledger.warehouse.engine import QueryError
 
 
 @app.command()
@@ -49,14 +49,15 @@ def where(
     as_json: AsJson = False,
 ) -> None:
     """Show one object: its versions with their disposition and reason, its observations, rows and refusals."""
-    with opened(config) as runtime, runtime.database.begin(read_only=True) as tx:
-        found = trace_object(tx, uri)
+    with opened(config) as runtime:
+        found = trace_object(runtime.database, runtime.facts, uri)
     if as_json:
         print_json(asdict(found))
     elif found.versions:
         columns = ("object_id", "version", "modified_at", "size_bytes", "asset_type", "disposition", "reason")
         show("Versions, newest first", [{name: row[name] for name in columns} for row in found.versions], empty="")
         show("Observations", found.observations, empty="")
+        show("History, newest first", found.history, empty="It was never shown in the tables.")
         show("Rows", found.rows, empty="No rows.")
         show("Refusals", found.refusals, empty="No refusals.")
     if not found.versions:
@@ -77,8 +78,7 @@ def sql(
     """Run a read-only query on the warehouse. `docs/data-dictionary.md` describes its tables and views."""
     with opened(config) as runtime:
         try:
-            with runtime.database.begin(read_only=True) as tx:
-                rows = run_query(tx, query)
+            rows = runtime.facts.query(query)
         except QueryError as error:
             complain(f"the warehouse rejected the query: {error}")
             raise typer.Exit(USERS_MISTAKE) from None

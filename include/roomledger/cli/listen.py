@@ -67,6 +67,7 @@ def listen(
             quiet_s=_QUIET_S if once else math.inf,
             most_s=math.inf,
             is_over=is_over,
+            facts=runtime.facts,
         )
         for done in rounds:
             problems = _print_round(done, problems, as_json=as_json)

@@ -1,4 +1,4 @@
-"""The commands that write: `init`, `check`, `collect`, `load`, `run`, `replay`."""
+"""The commands that write: `init`, `check`, `collect`, `load`, `run`, `replay`, `publish`, `vacuum`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from roomledger.ledger.replays import request_replay
 from roomledger.pipeline import preflight
 from roomledger.pipeline.collect import collect_source
 from roomledger.pipeline.load import BATCH, READS, count_pending, load_batches
+from roomledger.pipeline.publish import publish as publish_changes
+from roomledger.pipeline.vacuum import vacuum as vacuum_rows
 from roomledger.runtime import Runtime
 from roomledger.settings import WorkspaceSource
 from roomledger.stores import Reader, StoreError
@@ -41,7 +43,9 @@ _LOADED = (
 def init(config: Config = TOML) -> None:
     """Create the tables of the warehouse, or upgrade those of an older version. Rows are kept."""
     with opened(config, needs_tables=False) as runtime:
-        before, after = setup.upgrade(runtime.database)
+        before, after = setup.upgrade(runtime.database, setup.BOTH if runtime.facts.in_ledger else setup.LEDGER_SIDE)
+        if not runtime.facts.in_ledger:
+            runtime.facts.ensure()
         done = "is up to date" if before == after else f"now has the tables of revision {after}"
         say(f"The warehouse {done}. Next: roomledger check")
 
@@ -118,7 +122,7 @@ def _load(runtime: Runtime, readers: Mapping[str, Reader], *, quiet: bool, **opt
     counts: Counter[str] = Counter()
     with progress(quiet=quiet) as bars:
         bar = bars.add_task("loading", total=count_pending(runtime.database, runtime.sources))
-        for done in load_batches(runtime.database, runtime.sources, readers, **options):
+        for done in load_batches(runtime.database, runtime.sources, readers, facts=runtime.facts, **options):
             bars.advance(bar, sum(done.objects.values()))
             counts += done.counts
     return dict.fromkeys(_LOADED, 0) | counts
@@ -186,3 +190,19 @@ def replay(
             raise typer.Exit(USERS_MISTAKE)
         counts = {} if queue_only else _load(runtime, readers, quiet=as_json, accept_refusals=True)
         show_result("Replayed", [{"replayed": number, **counts}], as_json=as_json)
+
+
+@app.command()
+def publish(config: Config = TOML, as_json: AsJson = False) -> None:
+    """Bring the warehouse up to date with the ledger, where [control] is another database. All commands do it."""
+    with opened(config) as runtime:
+        number = publish_changes(runtime.database, runtime.facts)
+        show_result("Published", [{"publications": number}], as_json=as_json)
+
+
+@app.command()
+def vacuum(config: Config = TOML, as_json: AsJson = False) -> None:
+    """Delete rows of loads that died, and history older than `history_days`. Rows that count are never deleted."""
+    with opened(config) as runtime:
+        counts = vacuum_rows(runtime.database, runtime.facts, history_days=runtime.settings.history_days)
+        show_result("Vacuumed", [dict.fromkeys(("loads", "versions"), 0) | counts], as_json=as_json)

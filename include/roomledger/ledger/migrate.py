@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from alembic import command
 from alembic.config import Config
 from alembic.ddl.postgresql import PostgresqlImpl
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, make_url
+from sqlalchemy import Connection, Table, make_url
 
 from roomledger.ledger.database import Database, WarehouseError
+from roomledger.ledger.tables.columns import metadata
 
 
 class DuckDBImpl(PostgresqlImpl):
@@ -28,11 +31,11 @@ def newest_revision() -> str:
     return str(_scripts().get_current_head())
 
 
-def upgrade_tables(tx: Connection, metadata: MetaData) -> None:
-    """Create all tables of `metadata` in an empty database, else run the missing revisions."""
+def upgrade_tables(tx: Connection, tables: Sequence[Table]) -> None:
+    """Create these tables in an empty database, else run the missing revisions."""
     config = _config(connection=tx)
     if revision_of(tx) is None:
-        metadata.create_all(tx)
+        metadata.create_all(tx, tables=tables)
         command.stamp(config, "head")
     else:
         command.upgrade(config, "head")

@@ -80,7 +80,7 @@ def publication(tx: Connection, database: Database, *, changed_by: str, now: dat
     The row in `publications` is written only if something was published.
     """
     database.lock_publications(tx)
-    number = tx.execute(text("SELECT COALESCE(max(publication), 0) + 1 FROM publications")).scalar_one()
+    number = tx.execute(text(f"SELECT COALESCE(max(publication), 0) + 1 FROM {publications.fullname}")).scalar_one()
     made = Publication(tx, database, number, changed_by, now)
     yield made
     if made.is_changed:

@@ -24,9 +24,10 @@ from sqlalchemy import Connection, insert, text
 
 from roomledger.ledger import refusals, session_evidence
 from roomledger.ledger.database import Database, Rows, Staged, stage_query
-from roomledger.ledger.objects import publish_objects
+from roomledger.ledger.objects import add_objects
 from roomledger.ledger.observations import key_columns
 from roomledger.ledger.outcome import Load, Outcome, outcome_rows
+from roomledger.ledger.publications import publication
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.ledger import loads
 from roomledger.ledger.versions import NEWER, THIS
@@ -83,12 +84,15 @@ def settle(
         rows_duplicate=rows_duplicate,
         lost_claims=len(outcomes) - len(settled),
     )
-    if settled:
-        counts = {name: load.counts[name] for name in _COUNTS}
-        times = {"claimed_at": claimed_at, "committed_at": now}
-        names = {"load_id": load_id, "started_by": started_by, "parser_version": parser_version}
-        tx.execute(insert(loads).values(**counts, **times, **names))
-    publish_objects(tx, database, staged, changed_by="load", now=now)
+    with publication(tx, database, changed_by="load", now=now) as changes:
+        run(_DISCARD, decisions=decisions)
+        if settled:
+            counts = {name: load.counts[name] for name in _COUNTS}
+            times = {"claimed_at": claimed_at, "committed_at": now}
+            names = {"load_id": load_id, "started_by": started_by, "parser_version": parser_version}
+            tx.execute(insert(loads).values(**counts, **times, **names, publication=changes.number))
+            changes.is_changed = True
+        add_objects(changes, staged)
     return load
 
 
@@ -234,6 +238,14 @@ _UNNAMED = """
 SELECT outcomes.object_id FROM {outcomes} AS outcomes
 JOIN object_ledger ON object_ledger.object_id = outcomes.object_id
 WHERE outcomes.named_as IS NOT NULL AND object_ledger.named_type IS NULL
+"""
+
+# Rows that were appended for nothing. Media have none.
+_DISCARD = """
+INSERT INTO discarded_rows (object_id, load_id)
+SELECT object_id, :load FROM {outcomes} AS outcomes
+WHERE disposition = 'loaded' AND content_sha256 IS NOT NULL
+  AND object_id NOT IN (SELECT object_id FROM {decisions} WHERE is_loaded)
 """
 
 _TOTALS = """

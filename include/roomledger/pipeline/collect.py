@@ -17,6 +17,7 @@ from roomledger.formats.object_keys import recognise
 from roomledger.ledger.database import Database
 from roomledger.ledger.observations import mark_missing, present_uris, record_observations
 from roomledger.model import Observation
+from roomledger.pipeline.publish import publish
 from roomledger.runtime import Runtime
 from roomledger.settings import BucketSource, Source
 from roomledger.stores import Store
@@ -28,6 +29,12 @@ def collect_source(
     runtime: Runtime, source: Source, *, on_progress: Callable[[int], None] = lambda listed: None
 ) -> Counter[str]:
     """Collect one source; return the counts of `collect_bucket`, or of `sync_workspace`. Raises StoreError."""
+    counts = _collect(runtime, source, on_progress)
+    publish(runtime.database, runtime.facts)
+    return counts
+
+
+def _collect(runtime: Runtime, source: Source, on_progress: Callable[[int], None]) -> Counter[str]:
     if isinstance(source, BucketSource):
         return collect_bucket(runtime.database, source, runtime.store(source), on_progress=on_progress)
     from roomledger.pipeline.sync_workspace import sync_workspace  # only workspaces need httpx and jwt

@@ -36,11 +36,14 @@ from roomledger.ledger.vendor_events import insert_events
 from roomledger.model import Observation, Rejected
 from roomledger.pipeline.heartbeat import heartbeat
 from roomledger.pipeline.load import BATCH, load_batch
+from roomledger.pipeline.publish import publish
 from roomledger.pipeline.receiver import TIMEOUT_S, Received, Receiver
 from roomledger.pipeline.subscriptions import Decoded, Subscription
 from roomledger.queues import Message, Notification, QueueError
 from roomledger.settings import INBOX, BucketSource, Source
 from roomledger.stores import Reader, Store, StoreError
+from roomledger.warehouse.engine import Facts
+from roomledger.warehouse.transactional import DatabaseFacts
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +98,15 @@ def listen_and_load(
     batch: int = BATCH,
     started_by: str = "command line",
     is_over: Callable[[], bool] = lambda: False,
+    facts: Facts | None = None,
 ) -> Iterator[Round | Load]:
     """Drain the queues and load new objects, until they are quiet for `quiet_s`, for `most_s`, or until `is_over`.
 
     The queues are also drained between the batches of a backlog, and the newest objects are loaded first. `sources` are
-    all of the settings; one without a reader, such as a workspace without its API, is not loaded. Raises BatchRefused.
+    all of the settings; one without a reader, such as a workspace without its API, is not loaded. `facts` is where the
+    rows go; by default the database of the ledger. Raises BatchRefused.
     """
+    facts = facts or DatabaseFacts(database, in_ledger=True)
     began = last = time.monotonic()
     has_backlog = True
     quiet_s = quiet_s if subscriptions else 0
@@ -124,8 +130,11 @@ def listen_and_load(
                 yield done
             if done.counts["messages"]:
                 last = time.monotonic()
+                publish(database, facts)
             if has_backlog or done.may_have_new:
-                load = load_batch(database, readable, readers, batch=batch, started_by=started_by, newest_first=True)
+                load = load_batch(
+                    database, readable, readers, batch=batch, started_by=started_by, newest_first=True, facts=facts
+                )
                 has_backlog = load is not None and sum(load.objects.values()) >= batch
                 if load:
                     yield load

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from roomledger import times
 from roomledger.formats import PARSER_VERSION
+from roomledger.ledger.appends import begin_append, finish_append, renew_append
 from roomledger.ledger.claims import LEASE, Claim, claim_batch, count_claimable, release_claims, renew_lease
 from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.outcome import Load, Outcome
@@ -24,6 +25,7 @@ from roomledger.ledger.settlement import settle
 from roomledger.model import BatchRefused
 from roomledger.pipeline.extract import extract
 from roomledger.pipeline.heartbeat import heartbeat
+from roomledger.pipeline.publish import publish
 from roomledger.pipeline.staging import StagingFiles
 from roomledger.settings import Source
 from roomledger.stores import Reader
@@ -84,6 +86,7 @@ def load_batch(
     If more than half of the files read (of at least 20) are refused for one reason, these are queued again, the others
     are loaded and BatchRefused is raised, unless the caller accepts the refusals.
     """
+    facts = facts or DatabaseFacts(database, in_ledger=True)
     by_name = {source.name: source for source in sources}
     load_id = uuid.uuid4().hex
     claimed_at = times.utc_now()
@@ -105,6 +108,7 @@ def load_batch(
     def renew() -> None:
         with database.begin() as tx:
             renew_lease(tx, database, load_id, times.utc_now())
+            renew_append(tx, load_id, times.utc_now())
 
     try:
         # A large file may take longer than the lease.
@@ -115,7 +119,7 @@ def load_batch(
             accepted = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
             load = _commit(
                 database,
-                facts or DatabaseFacts(database, in_ledger=True),
+                facts,
                 load_id,
                 accepted,
                 staging,
@@ -155,8 +159,18 @@ def _commit(
         else one
         for one in outcomes
     ]
+    appends = bool(staged.files) and not facts.in_ledger
+    if appends:
+        with database.begin() as tx:
+            begin_append(tx, load_id, times.utc_now())
+        facts.append(staged.files, load_id)
     with database.begin() as tx:
-        facts.append(staged.files, load_id, tx)
+        if appends and not finish_append(tx, load_id):
+            # The lease expired, and others load the objects again. Whatever was appended since was not vacuumed yet.
+            facts.vacuum([load_id])
+            return Load(load_id=load_id, objects={}, lost_claims=len(outcomes))
+        if facts.in_ledger:
+            facts.append(staged.files, load_id, tx)
         load = settle(
             tx,
             database,
@@ -175,6 +189,7 @@ def _commit(
             load_id,
             "new: the load that claimed it stopped at the refusals of its batch; waits to be read",
         )
+    publish(database, facts)
     return load
 
 

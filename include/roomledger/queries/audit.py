@@ -17,10 +17,9 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any, TextIO
 
-from sqlalchemy import Connection
-
-from roomledger.ledger.database import Row, fetch_rows
+from roomledger.ledger.database import Row
 from roomledger.times import parse_rfc3339
+from roomledger.warehouse.engine import Facts
 
 INCOMPLETE = frozenset({"failed", "late", "missing", "refused"})
 """States of `completeness` for assets that should have arrived and did not."""
@@ -60,16 +59,21 @@ def names() -> dict[str, Audit]:
     return {audit.name: audit for audit in sorted(audits, key=lambda audit: audit.name)}
 
 
-def run(tx: Connection, name: str, params: Mapping[str, Any]) -> list[Row]:
+def run(facts: Facts, name: str, params: Mapping[str, Any]) -> Sequence[Row]:
     """Run an audit; raises AuditError for an unknown one, and for missing or invalid parameters.
 
     Parameters are text, such as from a command line, or values (an int, a datetime with a zone); None and empty text
     count as missing.
     """
+    return facts.query(*prepare(name, params))
+
+
+def prepare(name: str, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Give the query of an audit and the values of its parameters; raises as `run` does."""
     known = names()
     if name not in known:
         raise AuditError(f"there is no audit {name!r}: use one of {', '.join(known)}")
-    return fetch_rows(tx, known[name].query, _values(known[name], params))
+    return known[name].query, _values(known[name], params)
 
 
 def is_incomplete(rows: Sequence[Row]) -> bool:

@@ -33,7 +33,7 @@ __all__ = [
 DEFAULT_MEMORY_MB = 128
 """Enough to load a chat file of 1 GB in less than 500 MB, as fast as with more."""
 
-_WAREHOUSE_KEYS = ("url", "memory_mb")
+_WAREHOUSE_KEYS = ("url", "memory_mb", "history_days")
 _INBOX_EXAMPLE = 'inbox = "file:///absolute/folder"'
 _INBOX = re.compile(r"file:///.+|(?:s3|gs)://[^/]+(?:/.+)?")
 
@@ -53,6 +53,10 @@ class Settings:
     warehouse_url: str
     warehouse_memory_mb: int
     """Memory of DuckDB before it spills to disk; PostgreSQL has its own settings."""
+    control_url: str | None = None
+    """Database of the ledger, where it is not the warehouse's."""
+    history_days: int | None = None
+    """How long replaced rows are kept; None means for ever."""
     sources: tuple[Source, ...]
     queues: tuple[QueueSettings, ...] = ()
     inbox_url: str | None = None
@@ -106,10 +110,20 @@ def read(path: Path, environ: Mapping[str, str]) -> Settings:
         raise SettingsError([f"{path} cannot be read as TOML: {error}"]) from None
     problems: list[str] = []
     problems += [
-        f"{path}: unknown table or key '{key}': use [warehouse], [[source]], [[queue]] and [webhooks]"
-        for key in sorted(document.keys() - {"warehouse", "source", "queue", "webhooks"})
+        f"{path}: unknown table or key '{key}': use [warehouse], [control], [[source]], [[queue]] and [webhooks]"
+        for key in sorted(document.keys() - {"warehouse", "control", "source", "queue", "webhooks"})
     ]
-    warehouse_url, memory = _warehouse(document.get("warehouse", {}), path, environ, problems)
+    warehouse = _table(document, "warehouse", _WAREHOUSE_KEYS, path, problems)
+    memory_mb = _whole(warehouse, "memory_mb", 64, "megabytes", problems)
+    history_days = _whole(warehouse, "history_days", 1, "days", problems)
+    warehouse_url = _url("warehouse", warehouse, path, environ, problems)
+    if not warehouse_url and isinstance(document.get("warehouse", {}), dict):
+        problems.append(f"{path}: [warehouse] has no url: {_URLS}")
+    control_url = _url("control", _table(document, "control", ("url",), path, problems), path, environ, problems)
+    if control_url == warehouse_url != "":
+        problems.append(
+            f"{path}: [control] has the url of [warehouse]: leave out [control] to have both in one database"
+        )
     tables = _tables(document, "source", path, problems)
     sources = [read_source(table, number, problems) for number, table in enumerate(tables, 1)]
     if not document.get("source", []):
@@ -123,7 +137,9 @@ def read(path: Path, environ: Mapping[str, str]) -> Settings:
         raise SettingsError(problems)
     return Settings(
         warehouse_url=warehouse_url,
-        warehouse_memory_mb=memory,
+        warehouse_memory_mb=memory_mb or DEFAULT_MEMORY_MB,
+        control_url=control_url or None,
+        history_days=history_days,
         sources=tuple(sources),
         queues=tuple(queues),
         inbox_url=inbox,
@@ -138,28 +154,42 @@ def _tables(document: Mapping[str, Any], name: str, path: Path, problems: list[s
     return []
 
 
-def _warehouse(table: Any, path: Path, environ: Mapping[str, str], problems: list[str]) -> tuple[str, int]:
+def _table(
+    document: Mapping[str, Any], name: str, keys: Sequence[str], path: Path, problems: list[str]
+) -> Mapping[str, Any]:
+    """Give a table of the document, without keys that it should not have."""
+    table = document.get(name, {})
     if not isinstance(table, dict):
-        problems.append(f"{path}: write the warehouse as a table: [warehouse] and below it url = …")
-        return "", 0
-    unknown = sorted(table.keys() - set(_WAREHOUSE_KEYS))
-    problems += [f"[warehouse]: unknown key '{key}': use {', '.join(_WAREHOUSE_KEYS)}" for key in unknown]
-    memory = table.get("memory_mb", DEFAULT_MEMORY_MB)
-    if not isinstance(memory, int) or memory < 64:
-        problems.append(f"[warehouse] memory_mb = {memory!r}: use whole megabytes, at least 64")
-    url = environ.get("ROOMLEDGER_WAREHOUSE_URL") or table.get("url")
+        problems.append(f"{path}: write {name} as a table: [{name}] and below it url = …")
+        return {}
+    unknown = sorted(table.keys() - set(keys))
+    problems += [f"[{name}]: unknown key '{key}': use {', '.join(keys)}" for key in unknown]
+    return table
+
+
+def _whole(table: Mapping[str, Any], key: str, least: int, unit: str, problems: list[str]) -> int | None:
+    """Give a whole number of [warehouse]; None without one."""
+    number = table.get(key)
+    if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < least):
+        problems.append(f"[warehouse] {key} = {number!r}: use whole {unit}, at least {least}")
+        return None
+    return number
+
+
+_URLS = "use duckdb:///roomledger.duckdb or postgresql+psycopg://user@host/database"
+
+
+def _url(name: str, table: Mapping[str, Any], path: Path, environ: Mapping[str, str], problems: list[str]) -> str:
+    """Give the URL of a database; empty without one. The environment overrides the settings file."""
+    url = environ.get(f"ROOMLEDGER_{name.upper()}_URL") or table.get("url")
     if not isinstance(url, str) or not url:
-        problems.append(
-            f"{path}: [warehouse] has no url: use duckdb:///roomledger.duckdb or postgresql+psycopg://user@host/database"
-        )
-        return "", 0
+        return ""
     if url.startswith("duckdb:///"):
-        file = Path(url.removeprefix("duckdb:///"))
-        return f"duckdb:///{path.parent.resolve() / file}", memory
+        return f"duckdb:///{path.parent.resolve() / Path(url.removeprefix('duckdb:///'))}"
     if not url.startswith("postgresql+psycopg://"):
         scheme = url.split("://")[0]
-        problems.append(f"[warehouse] url: unsupported engine '{scheme}': use duckdb:///… or postgresql+psycopg://…")
-    return url, memory
+        problems.append(f"[{name}] url: unsupported engine '{scheme}': use duckdb:///… or postgresql+psycopg://…")
+    return url
 
 
 def _inbox(table: Any, sources: Sequence[Source], path: Path, problems: list[str]) -> str | None:

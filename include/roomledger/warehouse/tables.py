@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Table, Text
 
 from roomledger import model
-from roomledger.ledger.tables.columns import RAW, Json, Timestamp, column, define_table
+from roomledger.ledger.tables.columns import RAW, Json, Timestamp, column, define_table, key
 
 
 def _fact(name: str, grain: str, *columns: Column[Any]) -> Table:
@@ -110,3 +110,10 @@ RECORD_TABLES: dict[type[tuple[Any, ...]], Table] = {
     model.SummaryPoint: summary_points,
 }
 FACTS = tuple(RECORD_TABLES.values())
+
+appended_loads = define_table(
+    "appended_loads",
+    "One row per load that has appended its rows, where the ledger is another database.",
+    key("load_id", "Load that appended (loads)."),
+    schema=RAW,
+)

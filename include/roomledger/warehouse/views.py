@@ -6,12 +6,12 @@ view's comment is its grain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from importlib import resources
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Boolean, Double, Text
+from sqlalchemy import BigInteger, Boolean, Double, Table, Text
 
 from roomledger.ledger.database import WarehouseError
 from roomledger.ledger.tables import resolved
@@ -205,22 +205,26 @@ VIEWS = (
     *(rooms, sessions, peers, recordings, recording_assets, statements, session_overview, session_timeline, freshness),
 )
 """In the order of creation: some read others."""
+OF_FACTS = (*FACT_VIEWS.values(), *HISTORY_VIEWS.values(), statements, session_overview, session_timeline)
+"""Views that read rows of records: only where the facts are."""
+OF_LEDGER = (freshness,)
+"""Views that read the ledger: only where the ledger is."""
 
 
-def create(tx: sa.Connection) -> None:
-    """Create the views; none may exist."""
-    for statement in _statements():
+def create(tx: sa.Connection, some: Sequence[Table] = VIEWS) -> None:
+    """Create these views; none may exist."""
+    for statement in _statements(some):
         tx.execute(sa.text(statement))
 
 
-def digest() -> str:
-    """Give the digest of these definitions, comments included."""
-    return sha256("\n".join(_statements()).encode()).hexdigest()
+def digest(some: Sequence[Table] = VIEWS) -> str:
+    """Give the digest of the definitions of these views, comments included."""
+    return sha256("\n".join(_statements(some)).encode()).hexdigest()
 
 
-def _statements() -> Iterator[str]:
+def _statements(some: Sequence[Table]) -> Iterator[str]:
     generated = fact_views.queries()
-    for shown in VIEWS:
+    for shown in some:
         query = generated.get(shown.name) or _query(shown.name)
         yield f"CREATE VIEW {shown.name} AS\n{query}"
         yield f"COMMENT ON VIEW {shown.name} IS {_literal(shown.comment)}"

@@ -101,6 +101,7 @@ loads = define_table(
     column("rows_duplicate", BigInteger(), "Records skipped as duplicates.", null=False),
     column("parser_version", Text(), "Version of the parsers.", null=False),
     column("started_by", Text(), "What started it: the command line, or the Airflow run.", null=False),
+    column("publication", BigInteger(), "Publication that made its rows visible (publications).", null=False),
 )
 
 refusals = define_table(

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Text
 
-from roomledger.ledger.tables.columns import RAW, Timestamp, column, define_table, recording_columns, session_columns
+from roomledger.ledger.tables.columns import (
+    RAW,
+    Timestamp,
+    column,
+    define_table,
+    key,
+    recording_columns,
+    session_columns,
+)
 from roomledger.ledger.tables.ledger import object_ledger
 
 publications = define_table(
@@ -14,6 +22,24 @@ publications = define_table(
     column("changed_by", Text(), "What changed it: listing, notification, load, replay, api, webhook, …", null=False),
     column("changed_at", Timestamp, "When it was changed.", null=False),
     indexes=("publication",),
+    schema=RAW,
+)
+
+appends = define_table(
+    "appends",
+    "One row per load whose rows may lie on the facts side, and which is not settled; only where that is another"
+    " database than the ledger's.",
+    key("load_id", "Load that appends."),
+    column("began_at", Timestamp, "When it began to append.", null=False),
+    column("lease_until", Timestamp, "When it counts as dead, if it is not settled.", null=False),
+    column("vacuumed_at", Timestamp, "When its rows were vacuumed; null while it may be settled."),
+)
+
+discarded_rows = define_table(
+    "discarded_rows",
+    "One row per object whose rows a settled load appended and does not count, because another load had claimed it.",
+    column("object_id", Text(), "Object version of the rows (object_ledger).", null=False),
+    column("load_id", Text(), "Load that appended them (loads).", null=False),
 )
 
 _copied = (

@@ -1,0 +1,33 @@
+"""Vacuum: delete rows of loads that never settled, rows that never counted, and history that is too old."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from roomledger import times
+from roomledger.ledger import appends, history
+from roomledger.ledger.database import Database
+from roomledger.pipeline.publish import publish
+from roomledger.warehouse.engine import Facts
+
+
+def vacuum(database: Database, facts: Facts, *, history_days: int | None = None) -> Counter[str]:
+    """Vacuum; return the counts `loads` (dead ones), `versions` (of objects) and `rows_<table>` of what was deleted.
+
+    Without `history_days` all history is kept. What counts is never deleted. It may be interrupted and repeated.
+    """
+    publish(database, facts)  # what was replaced in the ledger only still counts on the facts side
+    now = times.utc_now()
+    with database.begin() as tx:
+        loads = appends.claim_dead_loads(tx, now)
+    # The facts side first: what the ledger still has is found again after a crash.
+    with database.begin() as tx:
+        expired = history.expired_versions(tx, None if history_days is None else now - timedelta(days=history_days))
+        gone = history.forgotten_rows(tx, expired)
+        rows, versions = history.read(tx, gone, "object_id", "load_id"), history.read(tx, expired, "uri", "publication")
+        deleted = facts.vacuum(loads, rows, versions, tx if facts.in_ledger else None)
+        history.forget(tx, expired, gone)
+        appends.forget_dead_loads(tx, now)
+    counts = Counter({f"rows_{table}": number for table, number in deleted.items() if number})
+    return counts + Counter(loads=len(loads), versions=versions.num_rows)
