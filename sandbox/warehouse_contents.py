@@ -12,9 +12,9 @@ from roomledger.ledger.tables.ledger import object_ledger, refusals
 from roomledger.ledger.tables.vendor_events import EVENT_SUMMARIES, WEBHOOK_EVENTS
 from roomledger.ledger.tables.vendor_records import VENDOR_RECORDS, vendor_cursors
 from roomledger.warehouse.fact_views import FACT_VIEWS
-from roomledger.warehouse.views import object_assets, peers, recording_assets, recordings, sessions
+from roomledger.warehouse.views import object_assets, peers, recording_assets, recordings, rooms, sessions
 
-_VIEWS = (sessions, peers, recordings, recording_assets)
+_VIEWS = (rooms, sessions, peers, recordings, recording_assets)
 _VARYING = {"load_id", "rows_load_id", "first_load_id", "loaded_at", "refused_at", "resolved_at", "retry_at"}
 _VARYING |= {"first_seen_at", "read_at", "poll_at", "received_at", "ingested_at", "first_ingested_at", "attempts"}
 """Columns that depend on the time and number of runs."""

@@ -131,6 +131,7 @@ def test_dags_import_fast_and_without_side_effects(without_settings: str) -> Non
         "collect": ["sources", "collect_source"],
         "load": ["plan", "load_batches"],
         "listen": ["drain_queues"],
+        "vacuum": ["delete_rows"],
     }
     assert found["undocumented"] == []
     assert found["pools"] == ["default_pool", "roomledger_collect", "roomledger_load"]

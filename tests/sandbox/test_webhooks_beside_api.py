@@ -50,7 +50,7 @@ def insert_all_events(database: Database, dataset: Dataset) -> int:
         for one in events_of(workspace)
     ]
     with database.begin() as tx:
-        return insert_events(tx, database, received, now=NOW).counts["events"]
+        return insert_events(tx, database, received, now=NOW)["events"]
 
 
 def upsert_all_records(database: Database, dataset: Dataset) -> None:

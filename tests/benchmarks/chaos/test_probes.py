@@ -72,10 +72,11 @@ def test_times_of_observation_and_superseded_rows_are_no_difference(two: Sequenc
 @pytest.mark.parametrize(
     ("statement", "table", "missing", "extra"),
     [
-        ("DELETE FROM chat_messages WHERE ordinal = 2", "chat_messages", 1, 0),
-        ("UPDATE chat_messages SET message = 'bye' WHERE ordinal = 1", "chat_messages", 1, 1),
+        ("DELETE FROM roomledger_raw.chat_messages WHERE ordinal = 2", "chat_messages", 1, 0),
+        ("UPDATE roomledger_raw.chat_messages SET message = 'bye' WHERE ordinal = 1", "chat_messages", 1, 1),
         (
-            "INSERT INTO chat_messages (SELECT * REPLACE (3 AS ordinal) FROM chat_messages LIMIT 1)",
+            "INSERT INTO roomledger_raw.chat_messages"
+            " (SELECT * REPLACE (3 AS ordinal) FROM roomledger_raw.chat_messages LIMIT 1)",
             "chat_messages",
             0,
             1,

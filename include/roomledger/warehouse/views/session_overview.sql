@@ -1,9 +1,7 @@
 WITH named AS (
-    SELECT customer, session_id, source, room_id FROM object_ledger WHERE asset_type IS NOT NULL
+    SELECT customer, session_id, source, room_id FROM objects WHERE asset_type IS NOT NULL
     UNION ALL
-    SELECT customer, session_id, source, room_id FROM asset_records
-    UNION ALL
-    SELECT customer, session_id, source, room_id FROM event_assets
+    SELECT customer, session_id, source, room_id FROM roomledger_raw.asset_reports WHERE NOT is_withdrawn
     UNION ALL
     SELECT customer, session_id, source, room_id FROM recordings
     UNION ALL
