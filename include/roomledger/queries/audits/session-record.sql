@@ -23,6 +23,6 @@ SELECT
     record.object_id, record.ordinal
 FROM record LEFT JOIN object_ledger ON object_ledger.object_id = record.object_id
 WHERE CAST(:customer AS TEXT) IS NULL OR record.customer = CAST(:customer AS TEXT)
-ORDER BY record.customer, record.part DESC, record.happened_at NULLS LAST,
+ORDER BY record.customer, record.part DESC NULLS LAST, record.happened_at NULLS LAST,
          CASE record.kind WHEN 'session_start' THEN 0 WHEN 'session_end' THEN 2 ELSE 1 END,
          record.object_id, record.ordinal, record.kind, record.peer_id, record.job_id, record.asset_id
