@@ -221,6 +221,11 @@ def create(tx: sa.Connection) -> None:
         tx.execute(sa.text(statement))
 
 
+def query_of(view: Table) -> str:
+    """Give the SELECT of a view, in the SQL that DuckDB and PostgreSQL share."""
+    return resources.files(__package__).joinpath("views", f"{view.name}.sql").read_text("utf-8")
+
+
 def digest() -> str:
     """Give the digest of these definitions, comments included."""
     return sha256("\n".join(_statements()).encode()).hexdigest()
@@ -228,8 +233,7 @@ def digest() -> str:
 
 def _statements() -> Iterator[str]:
     for view in VIEWS:
-        query = resources.files(__package__).joinpath("views", f"{view.name}.sql").read_text("utf-8")
-        yield f"CREATE VIEW {view.name} AS\n{query}"
+        yield f"CREATE VIEW {view.name} AS\n{query_of(view)}"
         yield f"COMMENT ON VIEW {view.name} IS {_literal(view.comment)}"
         for one in view.columns:
             yield f"COMMENT ON COLUMN {view.name}.{one.name} IS {_literal(one.comment)}"
