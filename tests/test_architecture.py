@@ -70,6 +70,7 @@ LIBRARIES = {
     "requests": {"stores", "provisioning"},
     "rich": {"cli"},
     "sqlalchemy": {"ledger", "warehouse", "queries", "pipeline"},
+    "sqlglot": {"warehouse/dialects"},
     "starlette": {"webhook"},
     "tenacity": {"hundredms", "ledger/duckdb"},
     "typer": {"cli"},

@@ -223,21 +223,21 @@ def digest(some: Sequence[Table] = VIEWS) -> str:
 
 
 def _statements(some: Sequence[Table]) -> Iterator[str]:
-    generated = fact_views.queries()
     for shown in some:
-        query = generated.get(shown.name) or _query(shown.name)
-        yield f"CREATE VIEW {shown.name} AS\n{query}"
+        yield f"CREATE VIEW {shown.name} AS\n{query_of(shown)}"
         yield f"COMMENT ON VIEW {shown.name} IS {_literal(shown.comment)}"
         for one in shown.columns:
             yield f"COMMENT ON COLUMN {shown.name}.{one.name} IS {_literal(one.comment)}"
 
 
-def _query(name: str) -> str:
-    """Give the query of a view: its file, or the rows of the published table of this name that still hold."""
-    for table in resolved.RESOLVED:
-        if table.name == name:
+def query_of(shown: Table) -> str:
+    """Give the SELECT of a view, in the SQL that DuckDB and PostgreSQL share."""
+    if query := fact_views.queries().get(shown.name):
+        return query
+    for table in resolved.RESOLVED:  # the rows of the published table of this name that still hold
+        if table.name == shown.name:
             return f"SELECT {', '.join(resolved.shown(table))} FROM {table.fullname} WHERE NOT is_withdrawn"
-    return resources.files(__package__).joinpath("views", f"{name}.sql").read_text("utf-8")
+    return resources.files(__package__).joinpath("views", f"{shown.name}.sql").read_text("utf-8")
 
 
 def drop(tx: sa.Connection) -> None:

@@ -10,7 +10,7 @@
 -- :source (text, optional) Only this workspace.
 WITH not_loaded AS (
     -- Objects excluded by the settings, or erased on request: they did arrive.
-    SELECT DISTINCT uri FROM object_ledger WHERE disposition IN ('ignored', 'erased')
+    SELECT DISTINCT uri FROM objects WHERE disposition IN ('ignored', 'erased')
 ), assets AS (
     SELECT recording_assets.*,
            CASE WHEN disposition IS NOT NULL OR not_loaded.uri IS NOT NULL THEN 1 ELSE 0 END AS has_arrived
@@ -21,32 +21,36 @@ WITH not_loaded AS (
            COALESCE(stopped_at, CASE WHEN status IN ('completed', 'failed') THEN updated_at END,
                     started_at + INTERVAL '12 hours', created_at + INTERVAL '12 hours') AS over_at
     FROM recordings
+), places AS (
+    -- Places in the list of planned types, which is JSON: ["chat", "track"]. The vendor has eight types.
+    SELECT place
+    FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12), (13), (14), (15), (16)) AS one (place)
 ), expected AS (
-    SELECT customer, job_id, asset_type, max(is_planned) AS is_planned
+    SELECT customer, job_id, asset_type, max(both_kinds.is_planned) AS is_planned
     FROM (
         SELECT customer, job_id, 1 AS is_planned,
-               unnest(string_to_array(translate(CAST(planned_types AS TEXT), '[]" ', ''), ',')) AS asset_type
-        FROM recordings
+               split_part(CAST(planned_types AS TEXT), '"', 2 * places.place) AS asset_type
+        FROM recordings CROSS JOIN places
         UNION ALL
         SELECT customer, job_id, 0, COALESCE(asset_type, 'unknown') FROM assets WHERE job_id IS NOT NULL
     ) AS both_kinds
     WHERE asset_type <> ''
     GROUP BY customer, job_id, asset_type
 ), counted AS (
-    SELECT customer, job_id, COALESCE(asset_type, 'unknown') AS asset_type,
-           min(source) AS source, min(room_id) AS room_id, min(session_id) AS session_id,
+    SELECT customer, job_id, COALESCE(assets.asset_type, 'unknown') AS asset_type,
+           min(assets.source) AS source, min(assets.room_id) AS room_id, min(assets.session_id) AS session_id,
            count(asset_id) AS named, count(CASE WHEN status = 'failed' THEN 1 END) AS failed,
            CAST(sum(has_arrived) AS BIGINT) AS arrived,
            count(CASE WHEN disposition = 'refused' THEN 1 END) AS refused,
-           CAST(sum(abs(size_difference_bytes)) AS BIGINT) AS size_difference_bytes,
-           max(COALESCE(created_at, first_seen_at)) AS created_at
+           CAST(sum(abs(assets.size_difference_bytes)) AS BIGINT) AS size_difference_bytes,
+           max(COALESCE(assets.created_at, first_seen_at)) AS created_at
     FROM assets WHERE job_id IS NOT NULL
-    GROUP BY customer, job_id, COALESCE(asset_type, 'unknown')
+    GROUP BY customer, job_id, COALESCE(assets.asset_type, 'unknown')
 ), findings AS (
     SELECT expected.customer, COALESCE(jobs.source, counted.source) AS source,
            COALESCE(jobs.room_id, counted.room_id) AS room_id,
            COALESCE(jobs.session_id, counted.session_id) AS session_id,
-           expected.job_id, expected.asset_type, expected.is_planned = 1 AS planned,
+           expected.job_id, expected.asset_type, CAST(expected.is_planned = 1 AS BOOLEAN) AS planned,
            COALESCE(counted.named, 0) AS named, COALESCE(counted.arrived, 0) AS arrived,
            COALESCE(counted.refused, 0) AS refused, COALESCE(counted.failed, 0) AS failed,
            counted.size_difference_bytes, CAST(NULL AS TEXT) AS asset_id, CAST(NULL AS TEXT) AS uri,
@@ -67,10 +71,10 @@ WITH not_loaded AS (
            COALESCE(extract(epoch FROM jobs.over_at - jobs.started_at), 0) AS length_s
     FROM findings LEFT JOIN jobs ON jobs.job_id = findings.job_id AND jobs.customer = findings.customer
 ), due AS (
-    SELECT *, over_at + INTERVAL '1 hour' + CAST(CASE
+    SELECT *, over_at + INTERVAL '1 hour' + CAST(floor(0.5 + CASE
                WHEN asset_type IN ('room-composite', 'room-vod', 'chat') THEN 0
                WHEN asset_type IN ('transcript', 'summary') THEN 300 + 0.2 * length_s
-               ELSE 1.5 * length_s END AS BIGINT) * INTERVAL '1 second' AS due_at
+               ELSE 1.5 * length_s END) AS BIGINT) * INTERVAL '1 second' AS due_at
     FROM timed
 )
 SELECT

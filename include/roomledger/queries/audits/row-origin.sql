@@ -6,34 +6,44 @@
 WITH wanted AS (
     SELECT object_id, ordinal FROM chat_messages WHERE message_id = CAST(:message_id AS TEXT)
     UNION ALL
-    SELECT CAST(:object_id AS TEXT), CAST(:ordinal AS BIGINT) WHERE CAST(:object_id AS TEXT) IS NOT NULL
+    SELECT object_id, CAST(:ordinal AS BIGINT) FROM objects WHERE object_id = CAST(:object_id AS TEXT)
 ), matches AS (
-    SELECT object_id, ordinal, 'object_assets' AS table_name FROM object_assets JOIN wanted USING (object_id, ordinal)
+    SELECT wanted.object_id, wanted.ordinal, 'object_assets' AS table_name
+    FROM wanted JOIN object_assets AS one ON one.object_id = wanted.object_id AND one.ordinal = wanted.ordinal
     UNION ALL
-    SELECT object_id, ordinal, 'chat_messages' FROM chat_messages JOIN wanted USING (object_id, ordinal)
+    SELECT wanted.object_id, wanted.ordinal, 'chat_messages'
+    FROM wanted JOIN chat_messages AS one ON one.object_id = wanted.object_id AND one.ordinal = wanted.ordinal
     UNION ALL
-    SELECT object_id, ordinal, 'transcripts' FROM transcripts JOIN wanted USING (object_id, ordinal)
+    SELECT wanted.object_id, wanted.ordinal, 'transcripts'
+    FROM wanted JOIN transcripts AS one ON one.object_id = wanted.object_id AND one.ordinal = wanted.ordinal
     UNION ALL
-    SELECT object_id, ordinal, 'transcript_segments' FROM transcript_segments JOIN wanted USING (object_id, ordinal)
+    SELECT wanted.object_id, wanted.ordinal, 'transcript_segments'
+    FROM wanted JOIN transcript_segments AS one ON one.object_id = wanted.object_id AND one.ordinal = wanted.ordinal
     UNION ALL
-    SELECT object_id, ordinal, 'transcript_words' FROM transcript_words JOIN wanted USING (object_id, ordinal)
+    SELECT wanted.object_id, wanted.ordinal, 'transcript_words'
+    FROM wanted JOIN transcript_words AS one ON one.object_id = wanted.object_id AND one.ordinal = wanted.ordinal
     UNION ALL
-    SELECT object_id, ordinal, 'summaries' FROM summaries JOIN wanted USING (object_id, ordinal)
+    SELECT wanted.object_id, wanted.ordinal, 'summaries'
+    FROM wanted JOIN summaries AS one ON one.object_id = wanted.object_id AND one.ordinal = wanted.ordinal
     UNION ALL
-    SELECT object_id, ordinal, 'summary_sections' FROM summary_sections JOIN wanted USING (object_id, ordinal)
+    SELECT wanted.object_id, wanted.ordinal, 'summary_sections'
+    FROM wanted JOIN summary_sections AS one ON one.object_id = wanted.object_id AND one.ordinal = wanted.ordinal
     UNION ALL
-    SELECT object_id, ordinal, 'summary_points' FROM summary_points JOIN wanted USING (object_id, ordinal)
-    UNION ALL
-    SELECT object_id, ordinal, 'refusals' FROM refusals JOIN wanted USING (object_id, ordinal)
+    SELECT wanted.object_id, wanted.ordinal, 'summary_points'
+    FROM wanted JOIN summary_points AS one ON one.object_id = wanted.object_id AND one.ordinal = wanted.ordinal
 ), found AS (
     SELECT object_id, ordinal, string_agg(DISTINCT table_name, ', ' ORDER BY table_name) AS tables
     FROM matches GROUP BY object_id, ordinal
 ), changes AS (
-    SELECT object_id,
-           string_agg(CAST(changed_at AS TEXT) || ' by ' || changed_by || ', from '
-                      || COALESCE(from_session_id, 'no session') || ' to ' || COALESCE(to_session_id, 'no session')
-                      || ', ' || reason, '; ' ORDER BY changed_at) AS session_changes
-    FROM session_changes WHERE object_id IN (SELECT object_id FROM wanted) GROUP BY object_id
+    SELECT object_id, string_agg(change, '; ' ORDER BY change) AS session_changes
+    FROM (
+        -- The inner cast tells the translation that the text is of a time.
+        SELECT object_id, CAST(CAST(changed_at AS TIMESTAMP WITH TIME ZONE) AS TEXT) || ' by ' || changed_by || ', from '
+               || COALESCE(from_session_id, 'no session') || ' to ' || COALESCE(to_session_id, 'no session')
+               || ', ' || reason AS change
+        FROM session_changes WHERE object_id IN (SELECT object_id FROM wanted)
+    ) AS each_change
+    GROUP BY object_id
 )
 SELECT
     found.object_id, found.ordinal, found.tables, origin.customer, origin.source, origin.uri, origin.version,
@@ -42,7 +52,7 @@ SELECT
     origin.room_id, origin.session_id, origin.session_evidence, origin.session_reason, changes.session_changes,
     origin.asset_id, origin.job_id
 FROM found
-JOIN object_ledger AS origin ON origin.object_id = found.object_id
+JOIN objects AS origin ON origin.object_id = found.object_id
 LEFT JOIN loads ON loads.load_id = origin.load_id
 LEFT JOIN changes ON changes.object_id = found.object_id
 ORDER BY found.object_id, found.ordinal

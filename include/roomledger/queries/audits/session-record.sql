@@ -18,11 +18,11 @@ SELECT
     record.customer, record.source, record.session_id, record.room_id, record.part, record.happened_at, record.offset_s,
     record.kind, record.peer_id, record.user_id, record.name, record.role, record.is_recorder, record.text,
     record.job_id, record.asset_id, record.status, record.size_bytes, record.size_difference_bytes,
-    COALESCE(record.uri, object_ledger.uri) AS uri, object_ledger.disposition, object_ledger.version,
-    object_ledger.content_sha256, object_ledger.session_evidence, object_ledger.session_reason,
+    COALESCE(record.uri, origin.uri) AS uri, origin.disposition, origin.version,
+    origin.content_sha256, origin.session_evidence, origin.session_reason,
     record.object_id, record.ordinal
-FROM record LEFT JOIN object_ledger ON object_ledger.object_id = record.object_id
+FROM record LEFT JOIN objects AS origin ON origin.object_id = record.object_id
 WHERE CAST(:customer AS TEXT) IS NULL OR record.customer = CAST(:customer AS TEXT)
-ORDER BY record.customer, record.part DESC, record.happened_at NULLS LAST,
+ORDER BY record.customer, record.part DESC NULLS LAST, record.happened_at NULLS LAST,
          CASE record.kind WHEN 'session_start' THEN 0 WHEN 'session_end' THEN 2 ELSE 1 END,
          record.object_id, record.ordinal, record.kind, record.peer_id, record.job_id, record.asset_id

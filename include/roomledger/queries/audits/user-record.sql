@@ -8,10 +8,10 @@
 SELECT
     statement.customer, statement.source, statement.session_id, statement.room_id, statement.session_evidence,
     statement.said_at, statement.kind, statement.speaker_name, statement.user_id, statement.peer_id, statement.role,
-    statement.speaker_evidence, statement.text, statement.copies, object_ledger.uri, object_ledger.version,
-    object_ledger.content_sha256, statement.object_id, statement.ordinal
+    statement.speaker_evidence, statement.text, statement.copies, origin.uri, origin.version,
+    origin.content_sha256, statement.object_id, statement.ordinal
 FROM statements AS statement
-JOIN object_ledger ON object_ledger.object_id = statement.object_id
+JOIN objects AS origin ON origin.object_id = statement.object_id
 LEFT JOIN sessions ON sessions.session_id = statement.session_id AND sessions.customer = statement.customer
 WHERE (CAST(:user_id AS TEXT) IS NULL OR statement.user_id = CAST(:user_id AS TEXT))
   AND (CAST(:name AS TEXT) IS NULL OR statement.speaker_name = CAST(:name AS TEXT))

@@ -9,5 +9,5 @@ FROM (
     FROM object_history
 ) AS changes
 WHERE from_reason IS NOT NULL
-  AND (room_id IS DISTINCT FROM from_room_id OR session_id IS DISTINCT FROM from_session_id
+  AND (COALESCE(room_id, '') <> COALESCE(from_room_id, '') OR COALESCE(session_id, '') <> COALESCE(from_session_id, '')
        OR session_evidence <> from_evidence)

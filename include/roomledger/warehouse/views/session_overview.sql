@@ -5,18 +5,16 @@ WITH named AS (
     UNION ALL
     SELECT customer, session_id, source, room_id FROM recordings
     UNION ALL
-    SELECT customer, session_id, source, NULL FROM peers
+    SELECT customer, session_id, source, CAST(NULL AS TEXT) FROM peers
 ), known AS (
     SELECT customer, source, session_id, room_id, active, started_at, ended_at, room_name FROM sessions
     UNION ALL
-    SELECT customer, min(source), session_id, min(room_id), CAST(NULL AS BOOLEAN),
+    SELECT named.customer, min(named.source), named.session_id, min(named.room_id), CAST(NULL AS BOOLEAN),
            CAST(NULL AS TIMESTAMP WITH TIME ZONE), CAST(NULL AS TIMESTAMP WITH TIME ZONE), CAST(NULL AS TEXT)
     FROM named
-    WHERE session_id IS NOT NULL
-      AND NOT EXISTS (
-          SELECT 1 FROM sessions WHERE sessions.session_id = named.session_id AND sessions.customer = named.customer
-      )
-    GROUP BY customer, session_id
+    LEFT JOIN sessions ON sessions.session_id = named.session_id AND sessions.customer = named.customer
+    WHERE named.session_id IS NOT NULL AND sessions.session_id IS NULL
+    GROUP BY named.customer, named.session_id
 ), attendance AS (
     SELECT customer, session_id, count(*) AS peers,
            count(DISTINCT CASE WHEN user_id <> '' THEN 'user ' || user_id
@@ -31,26 +29,30 @@ WITH named AS (
     FROM statements GROUP BY customer, session_id
 ), jobs AS (
     SELECT customer, session_id, count(*) AS recordings FROM recordings GROUP BY customer, session_id
-), assets AS (
+), recorded AS (
     -- Each type or status is listed once, at its first row, with its total.
-    SELECT customer, session_id, CAST(sum(assets) AS BIGINT) AS assets,
-           CAST(sum(CASE WHEN status = 'failed' THEN assets ELSE 0 END) AS BIGINT) AS assets_failed,
-           CAST(sum(assets_in_bucket) AS BIGINT) AS assets_in_bucket,
-           string_agg(CASE WHEN at_type = 1 THEN asset_type || ' ' || of_type END, ', ' ORDER BY asset_type)
-               AS assets_by_type,
-           string_agg(CASE WHEN at_status = 1 THEN status || ' ' || of_status END, ', ' ORDER BY status)
-               AS assets_by_status
+    SELECT customer, session_id, CAST(sum(in_all) AS BIGINT) AS assets,
+           CAST(sum(CASE WHEN status = 'failed' THEN in_all ELSE 0 END) AS BIGINT) AS assets_failed,
+           CAST(sum(in_bucket) AS BIGINT) AS assets_in_bucket,
+           string_agg(total_of_type, ', ' ORDER BY total_of_type) AS assets_by_type,
+           string_agg(total_of_status, ', ' ORDER BY total_of_status) AS assets_by_status
     FROM (
-        SELECT *, row_number() OVER (PARTITION BY customer, session_id, asset_type ORDER BY status) AS at_type,
-               CAST(sum(assets) OVER (PARTITION BY customer, session_id, asset_type) AS BIGINT) AS of_type,
-               row_number() OVER (PARTITION BY customer, session_id, status ORDER BY asset_type) AS at_status,
-               CAST(sum(assets) OVER (PARTITION BY customer, session_id, status) AS BIGINT) AS of_status
+        SELECT customer, session_id, status, in_all, in_bucket,
+               CASE WHEN row_number() OVER (PARTITION BY customer, session_id, asset_type ORDER BY status) = 1
+                    THEN asset_type || ' ' || CAST(CAST(
+                        sum(in_all) OVER (PARTITION BY customer, session_id, asset_type) AS BIGINT) AS TEXT)
+                    END AS total_of_type,
+               CASE WHEN row_number() OVER (PARTITION BY customer, session_id, status ORDER BY asset_type) = 1
+                    THEN status || ' ' || CAST(CAST(
+                        sum(in_all) OVER (PARTITION BY customer, session_id, status) AS BIGINT) AS TEXT)
+                    END AS total_of_status
         FROM (
-            SELECT customer, session_id, COALESCE(asset_type, 'unknown') AS asset_type,
-                   COALESCE(status, 'unknown') AS status, count(*) AS assets,
-                   count(CASE WHEN disposition <> 'missing' THEN 1 END) AS assets_in_bucket
+            SELECT customer, session_id, COALESCE(recording_assets.asset_type, 'unknown') AS asset_type,
+                   COALESCE(recording_assets.status, 'unknown') AS status, count(*) AS in_all,
+                   count(CASE WHEN disposition <> 'missing' THEN 1 END) AS in_bucket
             FROM recording_assets
-            GROUP BY customer, session_id, COALESCE(asset_type, 'unknown'), COALESCE(status, 'unknown')
+            GROUP BY customer, session_id, COALESCE(recording_assets.asset_type, 'unknown'),
+                     COALESCE(recording_assets.status, 'unknown')
         ) AS kinds
     ) AS counted
     GROUP BY customer, session_id
@@ -62,12 +64,12 @@ SELECT
     COALESCE(attendance.attendees, 0) AS attendees, COALESCE(attendance.peers, 0) AS peers,
     COALESCE(counts.messages, 0) AS messages, COALESCE(counts.sentences, 0) AS sentences,
     COALESCE(jobs.recordings, 0) AS recordings,
-    COALESCE(assets.assets, 0) AS assets, COALESCE(assets.assets_failed, 0) AS assets_failed,
-    COALESCE(assets.assets_in_bucket, 0) AS assets_in_bucket,
-    assets.assets_by_type, assets.assets_by_status
+    COALESCE(recorded.assets, 0) AS assets, COALESCE(recorded.assets_failed, 0) AS assets_failed,
+    COALESCE(recorded.assets_in_bucket, 0) AS assets_in_bucket,
+    recorded.assets_by_type, recorded.assets_by_status
 FROM known
 LEFT JOIN rooms ON rooms.room_id = known.room_id AND rooms.customer = known.customer
 LEFT JOIN attendance ON attendance.session_id = known.session_id AND attendance.customer = known.customer
 LEFT JOIN counts ON counts.session_id = known.session_id AND counts.customer = known.customer
 LEFT JOIN jobs ON jobs.session_id = known.session_id AND jobs.customer = known.customer
-LEFT JOIN assets ON assets.session_id = known.session_id AND assets.customer = known.customer
+LEFT JOIN recorded ON recorded.session_id = known.session_id AND recorded.customer = known.customer

@@ -5,7 +5,7 @@ WITH messages AS (
            count(*) OVER (PARTITION BY customer, session_id, message_key) AS copies
     FROM (
         SELECT *, CASE WHEN session_id IS NULL OR message_id IS NULL OR message_id = ''
-                       THEN object_id || ' ' || ordinal ELSE message_id END AS message_key
+                       THEN object_id || ' ' || CAST(ordinal AS TEXT) ELSE message_id END AS message_key
         FROM chat_messages
     ) AS chat
 ), formats AS (
@@ -39,13 +39,14 @@ WITH messages AS (
 ), unique_names AS (
     -- Names that belong to one person in a session: the same user in all stays, or a single stay.
     SELECT customer, session_id, name,
-           CASE WHEN count(*) = 1 THEN min(peer_id) END AS peer_id,
-           min(NULLIF(user_id, '')) AS user_id,
-           CASE WHEN count(DISTINCT role) = 1 THEN min(role) END AS role
+           CASE WHEN count(*) = 1 THEN min(peers.peer_id) END AS peer_id,
+           min(NULLIF(peers.user_id, '')) AS user_id,
+           CASE WHEN count(DISTINCT peers.role) = 1 THEN min(peers.role) END AS role
     FROM peers
     WHERE NOT is_recorder AND name <> ''
     GROUP BY customer, session_id, name
-    HAVING count(*) = 1 OR (count(DISTINCT NULLIF(user_id, '')) = 1 AND count(NULLIF(user_id, '')) = count(*))
+    HAVING count(*) = 1
+        OR (count(DISTINCT NULLIF(peers.user_id, '')) = 1 AND count(NULLIF(peers.user_id, '')) = count(*))
 )
 SELECT
     statement.customer, statement.source, statement.session_id, statement.room_id, statement.session_evidence,
