@@ -47,9 +47,9 @@ class Ledger:
             facts.rekey_rows(self.tx, ingested.changes)
         return {name: number for name, number in ingested.counts.items() if number}
 
-    def upsert(self, *rows: Record, now: datetime = NOW) -> None:
+    def upsert(self, *rows: Record, source: Source = ACME, now: datetime = NOW) -> None:
         """Upsert records of the API, and rekey what they concern."""
-        ingested = upsert_records(self.tx, self.database, ACME, rows, now=now)
+        ingested = upsert_records(self.tx, self.database, source, rows, now=now)
         assert ingested.changes
         facts.rekey_rows(self.tx, ingested.changes)
 
