@@ -44,9 +44,9 @@ class Ledger:
         counts = insert_events(self.tx, self.database, payloads.decode_events(source, bodies), now=now)
         return {name: number for name, number in counts.items() if number}
 
-    def upsert(self, *rows: Record, now: datetime = NOW) -> None:
+    def upsert(self, *rows: Record, source: Source = ACME, now: datetime = NOW) -> None:
         """Upsert records of the API, and rekey what they concern."""
-        upsert_records(self.tx, self.database, ACME, rows, now=now)
+        upsert_records(self.tx, self.database, source, rows, now=now)
 
     def observe(self, *uris: str) -> None:
         """Record that a listing shows these objects."""

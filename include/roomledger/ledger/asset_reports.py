@@ -145,9 +145,7 @@ def _alone(prefix: str, names: str) -> str:
 
 _PLAIN = "size_bytes duration_s created_at"
 _ASSET_REPORTS = f"""
-WITH records AS ({record_of_address("SELECT uri FROM {known}")}),
-named AS ({event_of_address("SELECT uri FROM {known}")}),
-by_uri AS ({_last_event_of_address("SELECT uri FROM {known} UNION SELECT uri FROM {uris}")}),
+WITH by_uri AS ({_last_event_of_address("SELECT uri FROM {known} UNION SELECT uri FROM {uris}")}),
 by_id AS ({_last_event_of_id("SELECT asset_id FROM {ids}")}),
 event AS (
     SELECT known.asset_id AS known_id, by_uri.* FROM {{known}} AS known
@@ -158,27 +156,25 @@ event AS (
     JOIN asset_records AS api ON api.asset_id = known.asset_id AND api.uri IS NULL
     JOIN by_id ON by_id.asset_id = api.asset_id AND by_id.customer = api.customer
 ), only_events AS (
-    SELECT 'uri ' || customer || ' ' || uri AS report_key, uri AS uri_of_object, * FROM by_uri
+    SELECT 'uri ' || customer || ' ' || uri AS report_key, * FROM by_uri
     WHERE uri IN (SELECT uri FROM {{uris}})
     UNION ALL
-    SELECT 'id ' || customer || ' ' || asset_id, uri, * FROM by_id WHERE uri IS NULL
+    SELECT 'id ' || customer || ' ' || asset_id, * FROM by_id WHERE uri IS NULL
 )
 SELECT 'asset ' || api.asset_id AS report_key, api.customer, api.source, api.room_id, api.session_id,
        CASE WHEN api.session_id IS NULL THEN 'none' ELSE 'asset_record' END AS session_evidence,
        api.asset_id, known.uri, api.asset_type, api.raw_type, {_STATUS}, {_alone("api", _PLAIN)}, api.job_id,
        event.recording_id, {_alone("api", _MEDIA)}, api.metadata, api.thumbnails, {_ERRORS}, {_SEEN_FIRST},
-       CASE WHEN COALESCE(records.asset_id, named.asset_id) = api.asset_id THEN known.uri END AS uri_of_object
+       TRUE AS is_from_api
 FROM {{known}} AS known
 JOIN asset_records AS api ON api.asset_id = known.asset_id
 LEFT JOIN event ON event.known_id = api.asset_id
-LEFT JOIN records ON records.customer = api.customer AND records.uri = known.uri
-LEFT JOIN named ON named.customer = api.customer AND named.uri = known.uri
 UNION ALL
 SELECT event.report_key, event.customer, event.source, event.room_id, event.session_id,
        CASE WHEN event.session_id IS NULL THEN 'none' ELSE 'webhook' END,
        event.asset_id, event.uri, event.asset_type, CAST(NULL AS TEXT), event.status, {_alone("event", _PLAIN)},
        CAST(NULL AS TEXT), event.recording_id, {_alone("event", _MEDIA)}, NULL, event.thumbnails, event.error_type,
-       event.error_message, event.ingested_at, 'webhook', event.uri_of_object
+       event.error_message, event.ingested_at, 'webhook', FALSE
 FROM only_events AS event
 WHERE NOT EXISTS (SELECT 1 FROM asset_records AS api WHERE api.uri = event.uri AND api.customer = event.customer)
   AND NOT EXISTS (

@@ -15,14 +15,14 @@ from roomledger.ledger.database import Database, Staged, stage_query
 from roomledger.ledger.publications import Publication, publication
 from roomledger.ledger.tables.objects import KEY_COLUMNS, objects
 
-_HAS_ROWS = "(loaded_at IS NOT NULL AND disposition IN ('seen', 'claimed', 'loaded', 'missing'))"
+_HAS_ROWS = "(loaded_at IS NOT NULL AND disposition IN ('seen', 'claimed', 'loaded', 'refused', 'missing'))"
 _WAITS = "(asset_type <> 'unknown' AND disposition IN ('seen', 'claimed', 'refused'))"
 _OWN = {"publication", "is_current", "valid_from", "changed_by"}
 _COMPUTED = {
     "load_id": f"CASE WHEN {_HAS_ROWS} THEN rows_load_id END",
     "settled_by": "load_id",
-    "disposition": f"""
-        CASE WHEN {_HAS_ROWS} AND disposition <> 'missing' THEN 'loaded'
+    "disposition": """
+        CASE WHEN loaded_at IS NOT NULL AND disposition IN ('seen', 'claimed') THEN 'loaded'
              WHEN disposition = 'claimed' THEN 'seen' ELSE disposition END""",
     "output_mode": f"CASE WHEN {_HAS_ROWS} THEN output_mode END",
     **{name: f"CASE WHEN {_HAS_ROWS} THEN {known} END" for name, known in KEY_COLUMNS.items()},

@@ -66,7 +66,7 @@ objects = define_table(
     column(
         "disposition",
         Text(),
-        "loaded or missing: its rows count; seen: waits to be read; else why no rows count, as in object_ledger.",
+        "loaded, also while it is read again; seen: waits to be read for the first time; else as in object_ledger.",
         null=False,
     ),
     column("reason", Text(), "Reason for this version, in one sentence that starts with a stable code.", null=False),

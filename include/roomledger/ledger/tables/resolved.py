@@ -140,8 +140,8 @@ asset_reports = _resolved(
     column("session_evidence", Text(), "asset_record or webhook; none without a session."),
     *copied(asset_records, "asset_id uri"),
     *_asset_columns(),
-    column("uri_of_object", Text(), "While an object is shown at this address, that row describes the asset."),
-    indexes=("report_key", "uri_of_object", "session_id", "uri", "asset_id"),
+    column("is_from_api", Boolean(), "Whether the API reports it; false when only webhooks do."),
+    indexes=("report_key", "session_id", "uri", "asset_id"),
 )
 
 RESOLVED = (rooms, sessions, peers, recordings, object_reports, asset_reports)

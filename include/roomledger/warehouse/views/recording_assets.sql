@@ -37,8 +37,12 @@ SELECT
     report.first_seen_at, report.first_seen_by
 FROM roomledger_raw.asset_reports AS report
 LEFT JOIN (
-    SELECT uri, customer FROM objects
+    SELECT uri, customer, asset_id FROM objects
     WHERE asset_type <> 'unknown'
       AND (disposition IN ('seen', 'loaded', 'refused') OR (disposition = 'missing' AND load_id IS NOT NULL))
-) AS shown ON shown.uri = report.uri_of_object AND shown.customer = report.customer
-WHERE NOT report.is_withdrawn AND shown.uri IS NULL
+) AS shown ON shown.uri = report.uri
+WHERE NOT report.is_withdrawn
+  -- The row of the object shows the asset: that of the API by its id, else that of the customer.
+  AND (shown.uri IS NULL
+       OR (report.is_from_api AND COALESCE(shown.asset_id, '') <> COALESCE(report.asset_id, ''))
+       OR (NOT report.is_from_api AND shown.customer <> report.customer))
