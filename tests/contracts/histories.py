@@ -51,18 +51,22 @@ class Process:
     """What others do while the process hangs at that point, instead of dying."""
     passed: int = 0
     is_dead: bool = False
+    transactions: int = 0
+    """How many are open: a process that hangs in one makes all others wait."""
 
     def point(self) -> None:
         """Die here, or hang while others go on, if it is time."""
         if self.is_dead:
             raise Crash
         self.passed += 1
-        if self.passed == self.die_at:
-            if self.meanwhile is None:
-                self.is_dead = True
-                raise Crash
-            others, self.meanwhile = self.meanwhile, None
-            others()
+        if self.die_at is None or self.passed < self.die_at:
+            return
+        if self.meanwhile is None:
+            self.is_dead = True
+            raise Crash
+        if not self.transactions:
+            self.die_at = None
+            self.meanwhile()
 
 
 class Mortal:
@@ -78,9 +82,13 @@ class Mortal:
     def begin(self, *, read_only: bool = False) -> Iterator[Connection]:
         """Open a transaction: death before its commit rolls it back."""
         self._process.point()
-        with self._database.begin(read_only=read_only) as tx:
-            yield tx
-            self._process.point()
+        self._process.transactions += 1
+        try:
+            with self._database.begin(read_only=read_only) as tx:
+                yield tx
+                self._process.point()
+        finally:
+            self._process.transactions -= 1
         self._process.point()
 
 
@@ -221,7 +229,6 @@ class World:
             getattr(self, verb)(Mortal(self.database, process), MortalFacts(self.facts, process))
         except Crash:
             self.crashes += 1
-        assert process.meanwhile is None or process.passed < (process.die_at or 0)
 
     def others(self) -> None:
         """What other processes do while one hangs: for so long that its lease may expire, and its rows be vacuumed."""

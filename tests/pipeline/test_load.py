@@ -155,5 +155,40 @@ def test_the_settings_exclude_types_and_dates(ready: Database, tmp_path: Path) -
     ]
 
 
+def test_settings_that_exclude_a_corrected_file_withdraw_its_earlier_rows(ready: Database, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    put(bucket, chat_key(), chat("in"))
+    run(ready, source_of(bucket))
+    excluding = source_of(bucket, asset_types=frozenset({"transcript"}))
+    put(bucket, chat_key(), chat("corrected"), 1)
+    run(ready, excluding)
+    assert messages(ready) == ["in"]
+    with ready.begin() as tx:
+        request_replay(tx, ready, everything=True, now=times.utc_now())
+    load(ready, excluding)
+    assert messages(ready) == []
+    with ready.begin() as tx:
+        request_replay(tx, ready, everything=True, now=times.utc_now())
+    load(ready, source_of(bucket))
+    assert messages(ready) == ["corrected"]
+
+
+def test_a_corrected_file_keeps_its_earlier_text_as_history(ready: Database, tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    for minute, text in enumerate(("first", "second")):
+        put(bucket, chat_key(), chat(text), minute)
+        run(ready, source_of(bucket))
+    assert messages(ready) == ["second"]
+    history = "SELECT message, valid_until IS NULL, replaced_because FROM chat_messages_history ORDER BY valid_from"
+    assert fetch(ready, history) == [("first", False, "loaded: all of it was read"), ("second", True, None)]
+    as_of = """
+        SELECT message FROM chat_messages_history
+        WHERE valid_from <= (SELECT min(valid_from) FROM object_history WHERE load_id IS NOT NULL)
+          AND (valid_until IS NULL
+               OR valid_until > (SELECT min(valid_from) FROM object_history WHERE load_id IS NOT NULL))
+    """
+    assert fetch(ready, as_of) == [("first",)]
+
+
 def test_every_text_type_has_a_parser() -> None:
     assert set(PARSERS) == set(TEXT_TYPES)

@@ -23,6 +23,7 @@ def request_replay(
 ) -> int:
     """Queue the newest version of objects, to be read and parsed again; return the count.
 
+    Of an object whose newest version is ignored the one with rows is queued, too: the settings may exclude it by now.
     By default: objects with a refused record or file. `uri`: that object, whatever its disposition. `everything`: all
     loaded, refused and ignored objects, such as after a change of the parsers or of a source's settings. `source` and
     `reason` (the code of a refusal or of an ignored object) filter them.
@@ -56,7 +57,8 @@ _IS_SETTLED = f"""
     (disposition IN ('loaded', 'refused', 'unchanged', 'ignored')
      OR (disposition = 'missing' AND uri IN (SELECT uri FROM open_refusals)))
     AND NOT EXISTS (SELECT 1 FROM object_ledger newer
-                    WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded' AND {NEWER} > {THIS})
+                    WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded' AND {NEWER} > {THIS}
+                      AND NOT (newer.disposition = 'ignored' AND object_ledger.loaded_at IS NOT NULL))
 """
 
 

@@ -20,6 +20,7 @@ from roomledger.warehouse.views import peers, recording_assets, recordings, sess
 
 VIEWS = (sessions, peers, recordings, recording_assets)
 
+
 def differences(tx: Connection) -> list[str]:
     """Give every row that a view has and the oracle has not (`+`), or the other way round (`-`)."""
     return [line for view in VIEWS for line in _differences(tx, view)]
