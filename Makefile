@@ -11,7 +11,7 @@ SOURCES := include dags plugins sandbox tests benchmarks
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test thorough lint format large bench-freshness bench-webhooks chaos requirements dictionary clean
+.PHONY: help install demo up test thorough lint format large bench-growth bench-freshness bench-webhooks chaos requirements dictionary clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ thorough: install ## Run all tests, with the slow ones, which take minutes
 
 large: install ## Measure the memory of a 1 GB chat file and a 12-hour transcript on both engines
 	@$(BIN)/python -m benchmarks.large
+
+bench-growth: install ## Measure how sweeps, loads and status grow with 10,000 to 300,000 objects, on both engines
+	@$(BIN)/python -m benchmarks.growth
 
 bench-freshness: install ## Measure the seconds until new objects are queryable, for each of the three notification paths
 	@$(BIN)/python -m benchmarks.freshness

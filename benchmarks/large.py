@@ -12,22 +12,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 
+from benchmarks.warehouses import engines
 from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from roomledger.runtime import open_database, open_store
 from roomledger.settings import DEFAULT_MEMORY_MB, BucketSource, Settings
 from roomledger.stores import Access
 from roomledger.warehouse import setup
-from sandbox.servers.postgres import postgres_server
 
 CHAT_BYTES = 1_000_000_000
 WORDS = 100_000
@@ -99,28 +96,19 @@ def load(folder: str, warehouse_url: str) -> None:
     print(json.dumps({"mb": float(size) / 1e6, "rows": done.rows_loaded, "s": time.monotonic() - began, "peak": peak}))
 
 
-@contextmanager
-def _engines(folder: Path) -> Iterator[dict[str, Callable[[], str]]]:
-    """Yield for each engine a function that creates an empty warehouse and returns its URL."""
-    folder.chmod(0o755)
-    numbers = count()
-    with postgres_server(folder / "postgres") as server:
-        yield {"duckdb": lambda: f"duckdb:///{folder}/{next(numbers)}.duckdb", "postgresql": server.new_database}
-
-
 def main() -> int:
     """Load both files into both engines; exit code 1 if the peak memory of a load is above LIMIT_MB."""
     console = Console()
     table = Table("file", "engine", "MB", "rows", "seconds", "rows/s", "peak MB", title="Large files")
     highest_peak = 0.0
-    with tempfile.TemporaryDirectory(prefix="roomledger-large-") as name, _engines(Path(name)) as engines:
+    with tempfile.TemporaryDirectory(prefix="roomledger-large-") as name, engines(Path(name)) as made:
         for label, (key, write) in FILES.items():
             folder = Path(name) / label.split(",")[0]
             with console.status(f"writing {label}"):
                 write(folder / key)
-            for engine, new_warehouse in engines.items():
+            for engine, warehouses in made.items():
                 with console.status(f"loading {label} into {engine}"):
-                    command = [sys.executable, "-m", "benchmarks.large", str(folder), new_warehouse()]
+                    command = [sys.executable, "-m", "benchmarks.large", str(folder), warehouses.new()]
                     result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
                 highest_peak = max(highest_peak, result["peak"])
                 figures = (result["mb"], result["rows"], result["s"], result["rows"] / result["s"], result["peak"])

@@ -1,17 +1,21 @@
-"""Plots of cumulative distributions as SVG: the share of all objects that arrived within so many seconds."""
+"""Plots of cumulative distributions as SVG: the share of all objects that arrived within so many seconds.
+
+`document` and `legend` draw what other plots have in common with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil, log10
 from statistics import quantiles
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 # The colour-blind safe palette of Okabe and Ito. The labels describe the last curve.
-_COLOURS = ("#e69f00", "#56b4e9", "#0072b2")
-_WIDTH, _LEFT, _RIGHT = 820, 56, 30
-_TOP, _PANEL, _GAP, _BOTTOM = 92, 150, 52, 42
+COLOURS = ("#e69f00", "#56b4e9", "#0072b2")
+WIDTH, LEFT, RIGHT, TOP = 820, 56, 30, 92
+"""Width of a plot, and its margins."""
+_PANEL, _GAP, _BOTTOM = 150, 52, 42
 
 
 class Panel(NamedTuple):
@@ -34,25 +38,29 @@ def permilles(values: Sequence[float]) -> list[float]:
 
 def distributions(title: str, subtitle: str, panels: Sequence[Panel], x_axis: str) -> str:
     """Draw the panels below each other on one scale; return the SVG. Negative values are drawn at 0."""
-    height = _TOP + len(panels) * (_PANEL + _GAP) - _GAP + _BOTTOM + 12
+    height = TOP + len(panels) * (_PANEL + _GAP) - _GAP + _BOTTOM + 12
     greatest = max((max(seconds) for panel in panels for seconds in panel.curves.values() if seconds), default=1)
     step = _step(greatest)
     end = max(1, ceil(greatest / step)) * step
-    body = [
-        f'<text x="{_LEFT}" y="28" font-size="18" font-weight="600">{escape(title)}</text>',
-        f'<text x="{_LEFT}" y="49" fill="#555">{escape(subtitle)}</text>',
-        *_legend(panels[0].curves),
-    ]
+    body = [*legend(panels[0].curves)]
     for number, panel in enumerate(panels):
-        body += _panel(panel, _TOP + number * (_PANEL + _GAP), end, step)
-    body.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{height - 14}" text-anchor="middle">{escape(x_axis)}</text>'
-    )
+        body += _panel(panel, TOP + number * (_PANEL + _GAP), end, step)
+    return document(title, subtitle, body, x_axis, height)
+
+
+def document(title: str, subtitle: str, body: Sequence[str], x_axis: str, height: int) -> str:
+    """Write the SVG around the body of a plot, which leaves the space above TOP free for title and legend."""
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    texts = [
+        f'<text x="{LEFT}" y="28" font-size="18" font-weight="600">{escape(title)}</text>',
+        f'<text x="{LEFT}" y="49" fill="#555">{escape(subtitle)}</text>',
+        f'<text x="{middle}" y="{height - 14}" text-anchor="middle">{escape(x_axis)}</text>',
+    ]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
         f' role="img" aria-label={quoteattr(f"{title}. {subtitle}")} font-size="13" fill="#222"'
         ' font-family="system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif">\n'
-        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>\n' + "\n".join(body) + "\n</svg>\n"
+        f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>\n' + "\n".join([*texts, *body]) + "\n</svg>\n"
     )
 
 
@@ -66,9 +74,10 @@ def _number(figure: float) -> str:
     return f"{figure:.3g}" if abs(figure) < 1000 else f"{figure:.0f}"
 
 
-def _legend(names: Mapping[str, object]) -> Iterator[str]:
-    x = float(_LEFT)
-    for name, colour in zip(names, _COLOURS, strict=False):
+def legend(names: Iterable[str]) -> Iterator[str]:
+    """Draw the legend of curves with these names, in the order of COLOURS."""
+    x = float(LEFT)
+    for name, colour in zip(names, COLOURS, strict=False):
         yield f'<line x1="{x:.0f}" y1="68" x2="{x + 22:.0f}" y2="68" stroke="{colour}" stroke-width="3"/>'
         yield f'<text x="{x + 28:.0f}" y="72">{escape(name)}</text>'
         x += 48 + 7.2 * len(name)
@@ -76,22 +85,22 @@ def _legend(names: Mapping[str, object]) -> Iterator[str]:
 
 def _panel(panel: Panel, top: float, end: float, step: float) -> Iterator[str]:
     def x(seconds: float) -> float:
-        return _LEFT + max(0.0, seconds) / end * (_WIDTH - _LEFT - _RIGHT)
+        return LEFT + max(0.0, seconds) / end * (WIDTH - LEFT - RIGHT)
 
     def y(share: float) -> float:
         return top + (1 - share) * _PANEL
 
     for share in (0, 0.25, 0.5, 0.75, 1):
-        yield f'<path d="M{_LEFT} {y(share):.1f}H{_WIDTH - _RIGHT}" stroke="#e3e3e3"/>'
-        yield f'<text x="{_LEFT - 8}" y="{y(share) + 4:.1f}" text-anchor="end" fill="#555">{share:.0%}</text>'
+        yield f'<path d="M{LEFT} {y(share):.1f}H{WIDTH - RIGHT}" stroke="#e3e3e3"/>'
+        yield f'<text x="{LEFT - 8}" y="{y(share) + 4:.1f}" text-anchor="end" fill="#555">{share:.0%}</text>'
     for number in range(round(end / step) + 1):
         tick = x(number * step)
         yield f'<path d="M{tick:.1f} {top}V{top + _PANEL}" stroke="#e3e3e3"/>'
         label = _number(number * step)
         yield f'<text x="{tick:.1f}" y="{top + _PANEL + 17}" text-anchor="middle" fill="#555">{label}</text>'
-    corner = f'x="{_WIDTH - _RIGHT - 8}" y="{y(0) - 10:.1f}"'
+    corner = f'x="{WIDTH - RIGHT - 8}" y="{y(0) - 10:.1f}"'
     yield f'<text {corner} text-anchor="end" font-weight="600">{escape(panel.name)}</text>'
-    drawn = [(seconds, colour) for seconds, colour in zip(panel.curves.values(), _COLOURS, strict=False) if seconds]
+    drawn = [(seconds, colour) for seconds, colour in zip(panel.curves.values(), COLOURS, strict=False) if seconds]
     for seconds, colour in drawn:
         reached = len(seconds) / panel.total
         curve = permilles(seconds)
@@ -106,7 +115,7 @@ def _panel(panel: Panel, top: float, end: float, step: float) -> Iterator[str]:
         yield f'<circle cx="{across:.1f}" cy="{down:.1f}" r="4" fill="{colour}"/>'
         label = f"{words} within {_number(figure)} s"
         # The label may not fit on the right-hand side; the curve comes from below.
-        aside, lower, anchor = (9, 15, "start") if across < 0.75 * _WIDTH else (-9, -7, "end")
+        aside, lower, anchor = (9, 15, "start") if across < 0.75 * WIDTH else (-9, -7, "end")
         yield (
             f'<text x="{across + aside:.1f}" y="{down + lower:.1f}" text-anchor="{anchor}" font-weight="600"'
             f' fill="{colour}" stroke="#fff" stroke-width="3" paint-order="stroke">{label}</text>'

@@ -56,6 +56,26 @@ def record_observations(
     return counts + Counter({"restored": len(restored)})
 
 
+def unrecorded(tx: Connection, database: Database, seen: pa.Table, *, observed_by: str) -> set[str]:
+    """Give the ids of the versions that `record_observations` would record or restore.
+
+    `seen` has the columns `object_id` and `uri`. Most versions in a listing are known: no rows are built for them.
+    """
+    query = _UNRECORDED.format(seen=database.stage(tx, seen, "seen"))
+    return set(tx.execute(text(query), {"observed_by": observed_by}).scalars())
+
+
+# It counts because PostgreSQL looks up each count in the index. Instead of EXISTS it may read all observations, for
+# every page of a listing.
+_UNRECORDED = """
+SELECT object_id FROM {seen} AS seen
+WHERE (SELECT count(*) FROM observations AS known WHERE known.object_id = seen.object_id
+       AND known.observed_by = :observed_by AND known.kind = 'exists') = 0
+UNION
+SELECT object_id FROM {seen} WHERE uri IN (SELECT uri FROM object_ledger WHERE disposition = 'missing')
+"""
+
+
 def _restore(tx: Connection, database: Database, staged: Staged) -> list[str]:
     """Restore missing objects that were observed again; return their ids."""
     condition = f"""
@@ -174,13 +194,29 @@ def mark_missing(
 _IS_PRESENT = "disposition IN ('seen', 'loaded', 'refused', 'unchanged')"
 
 
-def present_uris(tx: Connection, source: str, before: datetime) -> Iterable[Sequence[str]]:
-    """Give, in pages, the addresses of present objects that were observed before that time."""
-    query = text(
-        f"SELECT DISTINCT uri FROM object_ledger WHERE source = :source AND first_seen_at < :before AND {_IS_PRESENT}"
-    )
-    rows = tx.execute(query, {"source": source, "before": before}, execution_options={"yield_per": 20_000})
-    return (page for page in rows.scalars().partitions())
+def unlisted_uris(tx: Connection, source: str, listed: Staged, *, before: datetime) -> Sequence[str]:
+    """Give the addresses of present objects, observed before that time, of which the complete listing has no version.
+
+    `listed` has the `object_id` of every version in the listing; all of them are recorded.
+    """
+    return tx.execute(text(_UNLISTED.format(listed=listed)), {"source": source, "before": before}).scalars().all()
+
+
+# An id has 32 hexadecimal digits: as a UUID it takes a fraction of the memory. An object of which one version is not
+# listed is present when another one is: one that waits to be read, or one with the same bytes.
+_UNLISTED = f"""
+WITH unlisted AS MATERIALIZED (
+    SELECT CAST(object_id AS UUID) AS id FROM object_ledger
+    WHERE source = :source AND first_seen_at < :before AND {_IS_PRESENT}
+    EXCEPT SELECT CAST(object_id AS UUID) FROM {{listed}}
+), candidates AS MATERIALIZED (
+    SELECT uri FROM object_ledger
+    WHERE object_id IN (SELECT replace(CAST(id AS TEXT), '-', '') FROM unlisted)
+)
+SELECT uri FROM candidates
+EXCEPT SELECT uri FROM object_ledger
+WHERE uri IN (SELECT uri FROM candidates) AND object_id IN (SELECT object_id FROM {{listed}})
+"""
 
 
 def _observe(tx: Connection, objects: Staged, source: str, observed_by: str, kind: str, now: datetime) -> None:

@@ -5,17 +5,19 @@ It can be repeated, run concurrently or be interrupted at any point: the ledger 
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from roomledger import times
 from roomledger.formats.object_keys import recognise
 from roomledger.ledger.database import Database
-from roomledger.ledger.observations import mark_missing, present_uris, record_observations
+from roomledger.ledger.observations import mark_missing, record_observations, unlisted_uris, unrecorded
 from roomledger.model import Observation
 from roomledger.pipeline.publish import publish
 from roomledger.runtime import Runtime
@@ -23,6 +25,8 @@ from roomledger.settings import BucketSource, Source
 from roomledger.stores import Store
 
 _RECORDED_TOGETHER = 20_000
+_IDS = pa.schema([("object_id", pa.string())])
+_SEEN = _IDS.append(pa.field("uri", pa.string()))
 
 
 def collect_source(
@@ -52,30 +56,39 @@ def collect_bucket(
 ) -> Counter[str]:
     """List a bucket and record new and missing objects.
 
-    Gives the counts `listed` (objects), `missing`, and those of `record_observations`. Memory grows by 8 bytes per
-    object. Only a complete listing marks objects missing. Raises StoreError.
+    Gives the counts `listed` (objects), `missing`, and those of `record_observations`. Memory does not grow with the
+    listing: a temporary file holds the ids of its versions. Only a complete listing marks objects missing. Raises
+    StoreError.
     """
     started = times.utc_now()
     counts: Counter[str] = Counter()
-    listed = array("q")
-    for observed in _in_large_pages(store.list()):
-        seen = [(one, source.classify(recognise(one))) for one in observed]
+    with _ListedIds() as listed:
+        for page in _in_large_pages(store.list()):
+            counts += _record_page(database, source, page, listed)
+            counts["listed"] += len(page)
+            on_progress(len(page))
         with database.begin() as tx:
-            counts += record_observations(tx, database, source, seen, observed_by="listing", now=times.utc_now())
-        listed.extend(hash(one.uri) for one in observed)
-        counts["listed"] += len(observed)
-        on_progress(len(observed))
-    hashes = pa.array(listed, pa.int64())
-    with database.begin() as tx:
-        missing: list[str] = []
-        for uris in present_uris(tx, source.name, before=started):
-            is_listed = pc.is_in(pa.array([hash(uri) for uri in uris], pa.int64()), value_set=hashes)
-            missing += [uri for uri, found in zip(uris, is_listed.to_pylist(), strict=True) if not found]
-        if missing:
-            counts["missing"] = mark_missing(
-                tx, database, source.name, missing, before=started, observed_by="listing", now=times.utc_now()
-            )
+            staged = database.stage(tx, listed.close(), "listed")
+            missing = unlisted_uris(tx, source.name, staged, before=started)
+            if missing:
+                counts["missing"] = mark_missing(
+                    tx, database, source.name, missing, before=started, observed_by="listing", now=times.utc_now()
+                )
     return counts
+
+
+def _record_page(
+    database: Database, source: BucketSource, page: Sequence[Observation], listed: _ListedIds
+) -> Counter[str]:
+    """Record what is new in a page; nearly all of it is known."""
+    seen = pa.table({"object_id": [one.object_id for one in page], "uri": [one.uri for one in page]}, _SEEN)
+    listed.add(seen)
+    with database.begin() as tx:
+        new = unrecorded(tx, database, seen, observed_by="listing")
+        if not new:
+            return Counter()
+        found = [(one, source.classify(recognise(one))) for one in page if one.object_id in new]
+        return record_observations(tx, database, source, found, observed_by="listing", now=times.utc_now())
 
 
 def _in_large_pages(pages: Iterator[list[Observation]]) -> Iterator[list[Observation]]:
@@ -87,3 +100,25 @@ def _in_large_pages(pages: Iterator[list[Observation]]) -> Iterator[list[Observa
             page = []
     if page:
         yield page
+
+
+class _ListedIds:
+    """The ids of all versions in a listing, in a temporary file."""
+
+    def __enter__(self) -> _ListedIds:
+        from pyarrow.parquet import ParquetWriter  # takes a while to import
+
+        self._stack = ExitStack()
+        self._path = Path(self._stack.enter_context(TemporaryDirectory(prefix="roomledger-"))) / "listed.parquet"
+        self._writer = self._stack.enter_context(ParquetWriter(self._path, _IDS))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def add(self, seen: pa.Table) -> None:
+        self._writer.write_table(seen.select(_IDS.names))
+
+    def close(self) -> Path:
+        self._writer.close()
+        return self._path
