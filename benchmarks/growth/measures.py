@@ -33,7 +33,6 @@ from roomledger.pipeline.load import BATCH, load_batch, load_batches
 from roomledger.queries.status import read_status
 from roomledger.runtime import open_database
 from roomledger.settings import DEFAULT_MEMORY_MB, Settings
-from roomledger.warehouse import facts
 
 NEW = 300
 """New objects of a sweep."""
@@ -83,10 +82,7 @@ def _other() -> Bucket:
 def _write_records(database: Database, records: Sequence[Record]) -> Counter[str]:
     """Write the vendor's records as a sync of the workspace does."""
     with database.begin() as tx:
-        ingested = upsert_records(tx, database, WORKSPACE, records, now=times.utc_now())
-        if ingested.changes:
-            facts.rekey_rows(tx, ingested.changes)
-    return ingested.counts
+        return upsert_records(tx, database, WORKSPACE, records, now=times.utc_now())
 
 
 def _sweep(database: Database, size: int) -> Counter[str]:
