@@ -128,6 +128,14 @@ class _Recorded:
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
         self._database.hold_evidence(tx, change=change)
 
+    def lock_publications(self, tx: sa.Connection) -> None:
+        self._database.lock_publications(tx)
+
+    def append(self, tx: sa.Connection, table: sa.Table, rows: Rows) -> None:
+        began = time.perf_counter()
+        self._database.append(tx, table, rows)
+        self._recorder.add(f"(append {table.name})", time.perf_counter() - began)
+
     def stage(self, tx: sa.Connection, rows: Rows, label: str) -> Staged:
         before = sum(work.seconds for work in self._recorder.works.values())
         began = time.perf_counter()

@@ -127,6 +127,8 @@ def open_runtime(
         from roomledger.ledger.migrate import require_current
 
         require_current(database)
+        if not facts.in_ledger:
+            facts.require_current()
     sources = tuple(source for source in settings.select(names) if isinstance(source, BucketSource) or source.api)
     return Runtime(settings, database, facts, connections or StandardConnections(), sources)
 

@@ -108,6 +108,9 @@ class MortalFacts:
     def ensure(self) -> None:
         self._around(self._facts.ensure)
 
+    def require_current(self) -> None:
+        self._facts.require_current()
+
     def append(self, files: Mapping[Table, Path], load_id: str, tx: Connection | None = None) -> None:
         self._around(lambda: self._facts.append(files, load_id, tx))
 

@@ -24,7 +24,7 @@ from roomledger.ledger.tables.vendor_records import (
     asset_records,
     job_records,
     peer_records,
-    rooms,
+    room_records,
     session_records,
 )
 from roomledger.model import Rejected
@@ -34,7 +34,7 @@ LARGEST_KEY = 2704 - 32
 NOW = datetime(2025, 3, 8, tzinfo=UTC)
 STORED = {"customer": "acme", "source": "api", "first_seen_at": NOW, "first_seen_by": "api", "read_at": NOW}
 TABLES: dict[type[Any], Table] = {
-    Room: rooms,
+    Room: room_records,
     Session: session_records,
     Peer: peer_records,
     Recording: job_records,

@@ -180,7 +180,10 @@ def test_a_corrected_file_keeps_its_earlier_text_as_history(ready: Database, tmp
         run(ready, source_of(bucket))
     assert messages(ready) == ["second"]
     history = "SELECT message, valid_until IS NULL, replaced_because FROM chat_messages_history ORDER BY valid_from"
-    assert fetch(ready, history) == [("first", False, "loaded: all of it was read"), ("second", True, None)]
+    assert fetch(ready, history) == [
+        ("first", False, "newer_version: a newer version of the object was loaded"),
+        ("second", True, None),
+    ]
     as_of = """
         SELECT message FROM chat_messages_history
         WHERE valid_from <= (SELECT min(valid_from) FROM object_history WHERE load_id IS NOT NULL)

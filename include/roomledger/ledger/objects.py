@@ -29,6 +29,9 @@ _COMPUTED = {
 }
 _COLUMNS = [one.name for one in objects.columns if one.name not in _OWN]
 _SELECTED = ", ".join(f"{_COMPUTED[name]} AS {name}" if name in _COMPUTED else name for name in _COLUMNS)
+_PUBLISHED = ", ".join(
+    "COALESCE(why, reason) AS reason" if name == "reason" else _COMPUTED.get(name, name) for name in _COLUMNS
+)
 _BELONGS = ("customer", "source", "room_id", "session_id", "session_evidence")
 
 
@@ -68,8 +71,14 @@ _IS_SHOWN = f"({_HAS_ROWS} OR {_WAITS} OR (asset_type IS NOT NULL AND dispositio
 _SAME_PLACE = " AND ".join(f"was.{name} IS NOT DISTINCT FROM next.{name}" for name in _BELONGS)
 _DIFFERS = " OR ".join(f"was.{name} IS DISTINCT FROM next.{name}" for name in _COLUMNS if name not in ("uri", "reason"))
 
+_WHY = f"""
+    CASE WHEN was.load_id IS NULL OR next.load_id IS NULL THEN NULL
+         WHEN was.object_id <> next.object_id THEN 'newer_version: a newer version of the object was loaded'
+         WHEN was.load_id <> next.load_id THEN 'replayed: it was read again'
+         WHEN NOT ({_SAME_PLACE}) THEN 'rekeyed: ' || next.session_reason END
+"""
 _CHANGES = f"""
-SELECT next.uri, next.object_id, was.uri IS NOT NULL AS was_shown,
+SELECT next.uri AS changed_uri, next.object_id AS changed_id, was.uri IS NOT NULL AS was_shown, {_WHY} AS why,
        COALESCE(was.disposition = 'seen' AND was.object_id = next.object_id AND {_SAME_PLACE}, FALSE) AS was_waiting
 FROM (
     SELECT DISTINCT ON (uri) {_SELECTED}, {_IS_SHOWN} AS is_shown
@@ -83,16 +92,16 @@ WHERE CASE WHEN was.uri IS NULL THEN is_shown ELSE {_DIFFERS} END
 
 _REPLACE = f"""
 DELETE FROM {objects.fullname}
-WHERE is_current AND uri IN (SELECT uri FROM {{changes}} WHERE was_waiting)
+WHERE is_current AND uri IN (SELECT changed_uri FROM {{changes}} WHERE was_waiting)
 """
 
 _CLOSE = f"""
 UPDATE {objects.fullname} SET is_current = FALSE
-WHERE is_current AND uri IN (SELECT uri FROM {{changes}} WHERE was_shown AND NOT was_waiting)
+WHERE is_current AND uri IN (SELECT changed_uri FROM {{changes}} WHERE was_shown AND NOT was_waiting)
 """
 
 _INSERT = f"""
 INSERT INTO {objects.fullname} (publication, is_current, valid_from, changed_by, {", ".join(_COLUMNS)})
-SELECT :publication, TRUE, CAST(:now AS TIMESTAMP WITH TIME ZONE), :changed_by, {_SELECTED}
-FROM object_ledger WHERE object_id IN (SELECT object_id FROM {{changes}})
+SELECT :publication, TRUE, CAST(:now AS TIMESTAMP WITH TIME ZONE), :changed_by, {_PUBLISHED}
+FROM object_ledger JOIN {{changes}} AS changes ON changed_id = object_id
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from roomledger.ledger.database import WarehouseError
@@ -21,15 +22,21 @@ class Finding:
 
 def check(runtime: Runtime) -> list[Finding]:
     """Check the warehouse and every source: one finding each; nothing is written."""
-    return [_warehouse(runtime), *(_source(runtime, source) for source in runtime.sources)]
+    return [*_databases(runtime), *(_source(runtime, source) for source in runtime.sources)]
 
 
-def _warehouse(runtime: Runtime) -> Finding:
+def _databases(runtime: Runtime) -> Iterator[Finding]:
+    yield _database("warehouse", runtime.facts.require_current)
+    if not runtime.facts.in_ledger:
+        yield _database("control", lambda: require_current(runtime.database))
+
+
+def _database(subject: str, require: Callable[[], None]) -> Finding:
     try:
-        require_current(runtime.database)
+        require()
     except WarehouseError as error:
-        return Finding("warehouse", str(error))
-    return Finding("warehouse", None)
+        return Finding(subject, str(error))
+    return Finding(subject, None)
 
 
 def _source(runtime: Runtime, source: Source) -> Finding:

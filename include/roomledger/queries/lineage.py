@@ -42,8 +42,7 @@ WHERE object_id IN (SELECT object_id FROM object_ledger WHERE uri = :uri) ORDER 
 """
 
 _HISTORY = """
-SELECT valid_from, valid_until, load_id, object_id, disposition, session_id, session_evidence, rows_loaded, changed_by,
-       reason
+SELECT valid_from, valid_until, disposition, rows_loaded, session_id, load_id, changed_by, reason
 FROM object_history WHERE uri = :uri ORDER BY publication DESC
 """
 
@@ -55,7 +54,7 @@ FROM refusals WHERE uri = :uri ORDER BY refused_at, ordinal
 # Rows count for each period of their object: they are counted once per load.
 _OF_OBJECT = """
 SELECT '{name}' AS table_name, object_id, load_id, count(DISTINCT ordinal) AS row_count,
-       max(CASE WHEN valid_until IS NULL THEN 1 ELSE 0 END) AS counts_now
+       max(CASE WHEN valid_until IS NULL THEN 1 ELSE 0 END) = 1 AS counts_now
 FROM {name}_history WHERE object_id IN (SELECT object_id FROM object_history WHERE uri = :uri)
 GROUP BY object_id, load_id
 """

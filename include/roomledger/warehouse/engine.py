@@ -33,6 +33,9 @@ class Facts(Protocol):
     def ensure(self) -> None:
         """Create the schema, tables and views, or change those of an older version. Raises WarehouseError."""
 
+    def require_current(self) -> None:
+        """Raise WarehouseError unless tables and views are there and of this version."""
+
     def append(self, files: Mapping[Table, Path], load_id: str, tx: Connection | None = None) -> None:
         """Append Parquet files to the tables of records; a second time with the same load it changes nothing.
 

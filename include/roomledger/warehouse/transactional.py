@@ -12,6 +12,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
+from roomledger.ledger import migrate
 from roomledger.ledger.database import Database, Row, fetch_rows, stage_ids
 from roomledger.ledger.tables.ledger import loads
 from roomledger.ledger.tables.objects import objects, publications
@@ -33,6 +34,10 @@ class DatabaseFacts:
     def ensure(self) -> None:
         """See `Facts`."""
         setup.upgrade(self.database, setup.FACTS_SIDE)
+
+    def require_current(self) -> None:
+        """See `Facts`."""
+        migrate.require_current(self.database)
 
     def append(self, files: Mapping[Table, Path], load_id: str, tx: Connection | None = None) -> None:
         """See `Facts`."""
