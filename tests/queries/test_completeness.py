@@ -72,7 +72,7 @@ def test_an_asset_without_an_object_is_pending_then_late_then_missing(
         ({"disposition": "claimed"}, "arrived"),
         ({"disposition": "missing"}, "arrived"),
         ({"disposition": "refused"}, "refused"),
-        ({"disposition": "ignored", "asset_type": None}, "arrived"),
+        ({"disposition": "ignored", "asset_type": None, "named_type": "chat"}, "arrived"),
         ({"disposition": "erased"}, "arrived"),
         ({"disposition": "missing", "loaded_at": None}, "late"),
     ],

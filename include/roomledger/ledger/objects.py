@@ -67,7 +67,8 @@ def add_objects(publication: Publication, uris: Staged) -> None:
 
 
 # An asset that the settings exclude, or that was erased, did arrive.
-_IS_SHOWN = f"({_HAS_ROWS} OR {_WAITS} OR (asset_type IS NOT NULL AND disposition IN ('ignored', 'erased')))"
+_IS_ASSET = "(asset_type IS NOT NULL OR named_type IS NOT NULL)"
+_IS_SHOWN = f"({_HAS_ROWS} OR {_WAITS} OR ({_IS_ASSET} AND disposition IN ('ignored', 'erased')))"
 _SAME_PLACE = " AND ".join(f"was.{name} IS NOT DISTINCT FROM next.{name}" for name in _BELONGS)
 _DIFFERS = " OR ".join(f"was.{name} IS DISTINCT FROM next.{name}" for name in _COLUMNS if name not in ("uri", "reason"))
 
