@@ -143,8 +143,12 @@ def ready(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Database:
-    """One warehouse of each engine, with its tables, for all cases of a module."""
-    return _ready(request, tmp_path_factory.mktemp("shared"))
+    """One warehouse of each engine, with its tables, for all cases of a module.
+
+    A case makes many small changes in one transaction, for each of which DuckDB takes memory until the end.
+    """
+    made = _ready(request, tmp_path_factory.mktemp("shared"))
+    return DuckDB(made.url, memory_mb=1000) if isinstance(made, DuckDB) else made
 
 
 @pytest.fixture
