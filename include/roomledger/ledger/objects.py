@@ -21,6 +21,8 @@ _OWN = {"publication", "is_current", "valid_from", "changed_by"}
 _COMPUTED = {
     "load_id": f"CASE WHEN {_HAS_ROWS} THEN rows_load_id END",
     "settled_by": "load_id",
+    # While the type of a loaded object is decided anew, it is shown as it was loaded.
+    "asset_type": f"CASE WHEN asset_type = 'unknown' AND {_HAS_ROWS} THEN loaded_asset_type ELSE asset_type END",
     "disposition": """
         CASE WHEN loaded_at IS NOT NULL AND disposition IN ('seen', 'claimed') THEN 'loaded'
              WHEN disposition = 'claimed' THEN 'seen' ELSE disposition END""",

@@ -1,7 +1,10 @@
 WITH candidates AS (
-    SELECT *, CASE WHEN loaded_at IS NULL THEN 0 ELSE 1 END AS has_rows
+    -- While the type of a loaded object is decided anew, it is shown as it was loaded.
+    SELECT *, CASE WHEN loaded_at IS NULL THEN 0 ELSE 1 END AS has_rows,
+           CASE WHEN asset_type = 'unknown' AND loaded_at IS NOT NULL THEN loaded_asset_type ELSE asset_type END
+               AS shown_type
     FROM object_ledger
-    WHERE asset_type <> 'unknown'
+    WHERE (asset_type <> 'unknown' OR loaded_at IS NOT NULL)
       AND (disposition IN ('seen', 'claimed', 'loaded', 'refused')
            OR (disposition = 'missing' AND loaded_at IS NOT NULL))
 ), current AS (
@@ -57,7 +60,7 @@ WITH candidates AS (
 SELECT
     current.customer, current.source, current.room_id, current.session_id, current.session_evidence,
     current.object_id, CAST(0 AS BIGINT) AS ordinal, current.load_id,
-    current.asset_type, api.raw_type, current.uri,
+    current.shown_type AS asset_type, api.raw_type, current.uri,
     COALESCE(CASE WHEN api.status IN ('completed', 'failed') THEN api.status END,
              event.status, api.status, 'completed') AS status,
     current.size_bytes, COALESCE(api.size_bytes, event.size_bytes) AS vendor_size_bytes,

@@ -64,7 +64,8 @@ def test_the_views_show_what_the_oracle_computes_of_the_dataset(ready: Database,
 
     def compare(step: Step) -> None:
         with ready.begin(read_only=True) as tx:
-            assert "\n".join(differences(tx)) == "", step
+            found = differences(tx)
+        assert not found, "\n".join(found)
 
     play(ready, settings_of(dataset, tmp_path, ready.url), steps_of(dataset), after=compare)
     matched = "SELECT count(*) FROM recording_assets WHERE object_id IS NOT NULL AND raw_type IS NOT NULL"

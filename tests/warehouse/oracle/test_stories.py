@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
@@ -18,7 +18,7 @@ from tests.stories import Change, Step, play
 from tests.warehouse.oracle.comparison import count_cases, differences
 from tests.warehouses import delete_all_rows
 
-SAMPLE = (0, 28, 30, 31)
+SAMPLE = (8, 19, 23, 37)
 """Numbers of stories in which every case of `odd_cases.sql` occurs."""
 _SCENES = 20
 _NUMBERS = st.integers(0, (1 << 32) - 1)
@@ -32,7 +32,8 @@ def check(
     def compare(step: Step) -> None:
         if not isinstance(step, Change):
             with database.begin(read_only=True) as tx:
-                assert "\n".join(differences(tx)) == "", step
+                found = differences(tx)
+                assert not found, "\n".join([str(step), *found])
                 watch(tx)
 
     delete_all_rows(database)
@@ -72,7 +73,7 @@ def test_the_views_show_what_the_oracle_computes_on_duckdb(ready: Database, tmp_
     deadline=None,
     max_examples=50,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    print_blob=True,
+    phases=set(Phase) - {Phase.explain},
 )
 def test_the_views_show_what_the_oracle_computes_at_great_length(
     ready: Database, tmp_path: Path, scenes: list[int]
