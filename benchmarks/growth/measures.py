@@ -26,7 +26,7 @@ from sqlalchemy import text
 from benchmarks.growth.bucket import MEDIA_ONLY, OTHER, SOURCE, WORKSPACE, Bucket, asset_record, chats, vendor_records
 from benchmarks.growth.statements import recorded
 from roomledger import times
-from roomledger.ledger.database import Database
+from roomledger.ledger.database import BULK, Database
 from roomledger.ledger.vendor_records import Record, upsert_records
 from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import BATCH, load_batch, load_batches
@@ -82,7 +82,10 @@ def _other() -> Bucket:
 def _write_records(database: Database, records: Sequence[Record]) -> Counter[str]:
     """Write the vendor's records as a sync of the workspace does."""
     with database.begin() as tx:
-        return upsert_records(tx, database, WORKSPACE, records, now=times.utc_now())
+        counts = upsert_records(tx, database, WORKSPACE, records, now=times.utc_now())
+    if len(records) >= BULK:
+        database.analyze()
+    return counts
 
 
 def _sweep(database: Database, size: int) -> Counter[str]:

@@ -136,6 +136,11 @@ class _Recorded:
         self._database.append(tx, table, rows)
         self._recorder.add(f"(append {table.name})", time.perf_counter() - began)
 
+    def analyze(self) -> None:
+        began = time.perf_counter()
+        self._database.analyze()
+        self._recorder.add("(analyze)", time.perf_counter() - began)
+
     def stage(self, tx: sa.Connection, rows: Rows, label: str) -> Staged:
         before = sum(work.seconds for work in self._recorder.works.values())
         began = time.perf_counter()

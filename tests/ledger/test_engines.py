@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from roomledger.ledger.database import Database, WarehouseError, stage_query
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.postgres import PostgreSQL
+from tests.warehouses import contents, fetch
 
 ROWS = pa.table(
     {
@@ -112,3 +114,41 @@ def test_the_error_of_a_warehouse_that_cannot_be_opened_names_the_way_out(tmp_pa
     with pytest.raises(WarehouseError, match="does not answer") as caught:
         open_once(PostgreSQL("postgresql+psycopg://someone:hush@127.0.0.1:1/nowhere"))
     assert "hush" not in str(caught.value)
+
+
+def fill_observations(database: Database, rows: int) -> None:
+    with database.begin() as tx:
+        tx.execute(
+            text(f"""
+                INSERT INTO observations (object_id, source, observed_by, kind, observed_at)
+                SELECT 'object ' || n, 'acme', 'listing', 'exists', CURRENT_TIMESTAMP
+                FROM generate_series(1, {rows}) AS numbers (n)
+            """)
+        )
+
+
+def test_statistics_are_collected_once_for_a_table_that_has_doubled(ready_postgres: Callable[[], Database]) -> None:
+    database = ready_postgres()
+
+    def analyzed() -> dict[str, int]:
+        query = "SELECT relname, reltuples FROM pg_class WHERE relname IN ('observations', 'loads')"
+        return {name: round(rows) for name, rows in fetch(database, query)}
+
+    database.analyze()
+    assert analyzed() == {"observations": -1, "loads": -1}, "small tables need none"
+    expected = {20_000: 20_000, 10_000: 20_000, 15_000: 45_000}
+    for more, known in expected.items():
+        fill_observations(database, more)
+        database.analyze()
+        assert analyzed() == {"observations": known, "loads": -1}
+
+
+def test_collecting_statistics_changes_no_row_and_waits_for_nobody(ready: Database) -> None:
+    fill_observations(ready, 20_000)
+    before = contents(ready)
+    if isinstance(ready, PostgreSQL):
+        with ready.begin() as tx:
+            tx.exec_driver_sql("LOCK TABLE observations IN SHARE UPDATE EXCLUSIVE MODE")  # as another ANALYZE does
+            ready.analyze()
+    ready.analyze()
+    assert contents(ready) == before

@@ -21,6 +21,9 @@ Row = Mapping[str, Any]
 Rows = pa.Table | Path
 """What can be staged: rows in memory, or a Parquet file, which is streamed."""
 
+BULK = 1000
+"""Rows that may double a table; see `Database.analyze`."""
+
 _numbers = count(1)
 
 
@@ -70,6 +73,12 @@ class Database(Protocol):
 
     def stage(self, tx: Connection, rows: Rows, label: str) -> Staged:
         """Make `rows` readable until the transaction ends."""
+
+    def analyze(self) -> None:
+        """Collect statistics of the tables that have doubled, for an engine that plans by them.
+
+        Call it after a transaction that wrote BULK rows or more.
+        """
 
 
 def stage_query(tx: Connection, query: str, label: str) -> Staged:

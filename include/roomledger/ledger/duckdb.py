@@ -88,6 +88,9 @@ class DuckDB:
             driver.register(staged.name, rows)
         return staged
 
+    def analyze(self) -> None:
+        """DuckDB keeps the statistics that it plans by itself."""
+
 
 def _is_locked(error: BaseException) -> bool:
     return "Could not set lock on file" in str(error)

@@ -61,19 +61,13 @@ def unrecorded(tx: Connection, database: Database, seen: pa.Table, *, observed_b
 
     `seen` has the columns `object_id` and `uri`. Most versions in a listing are known: no rows are built for them.
     """
-    query = _UNRECORDED.format(seen=database.stage(tx, seen, "seen"))
-    return set(tx.execute(text(query), {"observed_by": observed_by}).scalars())
-
-
-# It counts because PostgreSQL looks up each count in the index. Instead of EXISTS it may read all observations, for
-# every page of a listing.
-_UNRECORDED = """
-SELECT object_id FROM {seen} AS seen
-WHERE (SELECT count(*) FROM observations AS known WHERE known.object_id = seen.object_id
-       AND known.observed_by = :observed_by AND known.kind = 'exists') = 0
-UNION
-SELECT object_id FROM {seen} WHERE uri IN (SELECT uri FROM object_ledger WHERE disposition = 'missing')
-"""
+    staged = database.stage(tx, seen, "seen")
+    query = f"""
+        SELECT object_id FROM {staged} AS seen WHERE {_is_first("seen")}
+        UNION
+        SELECT object_id FROM {staged} WHERE uri IN (SELECT uri FROM object_ledger WHERE disposition = 'missing')
+    """
+    return set(tx.execute(text(query), {"observed_by": observed_by, "kind": "exists"}).scalars())
 
 
 def _restore(tx: Connection, database: Database, staged: Staged) -> list[str]:
@@ -221,13 +215,22 @@ WHERE uri IN (SELECT uri FROM candidates) AND object_id IN (SELECT object_id FRO
 
 def _observe(tx: Connection, objects: Staged, source: str, observed_by: str, kind: str, now: datetime) -> None:
     """Insert observations; of several `exists` by one observer only the first."""
-    once = """
-        WHERE NOT EXISTS (SELECT 1 FROM observations AS known WHERE known.object_id = objects.object_id
-                          AND known.observed_by = :observed_by AND known.kind = :kind)
-    """
+    once = f"WHERE {_is_first('objects')}"
     query = f"""
         INSERT INTO observations (object_id, source, observed_by, kind, observed_at)
         SELECT object_id, :source, :observed_by, :kind, CAST(:now AS TIMESTAMP WITH TIME ZONE)
         FROM {objects} AS objects {once if kind == "exists" else ""}
     """
     tx.execute(text(query), {"source": source, "observed_by": observed_by, "kind": kind, "now": now})
+
+
+def _is_first(objects: str) -> str:
+    """Build the condition that this observer made no such observation of the objects before.
+
+    It counts because PostgreSQL looks up each count in the index. For EXISTS it may read all observations for each page
+    of a listing, and in a table without statistics even for each object.
+    """
+    return f"""
+        (SELECT count(*) FROM observations AS known WHERE known.object_id = {objects}.object_id
+         AND known.observed_by = :observed_by AND known.kind = :kind) = 0
+    """

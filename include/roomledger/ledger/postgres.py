@@ -11,6 +11,7 @@ import pyarrow.csv as pacsv
 import sqlalchemy as sa
 
 from roomledger.ledger.database import Rows, Staged, WarehouseError, staged_name
+from roomledger.ledger.tables.columns import metadata
 
 _TYPES = {
     pa.string(): "text",
@@ -81,6 +82,24 @@ class PostgreSQL:
         _copy(tx, str(staged), batches)
         tx.exec_driver_sql(f"ANALYZE {staged}")  # without it the planner assumes an empty table
         return staged
+
+    def analyze(self) -> None:
+        """Analyze the tables that have doubled, without waiting for autovacuum, which comes after a minute or more.
+
+        Until then the planner assumes that few rows match, and may search a large table for each row of another one.
+        """
+        names = [table.fullname for table in metadata.sorted_tables]
+        with self.begin() as tx:
+            for name in tx.execute(_DOUBLED, {"names": names}).scalars().all():
+                tx.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {name}")
+
+
+# A table of less than a megabyte is read as a whole, whatever its statistics say.
+_DOUBLED = sa.text("""
+SELECT name FROM unnest(CAST(:names AS text[])) AS name JOIN pg_class ON pg_class.oid = to_regclass(name)
+WHERE pg_relation_size(pg_class.oid) > greatest(2 * relpages, 128) * current_setting('block_size')::bigint
+ORDER BY name
+""")
 
 
 def _copy(tx: sa.Connection, target: str, batches: Iterable[pa.RecordBatch]) -> None:

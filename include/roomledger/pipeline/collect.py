@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from roomledger import times
 from roomledger.formats.object_keys import recognise
-from roomledger.ledger.database import Database
+from roomledger.ledger.database import BULK, Database
 from roomledger.ledger.observations import mark_missing, record_observations, unlisted_uris, unrecorded
 from roomledger.model import Observation
 from roomledger.pipeline.publish import publish
@@ -88,7 +88,10 @@ def _record_page(
         if not new:
             return Counter()
         found = [(one, source.classify(recognise(one))) for one in page if one.object_id in new]
-        return record_observations(tx, database, source, found, observed_by="listing", now=times.utc_now())
+        counts = record_observations(tx, database, source, found, observed_by="listing", now=times.utc_now())
+    if len(new) >= BULK:
+        database.analyze()
+    return counts
 
 
 def _in_large_pages(pages: Iterator[list[Observation]]) -> Iterator[list[Observation]]:

@@ -18,7 +18,7 @@ from roomledger import times
 from roomledger.formats import PARSER_VERSION
 from roomledger.ledger.appends import begin_append, finish_append, renew_append
 from roomledger.ledger.claims import LEASE, Claim, claim_batch, count_claimable, release_claims, renew_lease
-from roomledger.ledger.database import Database, WarehouseError
+from roomledger.ledger.database import BULK, Database, WarehouseError
 from roomledger.ledger.outcome import Load, Outcome
 from roomledger.ledger.refusals import whole_content
 from roomledger.ledger.settlement import settle
@@ -190,6 +190,8 @@ def _commit(
             "new: the load that claimed it stopped at the refusals of its batch; waits to be read",
         )
     publish(database, facts)
+    if len(outcomes) >= BULK:
+        database.analyze()
     return load
 
 

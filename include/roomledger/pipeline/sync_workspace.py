@@ -24,7 +24,7 @@ from roomledger.hundredms.client import Client
 from roomledger.hundredms.redact import redact
 from roomledger.ledger import cursors, polling
 from roomledger.ledger.cursors import Cursor
-from roomledger.ledger.database import Database
+from roomledger.ledger.database import BULK, Database
 from roomledger.ledger.refusals import RefusalRow, open_refusals, record_refusals, resolve_refusals
 from roomledger.ledger.vendor_assets import record_vendor_assets
 from roomledger.ledger.vendor_records import Record, upsert_records
@@ -205,6 +205,8 @@ class _Sync:
             counts = upsert_records(tx, self.database, self.source, decoded, now=now)
             polling.schedule_jobs(tx, self.database, jobs, now=now, until=self._until)
             also(tx)
+        if len(decoded) >= BULK:
+            self.database.analyze()
         self.counts += counts
 
 
