@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import make_url
 
+from roomledger.ledger.tables.columns import RAW
 from sandbox.servers.postgres import PostgresServer, postgres_server
 
 
@@ -32,10 +33,10 @@ class Engine:
 
 
 ENGINES = ("duckdb", "postgresql")
+_OURS = f"relnamespace IN ('public'::regnamespace, '{RAW}'::regnamespace)"
 _NEVER_ANALYZED = (
-    "DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)",
-    "UPDATE pg_class SET reltuples = -1, relpages = 0, relallvisible = 0"
-    " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')",
+    f"DELETE FROM pg_statistic WHERE starelid IN (SELECT oid FROM pg_class WHERE {_OURS})",
+    f"UPDATE pg_class SET reltuples = -1, relpages = 0, relallvisible = 0 WHERE {_OURS} AND relkind IN ('r', 'i')",
 )
 
 

@@ -57,7 +57,7 @@ class Recorder:
         """Describe the slowest statements and steps of a run that took `total` seconds."""
         ranked = sorted(self.works.items(), key=lambda item: -item[1].seconds)
         rest = total - sum(work.seconds for work in self.works.values())
-        lines = [f"{total:8.3f} s in all, of which {rest:.3f} s outside of the database"]
+        lines = [f"{total:8.3f} s in all, of which {rest:.3f} s in Python and, on DuckDB, in `stage_query`"]
         lines += [f"{work.seconds:8.3f} s {work.calls:6} x  {name[:2000]}" for name, work in ranked[:most]]
         shown = [(name, work) for name, work in ranked[:most] if work.plan][:plans]
         lines += [f"\nPlan of {work.slowest:.3f} s: {name[:200]}\n{work.plan}" for name, work in shown]

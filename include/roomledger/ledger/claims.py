@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, Text, bindparam, text
 from roomledger.ledger.database import Database, stage_ids
 from roomledger.ledger.objects import publish_versions
 from roomledger.ledger.refusals import refuse_exhausted
-from roomledger.ledger.versions import locked
+from roomledger.ledger.versions import update_versions
 from roomledger.model import UNKNOWN, Asset, Observation
 
 LEASE = timedelta(minutes=5)
@@ -66,10 +66,14 @@ def claim_batch(
         expired = tx.execute(_with_sources(_EXPIRED_CLAIMS), parameters).one()
     kind = _PENDING if expired.least is None else f"{_EXPIRED} AND attempts = {expired.least}"
     limit = limit if expired.least is None else max(1, limit >> 2 * expired.least)
-    query = _CLAIM.format(kind=kind, order="DESC" if newest_first else "ASC", skip_locked=database.skip_locked)
-    lease = {"token": token, "lease": now + LEASE, "limit": limit}
-    rows = tx.execute(_with_sources(query), parameters | lease).mappings().all()
-    replaced = {row.uri: row for row in tx.execute(text(_REPLACED), {"token": token})}
+    query = _CLAIMABLE.format(kind=kind, order="DESC" if newest_first else "ASC", skip_locked=database.skip_locked)
+    ids = list(tx.execute(_with_sources(query), parameters | {"limit": limit}).scalars())
+    if not ids:
+        return []
+    claimed = stage_ids(tx, database, ids)
+    tx.execute(text(_CLAIM.format(claimed=claimed)), {"token": token, "lease": now + LEASE})
+    rows = tx.execute(text(_CLAIMS.format(claimed=claimed))).mappings().all()
+    replaced = {row.uri: row for row in tx.execute(text(_REPLACED.format(claimed=claimed)))}
     claims = [_claim(row, replaced.get(row["uri"])) for row in rows]
     return sorted(claims, key=lambda claim: (claim.seen.modified_at, claim.object_id))
 
@@ -84,37 +88,40 @@ SELECT min(attempts) AS least, max(attempts) AS most FROM object_ledger WHERE {_
 def _give_up(tx: Connection, database: Database, parameters: dict[str, Any]) -> None:
     """Refuse the versions whose claims have expired MAX_ATTEMPTS times."""
     database.hold_evidence(tx, change=False)
-    exhausted = f"{_EXPIRED} AND attempts >= {MAX_ATTEMPTS} AND source IN :sources"
-    query = f"""
-        UPDATE object_ledger
-        SET disposition = 'refused', reason = 'gave_up: every process that claimed it ended before it was loaded',
-            claimed_by = NULL, lease_until = NULL
-        WHERE {locked(exhausted, database)}
-        RETURNING object_id
+    assignments = """
+        disposition = 'refused', reason = 'gave_up: every process that claimed it ended before it was loaded',
+        claimed_by = NULL, lease_until = NULL
     """
-    refused = stage_ids(tx, database, list(tx.execute(_with_sources(query), parameters).scalars()))
+    exhausted = f"{_EXPIRED} AND attempts >= {MAX_ATTEMPTS} AND source IN :sources"
+    refused = stage_ids(tx, database, update_versions(tx, database, assignments, exhausted, parameters))
     refuse_exhausted(tx, refused, now=parameters["now"])
     publish_versions(tx, database, refused, changed_by="load", now=parameters["now"])
 
+
+_CLAIMABLE = """
+SELECT object_id FROM object_ledger WHERE source IN :sources AND {kind}
+ORDER BY modified_at {order}, object_id LIMIT :limit {skip_locked}
+"""
 
 _CLAIM = """
 UPDATE object_ledger
 SET disposition = 'claimed', reason = 'claimed: a load reads it', claimed_by = :token, lease_until = :lease,
     attempts = attempts + 1
-WHERE object_id IN (
-    SELECT object_id FROM object_ledger
-    WHERE source IN :sources AND {kind}
-    ORDER BY modified_at {order}, object_id LIMIT :limit {skip_locked}
-)
-RETURNING object_id, source, uri, version, version_id, content_tag, modified_at, size_bytes, attempts, asset_type,
-          key_room_id, key_session_id, key_peer_id, key_stream_id, key_track_id, key_layer, output_mode,
-          recorder_started_at, session_date, named_type, replay_requested_at
+WHERE object_id IN (SELECT object_id FROM {claimed})
+"""
+
+_CLAIMS = """
+SELECT object_id, source, uri, version, version_id, content_tag, modified_at, size_bytes, attempts, asset_type,
+       key_room_id, key_session_id, key_peer_id, key_stream_id, key_track_id, key_layer, output_mode,
+       recorder_started_at, session_date, named_type, replay_requested_at
+FROM object_ledger WHERE object_id IN (SELECT object_id FROM {claimed})
 """
 
 _REPLACED = """
 SELECT current.uri, current.content_sha256, current.content_tag
 FROM object_ledger current JOIN object_ledger mine ON mine.uri = current.uri AND mine.object_id <> current.object_id
-WHERE mine.claimed_by = :token AND current.loaded_at IS NOT NULL AND current.disposition IN ('loaded', 'missing')
+WHERE mine.object_id IN (SELECT object_id FROM {claimed})
+  AND current.loaded_at IS NOT NULL AND current.disposition IN ('loaded', 'missing')
 """
 
 
@@ -140,18 +147,16 @@ def _asset(row: RowMapping) -> Asset:
 
 def renew_lease(tx: Connection, database: Database, token: str, now: datetime) -> int:
     """Extend the lease of the claims that this token still has; return the count."""
-    query = f"UPDATE object_ledger SET lease_until = :lease WHERE {locked(_CLAIMED, database)} RETURNING 1"
-    return len(tx.execute(text(query), {"lease": now + LEASE, "token": token}).all())
+    values = {"lease": now + LEASE, "token": token}
+    return len(update_versions(tx, database, "lease_until = :lease", _CLAIMED, values))
 
 
 def release_claims(tx: Connection, database: Database, token: str, reason: str) -> int:
     """Release the claims that this token still has, as if never claimed; return the count."""
-    query = f"""
-        UPDATE object_ledger
-        SET disposition = 'seen', reason = :reason, claimed_by = NULL, lease_until = NULL, attempts = attempts - 1
-        WHERE {locked(_CLAIMED, database)} RETURNING 1
+    assignments = """
+        disposition = 'seen', reason = :reason, claimed_by = NULL, lease_until = NULL, attempts = attempts - 1
     """
-    return len(tx.execute(text(query), {"token": token, "reason": reason}).all())
+    return len(update_versions(tx, database, assignments, _CLAIMED, {"token": token, "reason": reason}))
 
 
 _CLAIMED = "claimed_by = :token AND disposition = 'claimed'"

@@ -94,6 +94,11 @@ def stage_query(tx: Connection, query: str, label: str) -> Staged:
     return staged
 
 
+def count_rows(tx: Connection, staged: Staged) -> int:
+    """Count staged rows."""
+    return int(tx.execute(text(f"SELECT count(*) FROM {staged}")).scalar_one())
+
+
 def stage_ids(tx: Connection, database: Database, ids: Sequence[str], column: str = "object_id") -> Staged:
     """Stage a list of ids or addresses as a table of one column."""
     return database.stage(tx, pa.table({column: pa.array(ids, pa.string())}), column)

@@ -81,15 +81,19 @@ _WHY = f"""
          WHEN NOT ({_SAME_PLACE}) THEN 'rekeyed: ' || next.session_reason END
 """
 _CHANGES = f"""
-SELECT next.uri AS changed_uri, next.object_id AS changed_id, was.uri IS NOT NULL AS was_shown, {_WHY} AS why,
-       COALESCE(was.disposition = 'seen' AND was.object_id = next.object_id AND {_SAME_PLACE}, FALSE) AS was_waiting
-FROM (
-    SELECT DISTINCT ON (uri) {_SELECTED}, {_IS_SHOWN} AS is_shown
-    FROM object_ledger WHERE uri IN (SELECT uri FROM {{uris}})
+WITH shown AS MATERIALIZED (
+    SELECT DISTINCT ON (uri) uri, object_id FROM object_ledger WHERE uri IN (SELECT uri FROM {{uris}})
     ORDER BY uri, CASE WHEN {_HAS_ROWS} THEN 0 WHEN {_WAITS} THEN 1 ELSE 2 END,
              modified_at DESC, first_seen_at DESC, object_id DESC
-) AS next
-LEFT JOIN {objects.fullname} AS was ON was.uri = next.uri AND was.is_current
+), next AS MATERIALIZED (
+    SELECT {_SELECTED}, {_IS_SHOWN} AS is_shown FROM object_ledger
+    WHERE object_id IN (SELECT object_id FROM shown)
+), was AS MATERIALIZED (
+    SELECT * FROM {objects.fullname} WHERE is_current AND uri IN (SELECT uri FROM {{uris}})
+)
+SELECT next.uri AS changed_uri, next.object_id AS changed_id, was.uri IS NOT NULL AS was_shown, {_WHY} AS why,
+       COALESCE(was.disposition = 'seen' AND was.object_id = next.object_id AND {_SAME_PLACE}, FALSE) AS was_waiting
+FROM next LEFT JOIN was ON was.uri = next.uri
 WHERE CASE WHEN was.uri IS NULL THEN is_shown ELSE {_DIFFERS} END
 """
 

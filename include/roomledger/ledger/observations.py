@@ -15,7 +15,7 @@ from roomledger.ledger.objects import publish_objects
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.ledger import object_ledger
-from roomledger.ledger.versions import locked, supersede_unread
+from roomledger.ledger.versions import supersede_unread, update_versions
 from roomledger.model import Asset, Ignored, Observation
 from roomledger.settings import Source
 
@@ -76,14 +76,15 @@ def _restore(tx: Connection, database: Database, staged: Staged) -> list[str]:
         disposition = 'missing' AND (object_id IN (SELECT object_id FROM {staged})
                                      OR (loaded_at IS NOT NULL AND uri IN (SELECT uri FROM {staged})))
     """
-    query = f"""
-        UPDATE object_ledger
-        SET disposition = CASE WHEN loaded_at IS NULL THEN 'seen' ELSE 'loaded' END,
-            reason = 'restored: the object is in the bucket again', attempts = 0, retry_at = NULL
-        WHERE {locked(condition, database)}
-        RETURNING object_id
-    """
-    return list(tx.execute(text(query)).scalars())
+    return update_versions(
+        tx,
+        database,
+        """
+        disposition = CASE WHEN loaded_at IS NULL THEN 'seen' ELSE 'loaded' END,
+        reason = 'restored: the object is in the bucket again', attempts = 0, retry_at = NULL
+        """,
+        condition,
+    )
 
 
 _INSERT = f"""
@@ -173,12 +174,8 @@ def mark_missing(
         AND NOT EXISTS (SELECT 1 FROM object_ledger since
                         WHERE since.uri = object_ledger.uri AND since.first_seen_at >= :before)
     """
-    query = f"""
-        UPDATE object_ledger SET disposition = 'missing', reason = 'missing: the bucket no longer lists the object'
-        WHERE {locked(condition, database)}
-        RETURNING object_id
-    """
-    missing = list(tx.execute(text(query), {"source": source, "before": before}).scalars())
+    assignments = "disposition = 'missing', reason = 'missing: the bucket no longer lists the object'"
+    missing = update_versions(tx, database, assignments, condition, {"source": source, "before": before})
     if missing:
         _observe(tx, stage_ids(tx, database, missing), source, observed_by, "missing", now)
         publish_objects(tx, database, staged, changed_by=observed_by, now=now)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from roomledger.ledger.database import Database, Staged, stage_ids, stage_query
-from roomledger.ledger.objects import publish_objects
-from roomledger.ledger.versions import NEWER, THIS, locked, supersede_unread
+from roomledger.ledger.database import Database, Staged, count_rows, stage_ids
+from roomledger.ledger.objects import publish_objects, uris_of
+from roomledger.ledger.versions import ids_in, is_newer, supersede_unread, update_versions
 
 
 def request_replay(
@@ -32,32 +32,32 @@ def request_replay(
     conditions = {
         "uri": "uri = :uri",
         "source": "source = :source",
-        "reason": "(uri IN (SELECT uri FROM open_refusals WHERE reason_code = :reason)"
+        "reason": f"(uri IN ({_OPEN_REFUSALS} AND reason_code = :reason)"
         " OR reason = :reason OR reason LIKE :reason || ':%')",
     }
     parameters = {key: value for key, value in (("uri", uri), ("source", source), ("reason", reason)) if value}
     chosen = [_IS_SETTLED, *(conditions[key] for key in parameters)]
     if not uri and not everything and not reason:
-        chosen.append("(disposition = 'refused' OR uri IN (SELECT uri FROM open_refusals))")
-    query = f"""
-        WITH open_refusals AS (SELECT uri, reason_code FROM refusals WHERE resolved_at IS NULL)
-        UPDATE object_ledger
-        SET disposition = 'seen', reason = 'replay: to be read again', attempts = 0, retry_at = NULL,
-            replay_requested_at = :now
-        WHERE {locked(" AND ".join(chosen), database)}
-        RETURNING uri
+        chosen.append(f"(disposition = 'refused' OR uri IN ({_OPEN_REFUSALS}))")
+    assignments = """
+        disposition = 'seen', reason = 'replay: to be read again', attempts = 0, retry_at = NULL,
+        replay_requested_at = :now
     """
-    uris = sorted(set(tx.execute(text(query), parameters | {"now": now}).scalars()))
-    if uris:
-        publish_objects(tx, database, stage_ids(tx, database, uris, "uri"), changed_by="replay", now=now)
-    return len(uris)
+    queued = update_versions(tx, database, assignments, " AND ".join(chosen), parameters | {"now": now})
+    if not queued:
+        return 0
+    uris = uris_of(tx, stage_ids(tx, database, queued))
+    publish_objects(tx, database, uris, changed_by="replay", now=now)
+    return count_rows(tx, uris)
 
 
+_OPEN_REFUSALS = "SELECT uri FROM refusals WHERE resolved_at IS NULL"
 _IS_SETTLED = f"""
     (disposition IN ('loaded', 'refused', 'unchanged', 'ignored')
-     OR (disposition = 'missing' AND uri IN (SELECT uri FROM open_refusals)))
+     OR (disposition = 'missing' AND uri IN ({_OPEN_REFUSALS})))
     AND NOT EXISTS (SELECT 1 FROM object_ledger newer
-                    WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded' AND {NEWER} > {THIS}
+                    WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded'
+                      AND {is_newer("newer", "object_ledger")}
                       AND NOT (newer.disposition = 'ignored' AND object_ledger.loaded_at IS NOT NULL))
 """
 
@@ -72,22 +72,18 @@ def requeue_retyped(
     """
     retyped = f"""
         ((named_type IS NOT NULL AND asset_type IS DISTINCT FROM named_type)
-         OR object_id IN (SELECT object_id FROM {unnamed}))
+         OR {ids_in(unnamed)})
         AND (disposition IN ('seen', 'loaded', 'refused', 'unchanged')
              OR (disposition = 'ignored' AND reason <> 'folder_marker'))
-        AND object_id IN (SELECT object_id FROM {objects})
+        AND {ids_in(objects)}
     """
-    query = f"""
-        UPDATE object_ledger
-        SET disposition = 'seen', asset_type = COALESCE(named_type, 'unknown'), attempts = 0, retry_at = NULL,
-            replay_requested_at = CASE WHEN disposition = 'seen' THEN replay_requested_at
-                                       ELSE CAST(:now AS TIMESTAMP WITH TIME ZONE) END,
-            reason = 'named: the vendor reports its type; waits to be read'
-        WHERE {locked(retyped, database)}
-        RETURNING object_id
+    assignments = """
+        disposition = 'seen', asset_type = COALESCE(named_type, 'unknown'), attempts = 0, retry_at = NULL,
+        replay_requested_at = CASE WHEN disposition = 'seen' THEN replay_requested_at
+                                   ELSE CAST(:now AS TIMESTAMP WITH TIME ZONE) END,
+        reason = 'named: the vendor reports its type; waits to be read'
     """
-    requeued = list(tx.execute(text(query), {"now": now}).scalars())
+    requeued = update_versions(tx, database, assignments, retyped, {"now": now})
     if requeued:
-        uris = f"SELECT uri FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects})"
-        supersede_unread(tx, database, stage_query(tx, uris, "retyped"))
+        supersede_unread(tx, database, uris_of(tx, objects))
     return requeued

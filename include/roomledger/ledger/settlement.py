@@ -30,7 +30,7 @@ from roomledger.ledger.outcome import Load, Outcome, outcome_rows
 from roomledger.ledger.publications import publication
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.ledger import loads
-from roomledger.ledger.versions import NEWER, THIS
+from roomledger.ledger.versions import is_newer
 
 
 def settle(
@@ -53,21 +53,21 @@ def settle(
     staged = database.stage(tx, outcome_rows(outcomes), "outcomes")
     values = {"load": load_id, "now": now, "parser": parser_version}
 
-    def run(statement: str, **tables: Staged) -> list[str]:
-        done = tx.execute(text(statement.format(outcomes=staged, lock=database.lock, **tables)), values)
-        return list(done.scalars()) if done.returns_rows else []
+    def run(statement: str, **tables: Staged) -> None:
+        tx.execute(text(statement.format(outcomes=staged, lock=database.lock, **tables)), values)
 
     def stage(query: str, label: str, **tables: Staged) -> Staged:
         return stage_query(tx, query.format(outcomes=staged, load=load_id, **tables), label)
 
     run(_LOCK)
-    decisions = stage(_DECISIONS, "decisions")
-    settled = run(_SETTLE, decisions=decisions)
+    versions = stage(_VERSIONS, "versions")
+    decisions = stage(_DECISIONS, "decisions", versions=versions)
+    run(_SETTLE, decisions=decisions)
     if any(outcome.is_changed for outcome in outcomes):
         run(_TRY_OTHERS)
     loaded = stage("SELECT object_id FROM {decisions} WHERE is_loaded", "loaded", decisions=decisions)
     emptied = stage("SELECT object_id FROM {decisions} WHERE is_emptied", "emptied", decisions=decisions)
-    replaced = stage(_REPLACED, "replaced", loaded=loaded)
+    replaced = stage(_REPLACED, "replaced", versions=versions, loaded=loaded)
     run(_SUPERSEDE, loaded=loaded, replaced=replaced)
     if any(outcome.asset != outcome.claim.asset for outcome in outcomes):
         session_evidence.resolve(tx, database, stage(_RECLASSIFIED, "reclassified"))
@@ -75,14 +75,15 @@ def settle(
     records = database.stage(tx, refused, "refused")
     refusals.settle_refusals(tx, staged, records, replaced, emptied, load_id=load_id, now=now)
     requeue_retyped(tx, database, staged, unnamed=stage(_UNNAMED, "unnamed"), now=now)
+    settled = {row.final: row.versions for row in tx.execute(text(_SETTLED.format(decisions=decisions)))}
     rows_loaded, rows_refused, rows_duplicate = tx.execute(text(_TOTALS.format(decisions=decisions))).one()
     load = Load(
         load_id=load_id,
-        objects={disposition: settled.count(disposition) for disposition in sorted(set(settled))},
+        objects=settled,
         rows_loaded=rows_loaded,
         rows_refused=rows_refused,
         rows_duplicate=rows_duplicate,
-        lost_claims=len(outcomes) - len(settled),
+        lost_claims=len(outcomes) - sum(settled.values()),
     )
     with publication(tx, database, changed_by="load", now=now) as changes:
         run(_DISCARD, decisions=decisions)
@@ -103,51 +104,53 @@ _LOCK = """
 SELECT object_id FROM object_ledger WHERE uri IN (SELECT uri FROM {outcomes}) ORDER BY object_id {lock}
 """
 
-_NEWER_IS_CURRENT = f"""EXISTS (
-    SELECT 1 FROM object_ledger newer
-    WHERE newer.uri = object_ledger.uri AND {NEWER} > {THIS}
-      AND (newer.disposition = 'unchanged'
-           OR (newer.loaded_at IS NOT NULL AND newer.disposition IN ('loaded', 'missing')))
-)"""
+# All versions of the objects concerned, with the outcomes of this load's claims.
+_VERSIONS = """
+SELECT known.object_id, known.uri, known.modified_at, known.first_seen_at, known.disposition,
+       known.loaded_at IS NOT NULL AS has_rows, known.loaded_asset_type, known.content_sha256, known.content_tag,
+       COALESCE(known.disposition = 'claimed' AND known.claimed_by = '{load}', FALSE) AS is_mine,
+       outcomes.disposition AS outcome, outcomes.content_sha256 AS read_sha256
+FROM object_ledger AS known LEFT JOIN {outcomes} AS outcomes ON outcomes.object_id = known.object_id
+WHERE known.uri IN (SELECT uri FROM {outcomes})
+"""
 
 # After killed loads one batch may hold two versions of an object. Media are not read, so the older one would not be
 # found missing.
-_NEWER_IS_IN_BATCH = f"""EXISTS (
-    SELECT 1 FROM {{outcomes}} AS others JOIN object_ledger newer ON newer.object_id = others.object_id
-    WHERE newer.uri = object_ledger.uri AND {NEWER} > {THIS} AND others.disposition IN ('loaded', 'unchanged')
-      AND newer.disposition = 'claimed' AND newer.claimed_by = '{{load}}'
-)"""
-
-_OTHER_OF_SAME_SECOND = """EXISTS (
-    SELECT 1 FROM object_ledger other
-    WHERE other.uri = object_ledger.uri AND other.modified_at = object_ledger.modified_at
-      AND other.object_id <> object_ledger.object_id AND other.disposition <> 'ignored'
-)"""
-
-_SAME_IS_CURRENT = """EXISTS (
-    SELECT 1 FROM object_ledger same
-    WHERE same.uri = object_ledger.uri AND same.object_id <> object_ledger.object_id
-      AND same.loaded_at IS NOT NULL AND same.disposition IN ('loaded', 'missing')
-      AND (same.content_sha256 = outcomes.content_sha256 OR same.content_tag = object_ledger.content_tag)
-)"""
+_NEWER_COUNTS = f"""
+    {is_newer("other", "mine")}
+    AND (other.disposition = 'unchanged' OR (other.has_rows AND other.disposition IN ('loaded', 'missing'))
+         OR (other.is_mine AND other.outcome IN ('loaded', 'unchanged')))
+"""
+_IS_OF_SAME_SECOND = "other.modified_at = mine.modified_at AND other.disposition <> 'ignored'"
+_HAS_SAME_BYTES = """
+    other.has_rows AND other.disposition IN ('loaded', 'missing')
+    AND (other.content_sha256 = mine.read_sha256 OR other.content_tag = mine.content_tag)
+"""
 
 # Changes of other versions since the claim decide together with the outcome. A replay that refuses a version as the
 # type that it was loaded as leaves the version loaded, with its rows. A version with rows is emptied when it is now
 # ignored, by a later vendor record or by the settings, or refused as another type.
 _DECISIONS = f"""
+WITH compared AS (
+    SELECT mine.object_id, mine.has_rows, mine.loaded_asset_type,
+           bool_or({_NEWER_COUNTS}) AS newer_counts, bool_or({_IS_OF_SAME_SECOND}) AS other_of_same_second,
+           bool_or({_HAS_SAME_BYTES}) AS same_bytes_count
+    FROM {{versions}} AS mine
+    LEFT JOIN {{versions}} AS other ON other.uri = mine.uri AND other.object_id <> mine.object_id
+    WHERE mine.is_mine GROUP BY mine.object_id, mine.has_rows, mine.loaded_asset_type
+)
 SELECT *, disposition = 'loaded' AND final = 'loaded' AS is_loaded,
        final IN ('ignored', 'refused') AND has_rows AS is_emptied
 FROM (
-    SELECT outcomes.*, object_ledger.loaded_at IS NOT NULL AS has_rows, CASE
-        WHEN outcomes.disposition = 'loaded' AND ({_NEWER_IS_CURRENT} OR {_NEWER_IS_IN_BATCH}) THEN 'superseded'
-        WHEN outcomes.is_changed AND outcomes.disposition = 'seen' AND object_ledger.loaded_at IS NULL
-             AND {_OTHER_OF_SAME_SECOND} THEN 'superseded'
-        WHEN outcomes.disposition = 'unchanged' AND NOT {_SAME_IS_CURRENT} THEN 'seen'
-        WHEN outcomes.disposition = 'refused' AND object_ledger.loaded_at IS NOT NULL
-             AND NOT COALESCE(object_ledger.loaded_asset_type <> outcomes.asset_type, FALSE) THEN 'loaded'
+    SELECT outcomes.*, has_rows, CASE
+        WHEN outcomes.disposition = 'loaded' AND newer_counts THEN 'superseded'
+        WHEN outcomes.is_changed AND outcomes.disposition = 'seen' AND NOT has_rows AND other_of_same_second
+            THEN 'superseded'
+        WHEN outcomes.disposition = 'unchanged' AND NOT COALESCE(same_bytes_count, FALSE) THEN 'seen'
+        WHEN outcomes.disposition = 'refused' AND has_rows
+             AND NOT COALESCE(loaded_asset_type <> outcomes.asset_type, FALSE) THEN 'loaded'
         ELSE outcomes.disposition END AS final
-    FROM {{outcomes}} AS outcomes JOIN object_ledger ON object_ledger.object_id = outcomes.object_id
-    WHERE object_ledger.disposition = 'claimed' AND object_ledger.claimed_by = '{{load}}'
+    FROM {{outcomes}} AS outcomes JOIN compared ON compared.object_id = outcomes.object_id
 ) AS decided
 """
 
@@ -191,7 +194,6 @@ SET disposition = final,
     {_ROWS}
 FROM {{decisions}} AS decision
 WHERE decision.object_id = object_ledger.object_id
-RETURNING object_ledger.disposition
 """
 
 # S3 reports times in whole seconds: of versions of one second the last observed one is taken for the newest. If it does
@@ -219,8 +221,10 @@ WHERE object_id = next_id
 
 # The loaded versions and all older versions of their objects.
 _REPLACED = f"""
-SELECT object_ledger.object_id FROM object_ledger JOIN object_ledger newer ON newer.uri = object_ledger.uri
-WHERE newer.object_id IN (SELECT object_id FROM {{loaded}}) AND {NEWER} >= {THIS}
+SELECT object_id FROM {{loaded}}
+UNION
+SELECT older.object_id FROM {{versions}} AS older JOIN {{versions}} AS newer ON newer.uri = older.uri
+WHERE newer.object_id IN (SELECT object_id FROM {{loaded}}) AND {is_newer("newer", "older")}
 """
 
 _SUPERSEDE = """
@@ -247,6 +251,8 @@ SELECT object_id, :load FROM {outcomes} AS outcomes
 WHERE disposition = 'loaded' AND content_sha256 IS NOT NULL
   AND object_id NOT IN (SELECT object_id FROM {decisions} WHERE is_loaded)
 """
+
+_SETTLED = "SELECT final, count(*) AS versions FROM {decisions} GROUP BY final ORDER BY final"
 
 _TOTALS = """
 SELECT CAST(COALESCE(SUM(rows_loaded), 0) AS BIGINT), CAST(COALESCE(SUM(rows_refused), 0) AS BIGINT),

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from roomledger.hundredms.events import Event, NamedAsset
 from roomledger.ledger import session_evidence
 from roomledger.ledger.asset_reports import add_reports
-from roomledger.ledger.database import Database, Staged, stage_query
+from roomledger.ledger.database import Database, Staged, count_rows, stage_query
 from roomledger.ledger.objects import add_objects, uris_of
 from roomledger.ledger.publications import Publication, publication
 from roomledger.ledger.recorder_jobs import match_recorders
@@ -55,7 +55,8 @@ def insert_events(tx: Connection, database: Database, events: Iterable[WebhookEv
     staged, assets = _stage(tx, database, events, now)
     tx.execute(text(_PREFER_ORIGINALS.format(events=staged)))
     news = stage_query(tx, _NEWS.format(events=staged), "new_events")
-    counts = Counter(events=write_rows(tx, vendor_events, select_staged(vendor_events, news)))
+    write_rows(tx, vendor_events, select_staged(vendor_events, news))
+    counts = Counter(events=count_rows(tx, news))
     if not counts["events"]:
         return counts
     write_rows(tx, event_assets, select_staged(event_assets, assets) + _OF_NEWS.format(news=news))

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Table, text
 from roomledger.hundredms.records import AssetRecord, Peer, Recording, Room, Session
 from roomledger.ledger import session_evidence
 from roomledger.ledger.asset_reports import add_reports
-from roomledger.ledger.database import Database, Staged, stage_query
+from roomledger.ledger.database import Database, Staged, count_rows, stage_query
 from roomledger.ledger.objects import add_objects, uris_of
 from roomledger.ledger.publications import Publication, publication
 from roomledger.ledger.recorder_jobs import match_recorders
@@ -60,7 +60,8 @@ def upsert_records(
     by_table = _by_table(records)
     staged = {table.name: _stage(tx, database, source, table, by_table.get(table, {}), now) for table in VENDOR_RECORDS}
     news = {table.name: _news(tx, table, staged[table.name]) for table in VENDOR_RECORDS}
-    written = sum(write_rows(tx, table, select_staged(table, news[table.name])) for table in VENDOR_RECORDS)
+    for table in VENDOR_RECORDS:
+        write_rows(tx, table, select_staged(table, news[table.name]))
     # The next poll of a room depends on when it was last read, changed or not.
     read = f"room_id IN (SELECT room_id FROM {staged['room_records']})"
     tx.execute(text(f"UPDATE room_records SET read_at = :now WHERE {read}"), {"now": now})
@@ -72,6 +73,7 @@ def upsert_records(
         requeued = requeue_retyped(tx, database, concerned, unnamed=unnamed, now=now)
         add_objects(changes, uris_of(tx, concerned))
     tx.execute(text(_NOW_KNOWN.format(**staged)), {"source": source.name})
+    written = sum(count_rows(tx, new) for new in news.values())
     return Counter({"vendor_records": written, "rekeyed": rekeyed, "new_seen": len(requeued)})
 
 
@@ -87,22 +89,17 @@ def _publish(changes: Publication, news: Mapping[str, Staged]) -> None:
     add_reports(changes, stage_query(tx, _NAMED.format(**news), "named"))
 
 
-def write_rows(tx: Connection, table: Table, query: str) -> int:
-    """Insert the rows of a SELECT with the columns of the table; known ones change, except their _KEPT columns.
-
-    Gives the count of rows.
-    """
+def write_rows(tx: Connection, table: Table, query: str) -> None:
+    """Insert the rows of a SELECT with the columns of the table; known ones change, except their _KEPT columns."""
     keys = table.primary_key.columns.keys()
     names = table.columns.keys()
     changed = ", ".join(f"{name} = excluded.{name}" for name in names if name not in {*keys, *_KEPT})
-    written = tx.execute(
+    tx.execute(
         text(f"""
             INSERT INTO {table.name} ({", ".join(names)}) {query}
             ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {changed}
-            RETURNING {keys[0]}
         """)
     )
-    return len(written.all())
 
 
 _KEPT = ("first_seen_at", "first_seen_by", "poll_at", "api_job_id")

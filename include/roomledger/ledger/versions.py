@@ -5,35 +5,55 @@ Versions are ordered by the store's time of writing, then by the time of the fir
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from collections.abc import Mapping
+from typing import Any
 
-from roomledger.ledger.database import Database, Staged
+from sqlalchemy import BindParameter, Connection, bindparam, text
 
-NEWER = "(newer.modified_at, newer.first_seen_at, newer.object_id)"
-"""Sort key of the version with the alias `newer`; compare it with THIS to find the current one of two versions."""
-THIS = "(object_ledger.modified_at, object_ledger.first_seen_at, object_ledger.object_id)"
+from roomledger.ledger.database import Database, Staged, stage_ids
 
 
-def locked(condition: str, database: Database) -> str:
-    """Build the condition of an UPDATE that first locks its rows, in the order that all transactions use.
+def is_newer(newer: str, older: str) -> str:
+    """Build the condition that, of two versions of an object, the one with the alias `newer` is the newer one."""
+    columns = ("modified_at", "first_seen_at", "object_id")
+    keys = (", ".join(f"{alias}.{name}" for name in columns) for alias in (newer, older))
+    return "({}) > ({})".format(*keys)
 
-    Transactions that lock in the same order cannot deadlock.
+
+def update_versions(
+    tx: Connection, database: Database, assignments: str, condition: str, values: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Update the versions that meet the condition; return their ids.
+
+    Their rows are locked first, in the order that all transactions use, so that no two can deadlock.
     """
-    return f"object_id IN (SELECT object_id FROM object_ledger WHERE {condition} ORDER BY object_id {database.lock})"
+    lists: list[BindParameter[Any]] = [
+        bindparam(name, expanding=True) for name, value in (values or {}).items() if isinstance(value, list)
+    ]
+    query = f"SELECT object_id FROM object_ledger WHERE {condition} ORDER BY object_id {database.lock}"
+    ids = list(tx.execute(text(query).bindparams(*lists), values or {}).scalars())
+    if ids:
+        # Not with RETURNING: DuckDB would delete and insert the whole rows.
+        statement = f"UPDATE object_ledger SET {assignments} WHERE {ids_in(stage_ids(tx, database, ids))}"
+        tx.execute(text(statement), values or {})
+    return ids
+
+
+def ids_in(versions: Staged) -> str:
+    """Build the condition that a version is one of these (`object_id`)."""
+    return f"object_id IN (SELECT object_id FROM {versions})"
 
 
 def supersede_unread(tx: Connection, database: Database, objects: Staged) -> None:
     """Supersede unread versions that have a newer one, among the objects at the addresses (`uri`) of this table."""
-    outdated = f"""
+    update_versions(
+        tx,
+        database,
+        "disposition = 'superseded', reason = 'superseded: a newer version was observed before this one was read'",
+        f"""
         disposition = 'seen' AND loaded_at IS NULL AND uri IN (SELECT uri FROM {objects})
         AND EXISTS (SELECT 1 FROM object_ledger newer
                     WHERE newer.uri = object_ledger.uri AND newer.disposition NOT IN ('ignored', 'superseded')
-                      AND {NEWER} > {THIS})
-    """
-    tx.execute(
-        text(f"""
-            UPDATE object_ledger
-            SET disposition = 'superseded', reason = 'superseded: a newer version was observed before this one was read'
-            WHERE {locked(outdated, database)}
-        """)
+                      AND {is_newer("newer", "object_ledger")})
+        """,
     )

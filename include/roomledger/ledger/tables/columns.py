@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TextClause,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
@@ -36,17 +37,18 @@ Timestamp = DateTime(timezone=True)
 def define_table(
     name: str,
     grain: str,
-    *columns: Column[Any] | CheckConstraint,
+    *columns: Column[Any] | CheckConstraint | Index,
     indexes: Sequence[str] = (),
     schema: str | None = None,
 ) -> Table:
-    """A table whose comment starts with its grain; each index names its columns, separated by blanks.
+    """A table whose comment starts with its grain; each of `indexes` names its columns, separated by blanks."""
+    made = (index(f"ix_{name}_{'_'.join(names.split())}", *names.split()) for names in indexes)
+    return Table(name, metadata, *columns, *made, comment=grain, schema=schema)
 
-    Only PostgreSQL gets indexes: DuckDB scans.
-    """
-    made = [Index(f"ix_{name}_{'_'.join(names.split())}", *names.split()) for names in indexes]
-    indexed = (index.ddl_if(dialect="postgresql") for index in made)
-    return Table(name, metadata, *columns, *indexed, comment=grain, schema=schema)
+
+def index(name: str, *columns: str | TextClause, **options: Any) -> Index:
+    """An index on columns or expressions. Only PostgreSQL gets it: DuckDB scans."""
+    return Index(name, *columns, **options).ddl_if(dialect="postgresql")
 
 
 def column(name: str, type_: TypeEngine[Any], comment: str, *, null: bool = True, **options: Any) -> Column[Any]:

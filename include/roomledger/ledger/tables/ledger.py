@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, CheckConstraint, Date, Integer, LargeBinary, Text
 
-from roomledger.ledger.tables.columns import Timestamp, column, define_table, key, recording_columns, session_columns
+from roomledger.ledger.tables.columns import (
+    Timestamp,
+    column,
+    define_table,
+    index,
+    key,
+    recording_columns,
+    session_columns,
+)
 
 DISPOSITIONS = {
     "seen": "waits to be read",
@@ -73,7 +81,14 @@ object_ledger = define_table(
         name="ck_object_ledger_disposition",
     ),
     CheckConstraint("reason <> ''", name="ck_object_ledger_reason"),
-    indexes=("uri", "disposition modified_at", "load_id", "session_id", "key_room_id", "job_id"),
+    # For claims; `status` counts without reading the rows.
+    index(
+        "ix_object_ledger_disposition_modified_at",
+        "disposition",
+        "modified_at",
+        postgresql_include=["source", "rows_loaded"],
+    ),
+    indexes=("uri", "load_id", "session_id", "key_room_id", "job_id"),
 )
 
 observations = define_table(

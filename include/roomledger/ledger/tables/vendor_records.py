@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Table, Text, text
 
-from roomledger.ledger.tables.columns import Json, Timestamp, column, define_table, key, media_columns, source_columns
+from roomledger.ledger.tables.columns import (
+    Json,
+    Timestamp,
+    column,
+    define_table,
+    index,
+    key,
+    media_columns,
+    source_columns,
+)
 
 
-def _records(name: str, grain: str, *columns: Column[Any], indexes: tuple[str, ...] = ()) -> Table:
+def _records(name: str, grain: str, *columns: Column[Any] | Index, indexes: tuple[str, ...] = ()) -> Table:
     """A table of API records: each row holds the record it comes from, without its secrets."""
     return define_table(
         name,
@@ -106,6 +115,7 @@ asset_records = _records(
     *media_columns(),
     column("metadata", Json, "The vendor's metadata object as received."),
     column("thumbnails", Json, "List of the addresses of its thumbnails."),
+    index("ix_asset_records_since", text("COALESCE(created_at, first_seen_at)")),
     indexes=("uri", "job_id", "session_id"),
 )
 
