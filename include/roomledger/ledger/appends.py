@@ -36,10 +36,16 @@ def finish_append(tx: Connection, load_id: str) -> bool:
     return bool(tx.execute(text(query), {"load_id": load_id}).all())
 
 
-def claim_dead_loads(tx: Connection, now: datetime) -> list[str]:
-    """Give the loads that ended without being settled; from now on they cannot be settled."""
-    query = "UPDATE appends SET vacuumed_at = :now WHERE lease_until < :now RETURNING load_id"
-    return list(tx.execute(text(query), {"now": now}).scalars())
+def claim_dead_loads(tx: Connection, now: datetime) -> dict[str, bool]:
+    """Give the loads that ended without being settled, and of each whether it is found for the first time.
+
+    From now on they cannot be settled.
+    """
+    query = """
+        UPDATE appends SET vacuumed_at = COALESCE(vacuumed_at, CAST(:now AS TIMESTAMP WITH TIME ZONE))
+        WHERE lease_until < :now RETURNING load_id, vacuumed_at
+    """
+    return {row.load_id: row.vacuumed_at == now for row in tx.execute(text(query), {"now": now})}
 
 
 def forget_dead_loads(tx: Connection, now: datetime) -> None:

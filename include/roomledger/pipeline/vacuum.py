@@ -13,7 +13,7 @@ from roomledger.warehouse.engine import Facts
 
 
 def vacuum(database: Database, facts: Facts, *, history_days: int | None = None) -> Counter[str]:
-    """Vacuum; return the counts `loads` (dead ones), `versions` (of objects) and `rows_<table>` of what was deleted.
+    """Vacuum; return the counts `loads` (newly dead), `versions` (of objects) and `rows_<table>` of what was deleted.
 
     Without `history_days` all history is kept. What counts is never deleted. It may be interrupted and repeated.
     """
@@ -26,8 +26,8 @@ def vacuum(database: Database, facts: Facts, *, history_days: int | None = None)
         expired = history.expired_versions(tx, None if history_days is None else now - timedelta(days=history_days))
         gone = history.forgotten_rows(tx, expired)
         rows, versions = history.read(tx, gone, "object_id", "load_id"), history.read(tx, expired, "uri", "publication")
-        deleted = facts.vacuum(loads, rows, versions, tx if facts.in_ledger else None)
+        deleted = facts.vacuum([*loads], rows, versions, tx if facts.in_ledger else None)
         history.forget(tx, expired, gone)
         appends.forget_dead_loads(tx, now)
     counts = Counter({f"rows_{table}": number for table, number in deleted.items() if number})
-    return counts + Counter(loads=len(loads), versions=versions.num_rows)
+    return counts + Counter(loads=sum(loads.values()), versions=versions.num_rows)
