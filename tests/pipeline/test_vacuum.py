@@ -19,6 +19,7 @@ from roomledger.ledger.postgres import PostgreSQL
 from roomledger.ledger.replays import request_replay
 from roomledger.model import Observation
 from roomledger.pipeline import load as loading
+from roomledger.pipeline import vacuum as vacuuming
 from roomledger.pipeline.collect import collect_bucket
 from roomledger.pipeline.load import load_batches
 from roomledger.pipeline.publish import publish
@@ -218,3 +219,15 @@ def test_rows_of_a_load_that_another_overtook_are_deleted(installation: Installa
     assert installation.column(RAW_MESSAGES) == installation.column(MESSAGES) == ["one", "two"]
     assert installation.in_ledger("SELECT count(*) FROM discarded_rows") == [0]
     assert installation.vacuum() == {}
+
+
+def test_a_long_history_is_deleted_in_parts(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vacuuming, "_TOGETHER", 2)
+    for minute in range(6):
+        for number in (1, 2):
+            installation.write(*["again"] * (minute + 1), number=number, minute=minute)
+        installation.load()
+    assert len(installation.column(VERSIONS)) == 12
+    assert installation.vacuum(history_days=0) == {"versions": 10, "rows_chat_messages": 30}
+    assert len(installation.column(VERSIONS)) == 2
+    assert len(installation.column(RAW_MESSAGES)) == len(installation.column(MESSAGES)) == 12

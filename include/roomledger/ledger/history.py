@@ -12,8 +12,8 @@ from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.objects import discarded_rows, objects
 
 
-def expired_versions(tx: Connection, before: datetime | None) -> Staged:
-    """Find the versions of objects that were replaced before this time; none without a time.
+def expired_versions(tx: Connection, before: datetime | None, limit: int) -> Staged:
+    """Find at most `limit` versions of objects that were replaced before this time; none without a time.
 
     Gives `uri`, `publication`, `object_id` and `load_id`.
     """
@@ -27,7 +27,7 @@ def expired_versions(tx: Connection, before: datetime | None) -> Staged:
                        AS epoch_us
             FROM {objects.fullname}
         ) AS versions
-        WHERE {replaced}
+        WHERE {replaced} LIMIT {limit}
     """
     return stage_query(tx, query, "expired")
 
