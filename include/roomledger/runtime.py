@@ -124,13 +124,16 @@ def open_runtime(
     """
     database, facts = open_database(settings), open_facts(settings)
     if needs_tables:
-        from roomledger.ledger.migrate import require_current
-
-        require_current(database)
-        if not facts.in_ledger:
-            facts.require_current()
+        require_current(database, facts)
     sources = tuple(source for source in settings.select(names) if isinstance(source, BucketSource) or source.api)
     return Runtime(settings, database, facts, connections or StandardConnections(), sources)
+
+
+def require_current(database: Database, facts: Facts) -> None:
+    """Raise WarehouseError unless both sides have the tables of this version, and belong together."""
+    from roomledger.ledger import installation, migrate
+
+    facts.require_current(None if facts.in_ledger else migrate.require_current(database, installation.LEDGER))
 
 
 def open_database(settings: Settings) -> Database:

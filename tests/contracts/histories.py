@@ -292,7 +292,7 @@ class World:
             WHERE objects.load_id IS NOT NULL GROUP BY objects.uri, rows_loaded
         """
         assert all(row["rows_loaded"] == row["number"] for row in self.facts.query(counted, {}))
-        for view in ("objects", "sessions", "recordings", "recording_assets"):
+        for view in ("objects", "object_history", "session_changes", "sessions", "recordings", "recording_assets"):
             with self.database.begin(read_only=True) as tx:
                 known = fetch_rows(tx, f"SELECT * FROM {view}")
             assert _comparable(self.facts.query(f"SELECT * FROM {view}")) == _comparable(known), view

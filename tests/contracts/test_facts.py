@@ -31,7 +31,7 @@ def ledger(new_database: Callable[[], str]) -> Database:
 def facts(tmp_path_factory: pytest.TempPathFactory) -> DatabaseFacts:
     """Facts in DuckDB."""
     made = DatabaseFacts(DuckDB(f"duckdb:///{tmp_path_factory.mktemp('facts')}/facts.duckdb"), in_ledger=False)
-    made.ensure()
+    made.ensure("installation")
     return made
 
 

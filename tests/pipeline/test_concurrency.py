@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,16 @@ import pytest
 from sqlalchemy import text
 
 from roomledger import times
+from roomledger.formats.object_keys import recognise
+from roomledger.ledger import observations, versions
 from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
+from roomledger.model import Observation
 from roomledger.pipeline.load import load_batches
 from sandbox.hundredms_api import vendor_server
 from tests import payloads
 from tests.folders import chat, chat_key, replace, source_of, store_of
-from tests.rows import put_object
+from tests.rows import at, put_object
 from tests.warehouses import collect_from, contents, execute, fetch
 
 OBJECTS, SECONDS = 60, 6
@@ -92,6 +95,44 @@ def test_a_replay_waits_for_the_load_that_settles_the_same_objects(ready_postgre
         assert replaying.result() == 20
 
 
+def test_a_listing_locks_all_versions_before_it_changes_one(
+    ready_postgres: Callable[[], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It restores one object and supersedes a version of another: a load that locks both would deadlock with it."""
+    database, source = ready_postgres(), source_of(tmp_path)
+    keys = sorted(range(1, 9), key=lambda number: seen(number, 1).object_id)
+    first, last = seen(keys[0], 1), seen(keys[-1], 1)
+    with database.begin() as tx:
+        put_object(tx, first.object_id, uri=first.uri, disposition="seen")
+        put_object(tx, last.object_id, uri=last.uri, disposition="missing")
+
+    def settle() -> None:
+        with database.begin() as tx:
+            locked = versions.lock_versions(tx, database, "TRUE")
+            assert locked == [first.object_id, last.object_id]
+
+    def supersede(*arguments: Any) -> None:
+        settling.append(pool.submit(settle))
+        while not settling[0].done() and not fetch(database, WAITS_FOR_A_LOCK):
+            time.sleep(0.05)
+        versions.supersede_unread(*arguments)
+
+    monkeypatch.setattr(observations, "supersede_unread", supersede)
+    settling: list[Future[None]] = []
+    with ThreadPoolExecutor(1) as pool:
+        with database.begin() as tx:
+            found = [(one, recognise(one)) for one in (last, seen(keys[0], 2))]
+            record = observations.record_observations
+            counts = record(tx, database, source, found, observed_by="listing", now=times.utc_now())
+        settling[0].result()
+    assert counts == {"restored": 1, "new_seen": 1}
+
+
+def seen(number: int, version: int) -> Observation:
+    """A version of a chat file."""
+    return Observation(f"s3://b/{chat_key(number)}", str(version), modified_at=at(version), size_bytes=1)
+
+
 WAITS_FOR_A_LOCK = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
@@ -126,8 +167,8 @@ def test_syncing_the_workspace_beside_all_other_steps_ends_as_one_step_after_the
             for at, name, record in records_of(number, f"file://{bucket}")
         ]
         records.sort(key=lambda one: one[0])
-        for at, name, record in records:
-            time.sleep(max(0, end - SECONDS * (1 - at) - time.monotonic()))
+        for when, name, record in records:
+            time.sleep(max(0, end - SECONDS * (1 - when) - time.monotonic()))
             others = [other for other in getattr(acme, name) if other["id"] != record["id"]]
             if record.get("path", "").startswith("s3:"):
                 acme.contents[record["id"]] = chat("vendor-stored")

@@ -43,9 +43,7 @@ _LOADED = (
 def init(config: Config = TOML) -> None:
     """Create the tables of the warehouse, or upgrade those of an older version. Rows are kept."""
     with opened(config, needs_tables=False) as runtime:
-        before, after = setup.upgrade(runtime.database, setup.BOTH if runtime.facts.in_ledger else setup.LEDGER_SIDE)
-        if not runtime.facts.in_ledger:
-            runtime.facts.ensure()
+        before, after = setup.initialise(runtime.database, runtime.facts)
         done = "is up to date" if before == after else f"now has the tables of revision {after}"
         say(f"The warehouse {done}. Next: roomledger check")
 
@@ -188,6 +186,7 @@ def replay(
         if uri and not number:
             complain(f"{uri} has nothing to replay: see `roomledger where`")
             raise typer.Exit(USERS_MISTAKE)
+        publish_changes(runtime.database, runtime.facts)
         counts = {} if queue_only else _load(runtime, readers, quiet=as_json, accept_refusals=True)
         show_result("Replayed", [{"replayed": number, **counts}], as_json=as_json)
 

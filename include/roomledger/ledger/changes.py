@@ -22,6 +22,11 @@ PUBLISHED = (objects, *RESOLVED, loads, publications)
 """In the order in which they are to be applied: `publications` says that all else is there."""
 
 
+def newest_publication(tx: Connection) -> int:
+    """Give the number of the last publication; 0 before the first."""
+    return int(tx.execute(text(f"SELECT COALESCE(max(publication), 0) FROM {publications.fullname}")).scalar_one())
+
+
 def windows(tx: Connection, since: int) -> Iterator[tuple[int, int]]:
     """Give the publications after this one, in order, as pairs: after the first number, up to the second."""
     query = f"""

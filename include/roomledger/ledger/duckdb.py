@@ -42,7 +42,7 @@ class DuckDB:
     def begin(self, *, read_only: bool = False) -> Iterator[sa.Connection]:
         """Open the file, after waiting for another process to close it, and a transaction in it."""
         if read_only and not self._path.exists():
-            raise WarehouseError(f"there is no warehouse file at {self._path}: run `roomledger init`")
+            raise WarehouseError(f"there is no database file at {self._path}: run `roomledger init`")
         with self._mine, self._connect() as connection, connection.begin():
             if read_only:
                 connection.exec_driver_sql("ROLLBACK")

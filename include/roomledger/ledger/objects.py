@@ -2,7 +2,7 @@
 
 A version is computed from the ledger alone, so it does not matter which change led to it. The newest version of an
 object shows its object version with rows, if there is one; else the newest one that waits or was refused; else, if the
-object was shown before, why it no longer is. A version that only waits is not history: the first load replaces it.
+object was shown before, why it no longer is.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ def add_objects(publication: Publication, uris: Staged) -> None:
     if not tx.execute(text(f"SELECT 1 FROM {changes} LIMIT 1")).first():
         return
     publication.is_changed = True
-    for statement in (_REPLACE, _CLOSE):
-        tx.execute(text(statement.format(changes=changes)))
+    tx.execute(text(_CLOSE.format(changes=changes)))
     values = {"publication": publication.number, "now": publication.now, "changed_by": publication.changed_by}
     tx.execute(text(_INSERT.format(changes=changes)), values)
 
@@ -91,20 +90,14 @@ WITH shown AS MATERIALIZED (
 ), was AS MATERIALIZED (
     SELECT * FROM {objects.fullname} WHERE is_current AND uri IN (SELECT uri FROM {{uris}})
 )
-SELECT next.uri AS changed_uri, next.object_id AS changed_id, was.uri IS NOT NULL AS was_shown, {_WHY} AS why,
-       COALESCE(was.disposition = 'seen' AND was.object_id = next.object_id AND {_SAME_PLACE}, FALSE) AS was_waiting
+SELECT next.uri AS changed_uri, next.object_id AS changed_id, was.uri IS NOT NULL AS was_shown, {_WHY} AS why
 FROM next LEFT JOIN was ON was.uri = next.uri
 WHERE CASE WHEN was.uri IS NULL THEN is_shown ELSE {_DIFFERS} END
 """
 
-_REPLACE = f"""
-DELETE FROM {objects.fullname}
-WHERE is_current AND uri IN (SELECT changed_uri FROM {{changes}} WHERE was_waiting)
-"""
-
 _CLOSE = f"""
 UPDATE {objects.fullname} SET is_current = FALSE
-WHERE is_current AND uri IN (SELECT changed_uri FROM {{changes}} WHERE was_shown AND NOT was_waiting)
+WHERE is_current AND uri IN (SELECT changed_uri FROM {{changes}} WHERE was_shown)
 """
 
 _INSERT = f"""

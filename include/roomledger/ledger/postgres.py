@@ -51,8 +51,8 @@ class PostgreSQL:
         except sa.exc.OperationalError as error:
             where = self._engine.url.render_as_string(hide_password=True)
             raise WarehouseError(
-                f"the warehouse at {where} does not answer: {str(error.orig).strip()}: "
-                "check host, database, user and password in [warehouse] url or ROOMLEDGER_WAREHOUSE_URL"
+                f"the database at {where} does not answer: {str(error.orig).strip()}: check host, database, user and "
+                "password in the url of [warehouse] or [control], or ROOMLEDGER_WAREHOUSE_URL"
             ) from error
         with connection, connection.begin():
             if read_only:

@@ -77,11 +77,16 @@ def key_columns(table: Table) -> list[Column[Any]]:
 def publication(tx: Connection, database: Database, *, changed_by: str, now: datetime) -> Iterator[Publication]:
     """Begin the publication of this transaction; nothing but published tables may be changed after it.
 
-    The row in `publications` is written only if something was published.
+    Its time is `now`, but not before that of the publication before it. The row in `publications` is written only if
+    something was published.
     """
     database.lock_publications(tx)
-    number = tx.execute(text(f"SELECT COALESCE(max(publication), 0) + 1 FROM {publications.fullname}")).scalar_one()
-    made = Publication(tx, database, number, changed_by, now)
+    newest = text(f"SELECT publication, changed_at FROM {publications.fullname} ORDER BY publication DESC LIMIT 1")
+    last = tx.execute(newest).first()
+    # The clock was read before the locks were waited for, perhaps on another machine.
+    number, moment = (last.publication + 1, max(now, last.changed_at)) if last else (1, now)
+    made = Publication(tx, database, number, changed_by, moment)
     yield made
     if made.is_changed:
-        tx.execute(insert(publications).values(publication=number, changed_by=changed_by, changed_at=now))
+        values = {"publication": made.number, "changed_by": changed_by, "changed_at": made.now}
+        tx.execute(insert(publications).values(values))

@@ -30,7 +30,7 @@ from roomledger.ledger.outcome import Load, Outcome, outcome_rows
 from roomledger.ledger.publications import publication
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.ledger import loads
-from roomledger.ledger.versions import is_newer
+from roomledger.ledger.versions import is_newer, lock_versions
 
 
 def settle(
@@ -54,12 +54,12 @@ def settle(
     values = {"load": load_id, "now": now, "parser": parser_version}
 
     def run(statement: str, **tables: Staged) -> None:
-        tx.execute(text(statement.format(outcomes=staged, lock=database.lock, **tables)), values)
+        tx.execute(text(statement.format(outcomes=staged, **tables)), values)
 
     def stage(query: str, label: str, **tables: Staged) -> Staged:
         return stage_query(tx, query.format(outcomes=staged, load=load_id, **tables), label)
 
-    run(_LOCK)
+    lock_versions(tx, database, f"uri IN (SELECT uri FROM {staged})")
     versions = stage(_VERSIONS, "versions")
     decisions = stage(_DECISIONS, "decisions", versions=versions)
     run(_SETTLE, decisions=decisions)
@@ -98,11 +98,6 @@ def settle(
 
 
 _COUNTS = ("objects", "objects_loaded", "objects_refused", "rows_loaded", "rows_refused", "rows_duplicate")
-
-# All versions of the objects concerned, always in the same order: otherwise two loads could deadlock.
-_LOCK = """
-SELECT object_id FROM object_ledger WHERE uri IN (SELECT uri FROM {outcomes}) ORDER BY object_id {lock}
-"""
 
 # All versions of the objects concerned, with the outcomes of this load's claims.
 _VERSIONS = """

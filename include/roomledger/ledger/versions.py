@@ -20,18 +20,26 @@ def is_newer(newer: str, older: str) -> str:
     return "({}) > ({})".format(*keys)
 
 
-def update_versions(
-    tx: Connection, database: Database, assignments: str, condition: str, values: Mapping[str, Any] | None = None
+def lock_versions(
+    tx: Connection, database: Database, condition: str, values: Mapping[str, Any] | None = None
 ) -> list[str]:
-    """Update the versions that meet the condition; return their ids.
+    """Lock the versions that meet the condition until the transaction ends; return their ids.
 
-    Their rows are locked first, in the order that all transactions use, so that no two can deadlock.
+    All transactions lock in the same order. One that locks several times first locks all that it will need: two that
+    hold some and wait for others would deadlock.
     """
     lists: list[BindParameter[Any]] = [
         bindparam(name, expanding=True) for name, value in (values or {}).items() if isinstance(value, list)
     ]
     query = f"SELECT object_id FROM object_ledger WHERE {condition} ORDER BY object_id {database.lock}"
-    ids = list(tx.execute(text(query).bindparams(*lists), values or {}).scalars())
+    return list(tx.execute(text(query).bindparams(*lists), values or {}).scalars())
+
+
+def update_versions(
+    tx: Connection, database: Database, assignments: str, condition: str, values: Mapping[str, Any] | None = None
+) -> list[str]:
+    """Lock and update the versions that meet the condition; return their ids."""
+    ids = lock_versions(tx, database, condition, values)
     if ids:
         # Not with RETURNING: DuckDB would delete and insert the whole rows.
         statement = f"UPDATE object_ledger SET {assignments} WHERE {ids_in(stage_ids(tx, database, ids))}"

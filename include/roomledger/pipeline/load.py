@@ -95,6 +95,7 @@ def load_batch(
             tx, database, list(by_name), token=load_id, limit=batch, now=claimed_at, newest_first=newest_first
         )
     if not claims:
+        publish(database, facts)  # what a process that died, or the claim itself, has changed
         return None
 
     def refused_content(object_id: str) -> bytes | None:
@@ -131,7 +132,14 @@ def load_batch(
         with suppress(DBAPIError, WarehouseError), database.begin() as tx:
             release_claims(tx, database, load_id, "new: the load that claimed it ended early; waits to be read")
         raise
-    if suspects:
+    if suspects:  # only they are still claimed
+        with database.begin() as tx:
+            release_claims(
+                tx,
+                database,
+                load_id,
+                "new: the load that claimed it stopped at the refusals of its batch; waits to be read",
+            )
         first = next(iter(suspects.values()))
         raise BatchRefused(
             f"{len(suspects)} of {len(outcomes)} objects would be refused for the same reason, such as "
@@ -181,13 +189,6 @@ def _commit(
             now=times.utc_now(),
             started_by=started_by,
             parser_version=PARSER_VERSION,
-        )
-        # Only suspects are still claimed.
-        release_claims(
-            tx,
-            database,
-            load_id,
-            "new: the load that claimed it stopped at the refusals of its batch; waits to be read",
         )
     publish(database, facts)
     if len(outcomes) >= BULK:

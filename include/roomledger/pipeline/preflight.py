@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from roomledger.ledger.database import WarehouseError
+from roomledger.ledger.installation import LEDGER
 from roomledger.ledger.migrate import require_current
 from roomledger.runtime import Runtime
 from roomledger.settings import Source, WorkspaceSource
@@ -26,17 +27,20 @@ def check(runtime: Runtime) -> list[Finding]:
 
 
 def _databases(runtime: Runtime) -> Iterator[Finding]:
-    yield _database("warehouse", runtime.facts.require_current)
+    installation_id = None
     if not runtime.facts.in_ledger:
-        yield _database("control", lambda: require_current(runtime.database))
-
-
-def _database(subject: str, require: Callable[[], None]) -> Finding:
+        try:
+            installation_id = require_current(runtime.database, LEDGER)
+        except WarehouseError as error:
+            yield Finding("control", str(error))
+        else:
+            yield Finding("control", None)
     try:
-        require()
+        runtime.facts.require_current(installation_id)
     except WarehouseError as error:
-        return Finding(subject, str(error))
-    return Finding(subject, None)
+        yield Finding("warehouse", str(error))
+    else:
+        yield Finding("warehouse", None)
 
 
 def _source(runtime: Runtime, source: Source) -> Finding:

@@ -115,11 +115,13 @@ def read(path: Path, environ: Mapping[str, str]) -> Settings:
     ]
     warehouse = _table(document, "warehouse", _WAREHOUSE_KEYS, path, problems)
     memory_mb = _whole(warehouse, "memory_mb", 64, "megabytes", problems)
-    history_days = _whole(warehouse, "history_days", 1, "days", problems)
+    history_days = _whole(warehouse, "history_days", 1, "days", problems, most=36_500)
     warehouse_url = _url("warehouse", warehouse, path, environ, problems)
     if not warehouse_url and isinstance(document.get("warehouse", {}), dict):
         problems.append(f"{path}: [warehouse] has no url: {_URLS}")
     control_url = _url("control", _table(document, "control", ("url",), path, problems), path, environ, problems)
+    if "control" in document and not control_url:
+        problems.append(f"{path}: [control] has no url: {_URLS}, or leave out [control]")
     if control_url == warehouse_url != "":
         problems.append(
             f"{path}: [control] has the url of [warehouse]: leave out [control] to have both in one database"
@@ -167,11 +169,16 @@ def _table(
     return table
 
 
-def _whole(table: Mapping[str, Any], key: str, least: int, unit: str, problems: list[str]) -> int | None:
+def _whole(
+    table: Mapping[str, Any], key: str, least: int, unit: str, problems: list[str], *, most: int | None = None
+) -> int | None:
     """Give a whole number of [warehouse]; None without one."""
     number = table.get(key)
-    if number is not None and (not isinstance(number, int) or isinstance(number, bool) or number < least):
-        problems.append(f"[warehouse] {key} = {number!r}: use whole {unit}, at least {least}")
+    if number is None:
+        return None
+    if type(number) is not int or number < least or (most and number > most):
+        bound = f", at most {most:,}" if most else ""
+        problems.append(f"[warehouse] {key} = {number!r}: use whole {unit}, at least {least}{bound}")
         return None
     return number
 

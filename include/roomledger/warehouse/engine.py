@@ -30,11 +30,14 @@ class Facts(Protocol):
     """Whether it is the ledger's own database: append and vacuum then join the ledger's transaction, and what the
     ledger publishes is there already."""
 
-    def ensure(self) -> None:
-        """Create the schema, tables and views, or change those of an older version. Raises WarehouseError."""
+    def ensure(self, installation_id: str, published: int = 0) -> None:
+        """Create the schema, tables and views of this installation, or change those of an older version.
 
-    def require_current(self) -> None:
-        """Raise WarehouseError unless tables and views are there and of this version."""
+        Raises WarehouseError, also when it is empty although the ledger has published so many times.
+        """
+
+    def require_current(self, installation_id: str | None = None) -> None:
+        """Raise WarehouseError unless tables and views are there, of this version and of this installation."""
 
     def append(self, files: Mapping[Table, Path], load_id: str, tx: Connection | None = None) -> None:
         """Append Parquet files to the tables of records; a second time with the same load it changes nothing.

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
 from roomledger.ledger import migrate
+from roomledger.ledger.changes import newest_publication
 from roomledger.ledger.database import Database, Row, fetch_rows, stage_ids
 from roomledger.ledger.tables.ledger import loads
 from roomledger.ledger.tables.objects import objects, publications
@@ -31,13 +32,14 @@ class DatabaseFacts:
         self.in_ledger = in_ledger
         self.dialect = "duckdb" if database.url.startswith("duckdb") else "postgres"
 
-    def ensure(self) -> None:
+    def ensure(self, installation_id: str, published: int = 0) -> None:
         """See `Facts`."""
-        setup.upgrade(self.database, setup.FACTS_SIDE)
+        setup.upgrade(self.database, setup.FACTS_SIDE, installation_id, published)
 
-    def require_current(self) -> None:
+    def require_current(self, installation_id: str | None = None) -> None:
         """See `Facts`."""
-        migrate.require_current(self.database)
+        side = setup.BOTH if self.in_ledger else setup.FACTS_SIDE
+        migrate.require_current(self.database, side.name, installation_id)
 
     def append(self, files: Mapping[Table, Path], load_id: str, tx: Connection | None = None) -> None:
         """See `Facts`."""
@@ -53,8 +55,7 @@ class DatabaseFacts:
     def published(self) -> int:
         """See `Facts`."""
         with self.database.begin(read_only=True) as tx:
-            newest = text(f"SELECT COALESCE(max(publication), 0) FROM {publications.fullname}")
-            return int(tx.execute(newest).scalar_one())
+            return newest_publication(tx)
 
     def publish(self, changes: Mapping[Table, pa.Table]) -> None:
         """See `Facts`."""

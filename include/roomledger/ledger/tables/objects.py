@@ -25,6 +25,14 @@ publications = define_table(
     schema=RAW,
 )
 
+installation = define_table(
+    "installation",
+    "One row per database: what it holds, of which installation.",
+    key("installation_id", "Id that the ledger and the facts of one installation share."),
+    column("holds", Text(), "ledger, facts or both.", null=False),
+    schema=RAW,
+)
+
 appends = define_table(
     "appends",
     "One row per load whose rows may lie on the facts side, and which is not settled; only where that is another"
@@ -75,6 +83,6 @@ objects = define_table(
     *recording_columns(),
     *(column(name, object_ledger.c[name].type, str(object_ledger.c[name].comment), null=True) for name in _copied),
     *(column(name, Text(), str(object_ledger.c[known].comment), null=True) for name, known in KEY_COLUMNS.items()),
-    indexes=("uri publication", "object_id", "session_id"),
+    indexes=("uri publication", "publication", "object_id", "session_id"),
     schema=RAW,
 )

@@ -37,7 +37,7 @@ def _resolved(name: str, grain: str, *columns: Column[Any], indexes: tuple[str, 
         column(OWN[0], BigInteger(), "Publication that changed the row last (publications).", null=False),
         column(OWN[1], Boolean(), "Whether nothing reports it any more: the row is not shown.", null=False),
     )
-    table = define_table(name, grain, *columns, *own, indexes=indexes, schema=RAW)
+    table = define_table(name, grain, *columns, *own, indexes=(*indexes, "publication"), schema=RAW)
     table.info["key"] = indexes[0].split()
     return table
 
