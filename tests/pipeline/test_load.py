@@ -195,3 +195,47 @@ def test_a_corrected_file_keeps_its_earlier_text_as_history(ready: Database, tmp
 
 def test_every_text_type_has_a_parser() -> None:
     assert set(PARSERS) == set(TEXT_TYPES)
+
+
+def exclude_and_replay(database: Database, bucket: Path) -> None:
+    """Exclude chat files by the settings, then replay everything once."""
+    without_chats = source_of(bucket, asset_types=frozenset({"transcript"}))
+    with database.begin() as tx:
+        request_replay(tx, database, everything=True, now=times.utc_now())
+    load(database, without_chats)
+
+
+def test_one_replay_withdraws_an_excluded_object_whose_newest_version_has_the_same_bytes(
+    ready: Database, tmp_path: Path
+) -> None:
+    bucket = tmp_path / "bucket"
+    for minute in (0, 1):
+        put(bucket, chat_key(), chat("one"), minute)
+        run(ready, source_of(bucket))
+    assert dispositions(ready) == ["loaded", "unchanged"]
+    exclude_and_replay(ready, bucket)
+    assert messages(ready) == []
+    assert dispositions(ready) == ["ignored", "ignored"]
+    with ready.begin() as tx:
+        request_replay(tx, ready, everything=True, now=times.utc_now())
+    load(ready, source_of(bucket))
+    assert messages(ready) == ["one"]
+    assert dispositions(ready) == ["ignored", "loaded"]
+
+
+def test_one_replay_withdraws_an_excluded_object_with_a_newer_version_that_vanished_unread(
+    ready: Database, tmp_path: Path
+) -> None:
+    bucket, source = tmp_path / "bucket", source_of(tmp_path / "bucket")
+    put(bucket, chat_key(), chat("one"))
+    run(ready, source)
+    put(bucket, chat_key(), chat("one", "two"), minute=1)
+    collect(ready, source)
+    (bucket / chat_key()).unlink()
+    put(bucket, chat_key(2), chat("other"))
+    collect(ready, source)
+    put(bucket, chat_key(), chat("one"))
+    run(ready, source)
+    assert messages(ready) == ["one", "other"]
+    exclude_and_replay(ready, bucket)
+    assert messages(ready) == []

@@ -23,7 +23,7 @@ def request_replay(
 ) -> int:
     """Queue the newest version of objects, to be read and parsed again; return the count.
 
-    Of an object whose newest version is ignored the one with rows is queued, too: the settings may exclude it by now.
+    Of an object whose newest version has no rows the one with rows is queued, too: the settings may exclude it by now.
     By default: objects with a refused record or file. `uri`: that object, whatever its disposition. `everything`: all
     loaded, refused and ignored objects, such as after a change of the parsers or of a source's settings. `source` and
     `reason` (the code of a refusal or of an ignored object) filter them.
@@ -58,7 +58,9 @@ _IS_SETTLED = f"""
     AND NOT EXISTS (SELECT 1 FROM object_ledger newer
                     WHERE newer.uri = object_ledger.uri AND newer.disposition <> 'superseded'
                       AND {is_newer("newer", "object_ledger")}
-                      AND NOT (newer.disposition = 'ignored' AND object_ledger.loaded_at IS NOT NULL))
+                      AND NOT (object_ledger.loaded_at IS NOT NULL
+                               AND (newer.disposition IN ('ignored', 'unchanged')
+                                    OR (newer.disposition = 'missing' AND newer.loaded_at IS NULL))))
 """
 
 
