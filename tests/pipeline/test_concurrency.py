@@ -15,7 +15,7 @@ from sqlalchemy import text
 from roomledger import times
 from roomledger.formats.object_keys import recognise
 from roomledger.ledger import observations, versions
-from roomledger.ledger.database import Database
+from roomledger.ledger.database import Database, stage_ids
 from roomledger.ledger.replays import request_replay
 from roomledger.model import Observation
 from roomledger.pipeline.load import load_batches
@@ -126,6 +126,29 @@ def test_a_listing_locks_all_versions_before_it_changes_one(
             counts = record(tx, database, source, found, observed_by="listing", now=times.utc_now())
         settling[0].result()
     assert counts == {"restored": 1, "new_seen": 1}
+
+
+def test_a_version_that_is_added_while_others_wait_for_its_object_is_locked_too(
+    ready_postgres: Callable[[], Database],
+) -> None:
+    database = ready_postgres()
+    with database.begin() as tx:
+        put_object(tx, "b", uri="s3://acme/k")
+
+    def lock() -> list[str]:
+        with database.begin() as tx:
+            versions.lock_objects(tx, database, stage_ids(tx, database, ["s3://acme/k"], "uri"))
+            with database.begin() as other:
+                return list(other.execute(text("SELECT object_id FROM object_ledger FOR UPDATE SKIP LOCKED")).scalars())
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.begin() as tx:
+            versions.lock_versions(tx, database, "TRUE")
+            locking = pool.submit(lock)
+            while not locking.done() and not fetch(database, WAITS_FOR_A_LOCK):
+                time.sleep(0.05)
+            put_object(tx, "a", uri="s3://acme/k")
+        assert locking.result() == []
 
 
 def seen(number: int, version: int) -> Observation:

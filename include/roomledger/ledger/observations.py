@@ -15,7 +15,7 @@ from roomledger.ledger.objects import publish_objects
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.ledger import object_ledger
-from roomledger.ledger.versions import lock_versions, supersede_unread, update_versions
+from roomledger.ledger.versions import lock_objects, supersede_unread, update_versions
 from roomledger.model import Asset, Ignored, Observation
 from roomledger.settings import Source
 
@@ -39,7 +39,7 @@ def record_observations(
     database.hold_evidence(tx, change=False)
     unique = {observation.object_id: (observation, asset) for observation, asset in seen}.values()
     staged = database.stage(tx, _ledger_rows(source, unique, observed_by, now), "observations")
-    lock_versions(tx, database, f"uri IN (SELECT uri FROM {staged})")
+    lock_objects(tx, database, staged)
     restored = _restore(tx, database, staged)
     new = {row.object_id: row.disposition for row in tx.execute(text(_INSERT.format(staged=staged)))}
     if new:

@@ -30,7 +30,7 @@ from roomledger.ledger.outcome import Load, Outcome, outcome_rows
 from roomledger.ledger.publications import publication
 from roomledger.ledger.replays import requeue_retyped
 from roomledger.ledger.tables.ledger import loads
-from roomledger.ledger.versions import is_newer, lock_versions
+from roomledger.ledger.versions import is_newer, lock_objects
 
 
 def settle(
@@ -59,7 +59,7 @@ def settle(
     def stage(query: str, label: str, **tables: Staged) -> Staged:
         return stage_query(tx, query.format(outcomes=staged, load=load_id, **tables), label)
 
-    lock_versions(tx, database, f"uri IN (SELECT uri FROM {staged})")
+    lock_objects(tx, database, staged)
     versions = stage(_VERSIONS, "versions")
     decisions = stage(_DECISIONS, "decisions", versions=versions)
     run(_SETTLE, decisions=decisions)

@@ -25,14 +25,32 @@ def lock_versions(
 ) -> list[str]:
     """Lock the versions that meet the condition until the transaction ends; return their ids.
 
-    All transactions lock in the same order. One that locks several times first locks all that it will need: two that
-    hold some and wait for others would deadlock.
+    All transactions lock in the same order. One that will lock several times first calls `lock_objects`: two that hold
+    some versions and wait for others would deadlock.
     """
     lists: list[BindParameter[Any]] = [
         bindparam(name, expanding=True) for name, value in (values or {}).items() if isinstance(value, list)
     ]
     query = f"SELECT object_id FROM object_ledger WHERE {condition} ORDER BY object_id {database.lock}"
     return list(tx.execute(text(query).bindparams(*lists), values or {}).scalars())
+
+
+def lock_objects(tx: Connection, database: Database, uris: Staged) -> None:
+    """Lock all versions of the objects at these addresses (`uri`) until the transaction ends.
+
+    Nobody adds a version to a locked object. One that was added while this waited for a lock would have to be locked
+    out of order: then all locks are released, and taken again with it.
+    """
+    if not database.lock:
+        return
+    condition = f"uri IN (SELECT uri FROM {uris})"
+    while True:
+        attempt = tx.begin_nested()
+        locked = lock_versions(tx, database, condition)
+        if tx.execute(text(f"SELECT count(*) FROM object_ledger WHERE {condition}")).scalar_one() == len(locked):
+            attempt.commit()
+            return
+        attempt.rollback()
 
 
 def update_versions(
