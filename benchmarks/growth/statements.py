@@ -18,7 +18,7 @@ from sqlalchemy import event
 
 from roomledger.ledger.database import Database, Rows, Staged
 
-_NUMBERED = re.compile(r"\b(staged_\w+?)_\d+\b")
+_NUMBERED = re.compile(r"\b(staged_\w+?|sa_savepoint)_\d+\b")
 _EXPLAIN = (
     "LOAD 'auto_explain'",
     "SET auto_explain.log_min_duration = 0",

@@ -194,12 +194,11 @@ def test_rows_of_a_load_that_died_are_deleted_after_its_lease(
     assert installation.column(RAW_MESSAGES) == installation.column(MESSAGES) == ["one", "two"]
 
 
+@pytest.mark.parametrize("installation", ["two databases"], indirect=True)
 def test_a_load_that_wakes_after_its_rows_were_vacuumed_does_not_count(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It appended, slept longer than its lease, and was taken for dead."""
-    if installation.facts.in_ledger:
-        pytest.skip("append and settle are one transaction")
     append, now = installation.facts.append, times.utc_now
 
     def sleep(*arguments: Any) -> None:
