@@ -249,6 +249,22 @@ def test_the_session_of_a_waiting_object_is_changed_by_who_named_it(installation
     ]
 
 
+@pytest.mark.parametrize("installation", ["two databases"], indirect=True)
+def test_an_append_that_is_repeated_changes_nothing(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = DatabaseFacts.append
+
+    def twice(*arguments: Any) -> None:
+        append(*arguments)
+        append(*arguments)
+
+    monkeypatch.setattr(DatabaseFacts, "append", twice)
+    installation.write("one", "two")
+    installation.load()
+    assert installation.column(RAW_MESSAGES) == installation.column(MESSAGES) == ["one", "two"]
+
+
 class Overtaken:
     """A store in which, after the first read, another process takes the object over and loads it."""
 
