@@ -265,6 +265,36 @@ def test_an_append_that_is_repeated_changes_nothing(
     assert installation.column(RAW_MESSAGES) == installation.column(MESSAGES) == ["one", "two"]
 
 
+@pytest.mark.parametrize("installation", ["two databases"], indirect=True)
+def test_an_older_publication_that_comes_late_changes_nothing(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process read it from the ledger, and was asleep while newer ones were published."""
+    published: list[Any] = []
+    publish_changes = DatabaseFacts.publish
+
+    def remember(facts: DatabaseFacts, changes: Any) -> None:
+        published.append(changes)
+        publish_changes(facts, changes)
+
+    monkeypatch.setattr(DatabaseFacts, "publish", remember)
+    workspace = payloads.workspace_source(payloads.workspace())
+    for session in ("s1", "s2"):
+        job = payloads.job("j1", "room1", session, 0, 30, "chat")
+        with installation.database.begin() as tx:
+            upsert_records(
+                tx, installation.database, workspace, [records.recording(job, "recording")[0]], now=times.utc_now()
+            )
+        publish(installation.database, installation.facts)
+    corrected(installation)
+    views = ("recordings", "objects", "object_history", "chat_messages")
+    before = [installation.facts.query(f"SELECT * FROM {view} ORDER BY ALL") for view in views]
+    assert installation.column("SELECT session_id FROM recordings") == ["s2"]
+    for changes in reversed(published):
+        publish_changes(installation.facts, changes)
+    assert [installation.facts.query(f"SELECT * FROM {view} ORDER BY ALL") for view in views] == before
+
+
 class Overtaken:
     """A store in which, after the first read, another process takes the object over and loads it."""
 
