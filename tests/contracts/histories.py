@@ -123,8 +123,8 @@ class MortalFacts:
     def vacuum(self, *arguments: Any) -> Mapping[str, int]:
         return dict(self._around(lambda: self._facts.vacuum(*arguments)))
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
-        return self._facts.query(sql, parameters)
+    def query(self, *arguments: Any, **options: Any) -> Sequence[Row]:
+        return self._facts.query(*arguments, **options)
 
 
 @dataclass(slots=True)

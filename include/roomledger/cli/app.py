@@ -16,7 +16,7 @@ import typer
 
 from roomledger import settings
 from roomledger.cli.output import complain
-from roomledger.ledger.database import WarehouseError
+from roomledger.ledger.database import QueryError, WarehouseError
 from roomledger.model import BatchRefused
 from roomledger.provisioning import CannotConfigure, ProvisioningError
 from roomledger.queues import QueueError
@@ -35,6 +35,7 @@ app = typer.Typer(
 TOML = Path("roomledger.toml")
 Config = Annotated[Path, typer.Option("--config", "-c", envvar="ROOMLEDGER_CONFIG", help="The settings file.")]
 Sources = Annotated[list[str] | None, typer.Option("--source", "-s", help="Only this source; can be repeated.")]
+TimeLimit = Annotated[float, typer.Option("--time-limit", min=0.001, help="Seconds until the query is stopped.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -56,6 +57,9 @@ def explained() -> Iterator[None]:
         raise typer.Exit(USERS_MISTAKE) from None
     except (AccessDenied, BucketMissing, CredentialsMissing, WarehouseError, QueueError, CannotConfigure) as error:
         complain(str(error))
+        raise typer.Exit(USERS_MISTAKE) from None
+    except QueryError as error:
+        complain(f"the query cannot be run: {error}")
         raise typer.Exit(USERS_MISTAKE) from None
     except (StoreError, BatchRefused, ProvisioningError) as error:
         complain(str(error))

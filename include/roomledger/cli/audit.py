@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from roomledger import times
-from roomledger.cli.app import INCOMPLETE, TOML, USERS_MISTAKE, Config, app, opened
+from roomledger.cli.app import INCOMPLETE, TOML, USERS_MISTAKE, Config, TimeLimit, app, opened
 from roomledger.cli.output import complain, print_json, show
+from roomledger.ledger.database import QUERY_TIME_S
 from roomledger.queries import audit
 
 
@@ -38,6 +39,7 @@ def run_audit(
     name: Annotated[str, typer.Argument(help="Name of the audit.")],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; can be repeated.")] = None,
     form: Annotated[Format, typer.Option("--format", "-f", help="Output format.")] = Format.TABLE,
+    time_limit: TimeLimit = QUERY_TIME_S,
     config: Config = TOML,
 ) -> None:
     """Run one audit and print its result."""
@@ -46,7 +48,7 @@ def run_audit(
         if name == "completeness":
             parameters.setdefault("now", times.utc_now())
         try:
-            rows = audit.run(runtime.facts, name, parameters)
+            rows = audit.run(runtime.facts, name, parameters, time_limit_s=time_limit)
         except audit.AuditError as error:
             complain(str(error))
             raise typer.Exit(USERS_MISTAKE) from None

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from roomledger import times
-from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, app, opened
+from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, TimeLimit, app, opened
 from roomledger.cli.output import complain, print_json, show, show_result
+from roomledger.ledger.database import QUERY_TIME_S
 from roomledger.queries.lineage import trace_object
 from roomledger.queries.status import read_status
-from roomledger.warehouse.engine import QueryError
 
 
 @app.command()
@@ -72,14 +72,11 @@ def where(
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help='One SELECT, such as "SELECT * FROM chat_messages LIMIT 5"')],
+    time_limit: TimeLimit = QUERY_TIME_S,
     config: Config = TOML,
     as_json: AsJson = False,
 ) -> None:
-    """Run a read-only query on the warehouse. `docs/data-dictionary.md` describes its tables and views."""
+    """Run one query, which cannot change anything. `docs/data-dictionary.md` describes tables and views."""
     with opened(config) as runtime:
-        try:
-            rows = runtime.facts.query(query)
-        except QueryError as error:
-            complain(f"the warehouse rejected the query: {error}")
-            raise typer.Exit(USERS_MISTAKE) from None
+        rows = runtime.facts.query(query, time_limit_s=time_limit)
         show_result("Result", rows, as_json=as_json, empty="No rows.")

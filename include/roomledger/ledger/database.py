@@ -31,6 +31,14 @@ class WarehouseError(Exception):
     """The warehouse cannot be used in its current state; the message contains the remedy."""
 
 
+class QueryError(Exception):
+    """A query is refused, fails or takes too long; the message says why."""
+
+
+QUERY_TIME_S = 300.0
+"""Time limit of a query."""
+
+
 @dataclass(frozen=True, slots=True)
 class Staged:
     """Rows that the SQL of one transaction reads as a table: format it into a statement as a table name."""
@@ -74,6 +82,14 @@ class Database(Protocol):
     def stage(self, tx: Connection, rows: Rows, label: str) -> Staged:
         """Make `rows` readable until the transaction ends."""
 
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, time_limit_s: float = QUERY_TIME_S
+    ) -> list[Row]:
+        """Run one query that cannot change anything, in the warehouse or outside; raises QueryError, WarehouseError.
+
+        `:name` in the query is a parameter, unless `parameters` is None.
+        """
+
     def analyze(self) -> None:
         """Collect statistics of the tables that have doubled, for an engine that plans by them.
 
@@ -102,6 +118,11 @@ def count_rows(tx: Connection, staged: Staged) -> int:
 def stage_ids(tx: Connection, database: Database, ids: Sequence[str], column: str = "object_id") -> Staged:
     """Stage a list of ids or addresses as a table of one column."""
     return database.stage(tx, pa.table({column: pa.array(ids, pa.string())}), column)
+
+
+def took_too_long(time_limit_s: float) -> QueryError:
+    """Make the error of a query that reached its time limit."""
+    return QueryError(f"it took longer than {time_limit_s:g} s: select less, or set a longer --time-limit")
 
 
 def fetch_rows(tx: Connection, query: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:

@@ -6,16 +6,27 @@ Only one process can open the file, so each transaction opens it, works in bulk 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from roomledger.ledger.database import Rows, Staged, WarehouseError, staged_name
+from roomledger.ledger.database import (
+    QUERY_TIME_S,
+    QueryError,
+    Row,
+    Rows,
+    Staged,
+    WarehouseError,
+    fetch_rows,
+    staged_name,
+    took_too_long,
+)
 from roomledger.settings import DEFAULT_MEMORY_MB
 
 _LOCK_WAIT_S = 120
@@ -35,21 +46,29 @@ class DuckDB:
         config = {"memory_limit": f"{memory_mb}MB", "preserve_insertion_order": False}
         # A pool would keep the file open, and so locked, after the transaction.
         self._engine = sa.create_engine(url, poolclass=NullPool, connect_args={"config": config})
+        # A query of a user cannot write the file, reach other files or the network, or unlock any of that.
+        locked = {"enable_external_access": False, "python_enable_replacements": False, "lock_configuration": True}
+        arguments = {"read_only": True, "config": config | locked}
+        self._reader = sa.create_engine(url, poolclass=NullPool, connect_args=arguments)
         # Concurrent transactions of one process would conflict; other processes are excluded by the file lock.
         self._mine = threading.Lock()
 
     @contextmanager
     def begin(self, *, read_only: bool = False) -> Iterator[sa.Connection]:
         """Open the file, after waiting for another process to close it, and a transaction in it."""
-        if read_only and not self._path.exists():
-            raise WarehouseError(f"there is no database file at {self._path}: run `roomledger init`")
-        with self._mine, self._connect() as connection, connection.begin():
+        if read_only:
+            self._require_file()
+        with self._mine, self._connect(self._engine) as connection, connection.begin():
             if read_only:
                 connection.exec_driver_sql("ROLLBACK")
                 connection.exec_driver_sql("BEGIN TRANSACTION READ ONLY")
             yield connection
 
-    def _connect(self) -> sa.Connection:
+    def _require_file(self) -> None:
+        if not self._path.exists():
+            raise WarehouseError(f"there is no database file at {self._path}: run `roomledger init`")
+
+    def _connect(self, engine: sa.Engine) -> sa.Connection:
         waiting = Retrying(
             retry=retry_if_exception(_is_locked),
             wait=wait_random_exponential(multiplier=0.02, max=0.5),
@@ -57,7 +76,7 @@ class DuckDB:
             reraise=True,
         )
         try:
-            return waiting(self._engine.connect)
+            return waiting(engine.connect)
         except sa.exc.DBAPIError as error:
             if _is_locked(error):
                 raise WarehouseError(
@@ -88,8 +107,44 @@ class DuckDB:
             driver.register(staged.name, rows)
         return staged
 
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, time_limit_s: float = QUERY_TIME_S
+    ) -> list[Row]:
+        """Run one query on the file, opened read-only, without access to anything else."""
+        self._require_file()
+        with self._mine, self._connect(self._reader) as tx:
+            driver: Any = tx.connection.driver_connection
+            timer = threading.Timer(time_limit_s, driver.interrupt)
+            timer.start()
+            try:
+                if parameters is not None:
+                    return fetch_rows(tx, sql, parameters)
+                _require_query(driver, sql)
+                return [dict(row) for row in tx.exec_driver_sql(sql).mappings()]
+            except (duckdb.Error, sa.exc.DBAPIError) as error:
+                raise _query_error(error, time_limit_s) from error
+            finally:
+                timer.cancel()
+
     def analyze(self) -> None:
         """DuckDB keeps the statistics that it plans by itself."""
+
+
+def _require_query(driver: Any, sql: str) -> None:
+    """Raise QueryError for anything but one query."""
+    kinds = [one.type.name for one in driver.extract_statements(sql)]
+    if len(kinds) != 1:
+        raise QueryError(f"give one query, such as SELECT count(*) FROM loads: this has {len(kinds)} statements")
+    if kinds[0] not in ("SELECT", "EXPLAIN"):
+        raise QueryError(f"only queries can be run (SELECT, WITH, VALUES, DESCRIBE, EXPLAIN): this is {kinds[0]}")
+
+
+def _query_error(error: Exception, time_limit_s: float) -> QueryError:
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    if isinstance(cause, duckdb.InterruptException):
+        return took_too_long(time_limit_s)
+    # "Parser Error: syntax error at …", then the line of the query.
+    return QueryError(str(cause).partition("\n")[0].partition(" Error: ")[2] or str(cause))
 
 
 def _is_locked(error: BaseException) -> bool:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import sqlalchemy as sa
+from psycopg.rows import dict_row
 
-from roomledger.ledger.database import Rows, Staged, WarehouseError, staged_name
+from roomledger.ledger.database import (
+    QUERY_TIME_S,
+    QueryError,
+    Row,
+    Rows,
+    Staged,
+    WarehouseError,
+    fetch_rows,
+    staged_name,
+    took_too_long,
+)
 from roomledger.ledger.tables.columns import metadata
 
 _TYPES = {
@@ -46,18 +59,20 @@ class PostgreSQL:
     @contextmanager
     def begin(self, *, read_only: bool = False) -> Iterator[sa.Connection]:
         """Open a transaction."""
+        with self._connect() as connection, connection.begin():
+            if read_only:
+                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+            yield connection
+
+    def _connect(self) -> sa.Connection:
         try:
-            connection = self._engine.connect()
+            return self._engine.connect()
         except sa.exc.OperationalError as error:
             where = self._engine.url.render_as_string(hide_password=True)
             raise WarehouseError(
                 f"the database at {where} does not answer: {str(error.orig).strip()}: check host, database, user and "
                 "password in the url of [warehouse] or [control], or ROOMLEDGER_WAREHOUSE_URL"
             ) from error
-        with connection, connection.begin():
-            if read_only:
-                connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-            yield connection
 
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
         """Take the advisory lock of the evidence, shared or exclusive; it ends with the transaction."""
@@ -82,6 +97,28 @@ class PostgreSQL:
         _copy(tx, str(staged), batches)
         tx.exec_driver_sql(f"ANALYZE {staged}")  # without it the planner assumes an empty table
         return staged
+
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, time_limit_s: float = QUERY_TIME_S
+    ) -> list[Row]:
+        """Run one query in a read-only transaction, without the rights of a superuser."""
+        with self._connect() as tx, tx.begin():
+            try:
+                tx.exec_driver_sql("SET TRANSACTION READ ONLY")
+                tx.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(1000 * time_limit_s))}")
+                if tx.exec_driver_sql("SELECT current_setting('is_superuser') = 'on'").scalar_one():
+                    tx.exec_driver_sql("SET LOCAL ROLE pg_read_all_data")
+                if parameters is not None:
+                    return fetch_rows(tx, sql, parameters)
+                _require_query(tx, sql)
+                driver: Any = tx.connection.driver_connection
+                # The server prepares only a single statement.
+                with driver.cursor(row_factory=dict_row) as cursor:
+                    return list(cursor.execute(sql, prepare=True))
+            except sa.exc.DBAPIError as error:
+                raise _query_error(error.orig, time_limit_s) from error
+            except psycopg.Error as error:
+                raise _query_error(error, time_limit_s) from error
 
     def analyze(self) -> None:
         """Analyze the tables that have doubled, without waiting for autovacuum, which comes after a minute or more.
@@ -127,3 +164,52 @@ def _printable(batch: pa.RecordBatch) -> pa.RecordBatch:
             cells = [None if cell is None else "\\x" + cell.hex() for cell in batch.column(index).to_pylist()]
             batch = batch.set_column(index, field.name, pa.array(cells, pa.string()))
     return batch
+
+
+_QUERIES = ("SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "SHOW")
+_COMMENT = re.compile(r"--[^\n]*|/\*(?:(?!/\*|\*/).)*\*/", re.DOTALL)
+"""A comment without another one in it."""
+_HARMLESS = (
+    *("random", "random_normal", "gen_random_uuid", "uuidv4", "uuidv7", "clock_timestamp", "timeofday"),
+    *("pg_relation_size", "pg_total_relation_size", "pg_table_size", "pg_indexes_size", "pg_database_size"),
+)
+"""Volatile functions that change nothing."""
+_CHANGE_SOMETHING = sa.text("""
+SELECT DISTINCT proname FROM pg_proc
+WHERE provolatile = 'v' AND proname = ANY(:words) AND proname <> ALL(:harmless) ORDER BY proname LIMIT 3
+""")
+
+
+def _require_query(tx: sa.Connection, sql: str) -> None:
+    """Raise QueryError for anything but a query, and for functions that may have effects outside of the transaction.
+
+    These are volatile: they read files of the server, take advisory locks, change settings, stop other sessions. Every
+    word counts, also in text, so that no way of writing hides a call.
+    """
+    kind = _first_word(sql)
+    if not kind:
+        raise QueryError("give one query, such as SELECT count(*) FROM loads: this has 0 statements")
+    if kind not in _QUERIES:
+        raise QueryError(f"only queries can be run ({', '.join(_QUERIES)}): this is {kind}")
+    if re.search(r"\bu&\"", sql, re.IGNORECASE):
+        raise QueryError('names with escapes (U&"…") cannot be used in a query: write the name itself')
+    words = {*re.findall(r"[\w$]+", sql), *re.findall(r"[\w$]+", sql.lower())}
+    found = tx.execute(_CHANGE_SOMETHING, {"words": [*words], "harmless": [*_HARMLESS]}).scalars().all()
+    if found:
+        names = ", ".join(found)
+        raise QueryError(f"{names} can change something outside of the query: use functions that only read")
+
+
+def _first_word(sql: str) -> str:
+    while (shorter := _COMMENT.sub(" ", sql)) != sql:
+        sql = shorter
+    found = re.match(r"[\s(]*(\w*)", sql)
+    return found[1].upper() if found else ""
+
+
+def _query_error(error: BaseException | None, time_limit_s: float) -> QueryError:
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return took_too_long(time_limit_s)
+    if isinstance(error, psycopg.errors.SyntaxError) and "multiple commands" in str(error):
+        return QueryError("give one query: this has several statements")
+    return QueryError(str(error).partition("\n")[0])

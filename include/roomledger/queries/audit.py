@@ -17,7 +17,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any, TextIO
 
-from roomledger.ledger.database import Row
+from roomledger.ledger.database import QUERY_TIME_S, Row
 from roomledger.times import parse_rfc3339
 from roomledger.warehouse.engine import Facts
 
@@ -59,13 +59,13 @@ def names() -> dict[str, Audit]:
     return {audit.name: audit for audit in sorted(audits, key=lambda audit: audit.name)}
 
 
-def run(facts: Facts, name: str, params: Mapping[str, Any]) -> Sequence[Row]:
+def run(facts: Facts, name: str, params: Mapping[str, Any], *, time_limit_s: float = QUERY_TIME_S) -> Sequence[Row]:
     """Run an audit; raises AuditError for an unknown one, and for missing or invalid parameters.
 
     Parameters are text, such as from a command line, or values (an int, a datetime with a zone); None and empty text
     count as missing.
     """
-    return facts.query(*prepare(name, params))
+    return facts.query(*prepare(name, params), time_limit_s=time_limit_s)
 
 
 def prepare(name: str, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

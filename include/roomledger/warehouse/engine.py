@@ -14,11 +14,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 from sqlalchemy import Connection, Table
 
-from roomledger.ledger.database import Row
-
-
-class QueryError(Exception):
-    """The engine refuses a query; the message is its own."""
+from roomledger.ledger.database import QUERY_TIME_S, Row
 
 
 class Facts(Protocol):
@@ -66,8 +62,10 @@ class Facts(Protocol):
         Gives the number of deleted rows by table.
         """
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
-        """Run a query that only reads; give its rows, each by the names of its columns.
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, time_limit_s: float = QUERY_TIME_S
+    ) -> Sequence[Row]:
+        """Run one query that cannot change anything; give its rows, each by the names of its columns.
 
-        `:name` in the query is a parameter, unless `parameters` is None. Raises QueryError.
+        `:name` in the query is a parameter, unless `parameters` is None. Raises QueryError and WarehouseError.
         """

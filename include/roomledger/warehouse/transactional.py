@@ -10,16 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, Table, text
-from sqlalchemy.exc import DBAPIError
 
 from roomledger.ledger import migrate
 from roomledger.ledger.changes import newest_publication
-from roomledger.ledger.database import Database, Row, fetch_rows, stage_ids
+from roomledger.ledger.database import QUERY_TIME_S, Database, Row, stage_ids
 from roomledger.ledger.tables.ledger import loads
 from roomledger.ledger.tables.objects import objects, publications
 from roomledger.ledger.tables.resolved import RESOLVED
 from roomledger.warehouse import setup
-from roomledger.warehouse.engine import QueryError
 from roomledger.warehouse.tables import FACTS, appended_loads
 
 
@@ -93,15 +91,11 @@ class DatabaseFacts:
                 own.execute(text(_FORGET.format(old=old)))
         return deleted
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Row]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, *, time_limit_s: float = QUERY_TIME_S
+    ) -> Sequence[Row]:
         """See `Facts`."""
-        try:
-            with self.database.begin(read_only=True) as tx:
-                if parameters is not None:
-                    return fetch_rows(tx, sql, parameters)
-                return [dict(row) for row in tx.exec_driver_sql(sql).mappings()]
-        except DBAPIError as error:
-            raise QueryError(str(error.orig)) from error
+        return self.database.query(sql, parameters, time_limit_s=time_limit_s)
 
 
 _FORGET = f"""
