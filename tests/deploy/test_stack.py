@@ -32,6 +32,7 @@ DOTENV = {
     "POSTGRES_PASSWORD": "administrator",
     "AIRFLOW_DB_PASSWORD": "metadata",
     "WAREHOUSE_DB_PASSWORD": "recordings",
+    "WAREHOUSE_LOADER_PASSWORD": "loads",
     "AIRFLOW_FERNET_KEY": "bm90IGEgc2VjcmV0LCBvbmx5IHRoaXJ0eS10d28gYiE=",
     "AIRFLOW_JWT_SECRET": "j" * 64,
     "AIRFLOW_API_SECRET_KEY": "k" * 64,
@@ -154,6 +155,8 @@ def databases() -> Iterator[Path]:
     [
         ("airflow", "metadata", "airflow", None),
         ("roomledger", "recordings", "roomledger", None),
+        ("loader", "loads", "roomledger", "permission denied"),
+        ("loader", "loads", "airflow", "permission denied"),
         ("airflow", "metadata", "roomledger", "permission denied"),
         ("roomledger", "recordings", "airflow", "permission denied"),
         ("roomledger", "metadata", "roomledger", "password authentication failed"),
@@ -170,7 +173,7 @@ def test_each_user_reaches_its_own_database_only(
     if refusal is None:
         connect()
     else:
-        with pytest.raises(psycopg.OperationalError, match=refusal):
+        with pytest.raises(psycopg.Error, match=refusal):
             connect()
 
 

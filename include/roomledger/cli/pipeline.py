@@ -21,6 +21,8 @@ from roomledger.runtime import Runtime
 from roomledger.settings import WorkspaceSource
 from roomledger.stores import Reader, StoreError
 from roomledger.warehouse import setup
+from roomledger.warehouse.roles import create as create_roles
+from roomledger.warehouse.transactional import DatabaseFacts
 
 _Batch = Annotated[int, typer.Option(min=1, help="Objects per batch: claimed and committed together.")]
 _Reads = Annotated[int, typer.Option(min=1, max=256, help="Concurrent reads.")]
@@ -46,6 +48,21 @@ def init(config: Config = TOML) -> None:
         before, after = setup.initialise(runtime.database, runtime.facts)
         done = "is up to date" if before == after else f"now has the tables of revision {after}"
         say(f"The warehouse {done}. Next: roomledger check")
+
+
+@app.command()
+def roles(config: Config = TOML) -> None:
+    """Create the PostgreSQL roles `roomledger_loader` and `roomledger_reader`, and grant them what they need.
+
+    Run it as the user that runs `init`, who owns the tables. Then grant the loader to the user of Airflow, and the
+    reader to users of BI: `GRANT roomledger_reader TO ana`. The loader cannot create, change or drop tables. The reader
+    reads the views and the ledger, but no raw rows, no bytes of refusals and no records of the vendor.
+    """
+    with opened(config) as runtime:
+        create_roles(runtime.database)
+        if not runtime.facts.in_ledger and isinstance(runtime.facts, DatabaseFacts):
+            create_roles(runtime.facts.database)
+        say("The roles roomledger_loader and roomledger_reader have their privileges. Next: GRANT them to your users")
 
 
 @app.command()

@@ -15,7 +15,7 @@ from roomledger.ledger.changes import PUBLISHED, newest_publication
 from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.tables.columns import RAW, metadata
 from roomledger.ledger.tables.objects import installation as installation_table
-from roomledger.warehouse import grants, views
+from roomledger.warehouse import grants, roles, views
 from roomledger.warehouse.engine import Facts
 from roomledger.warehouse.tables import FACTS, appended_loads
 
@@ -85,6 +85,8 @@ def upgrade(
         installation.record(tx, side.name, installation_id)
         views.create(tx, side.views)
         grants.restore(tx, access)
+        if roles.exist(tx):
+            roles.grant(tx)
         tx.execute(text(f"COMMENT ON TABLE alembic_version IS '{_marker(side)}'"))
     return before, newest
 

@@ -12,7 +12,8 @@ WITH not_loaded AS (
     -- Objects excluded by the settings, or erased on request: they did arrive.
     SELECT DISTINCT uri FROM objects WHERE disposition IN ('ignored', 'erased')
 ), assets AS (
-    SELECT recording_assets.*,
+    SELECT customer, source, room_id, session_id, job_id, asset_id, asset_type, status, disposition, size_difference_bytes,
+           created_at, first_seen_at, recording_assets.uri AS uri,
            CASE WHEN disposition IS NOT NULL OR not_loaded.uri IS NOT NULL THEN 1 ELSE 0 END AS has_arrived
     FROM recording_assets LEFT JOIN not_loaded ON not_loaded.uri = recording_assets.uri
     WHERE job_id IS NOT NULL OR asset_id IS NOT NULL
