@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomledger.times import parse_epoch, parse_rfc3339
+from roomledger.times import EARLIEST, LATEST, parse_epoch, parse_rfc3339
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,36 @@ def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
         return
 
 
-@given(st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # hypothesis wants it naive
-def test_what_is_written_is_read(moment: datetime) -> None:
+@given(st.integers(0, int((LATEST - EARLIEST).total_seconds() * 1_000_000) - 1))
+def test_what_is_written_is_read(microseconds: int) -> None:
+    moment = EARLIEST + timedelta(microseconds=microseconds)
     assert parse_rfc3339(moment.isoformat()) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0002-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "1970-01-01T00:00:00+00:01",
+        "2200-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-10:00",
+    ],
+)
+def test_a_time_that_no_recording_can_have_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="is not in the years 1970 to 2199"):
+        parse_rfc3339(text)
+
+
+@pytest.mark.parametrize("offset", ["+10:75", "-00:60", "+24:00", "+99:00"])
+def test_an_offset_that_no_clock_has_is_an_error(offset: str) -> None:
+    with pytest.raises(ValueError, match="is not an RFC 3339 time"):
+        parse_rfc3339(f"2024-08-15T17:38:10{offset}")
+
+
+def test_an_epoch_that_no_recording_can_have_is_none() -> None:
+    assert parse_epoch("7258118400") is None
+    assert parse_epoch("7258118399") == LATEST - timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(

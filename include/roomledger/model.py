@@ -84,6 +84,9 @@ class Refusal(NamedTuple):
     detail: str
     """Explanation in one sentence, with the line number if there is one."""
     raw: bytes
+    """The bytes as they stand in the file."""
+    record_loaded: bool = False
+    """Only values of the record are refused: it is loaded without them."""
 
 
 class Rejected(Exception):
@@ -104,20 +107,21 @@ class BatchRefused(Exception):
 
 
 class ChatMessage(NamedTuple):
-    """A row of `chat_messages`; `roles` and `extra` are JSON text."""
+    """A row of `chat_messages`; `roles` and `extra` are JSON text, as `extra` is in all rows."""
 
     ordinal: int
     message_id: str | None
     sender_peer_id: str | None
     sender_name: str | None
     sender_user_id: str | None
-    roles: str
+    roles: str | None
     roles_raw: str | None
     sent_at: datetime | None
     message_type: str | None
     message: str
     extra: str | None
     recorder_started_at: datetime | None
+    is_recovered: bool = False
 
 
 class Transcript(NamedTuple):
@@ -128,6 +132,7 @@ class Transcript(NamedTuple):
     segments: int
     words: int
     language: str | None
+    extra: str | None = None
 
 
 class TranscriptSegment(NamedTuple):
@@ -139,6 +144,7 @@ class TranscriptSegment(NamedTuple):
     start_ms: int | None
     end_ms: int | None
     text: str
+    extra: str | None = None
 
 
 class TranscriptWord(NamedTuple):
@@ -150,6 +156,7 @@ class TranscriptWord(NamedTuple):
     start_ms: int | None
     end_ms: int | None
     text: str
+    extra: str | None = None
 
 
 class Summary(NamedTuple):
@@ -158,6 +165,7 @@ class Summary(NamedTuple):
     ordinal: int
     sections: int
     points: int
+    extra: str | None = None
 
 
 class SummarySection(NamedTuple):
@@ -167,6 +175,7 @@ class SummarySection(NamedTuple):
     title: str | None
     format: str | None
     paragraph: str | None
+    extra: str | None = None
 
 
 class SummaryPoint(NamedTuple):

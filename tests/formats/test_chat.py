@@ -6,15 +6,16 @@ import io
 import json
 import tracemalloc
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from roomledger.formats import chat
-from roomledger.formats.text import MAX_RECORD
+from roomledger.formats.text import LINE_BREAK, MAX_RECORD
 from roomledger.model import Asset, ChatMessage, Refusal, Rejected
+from roomledger.times import EARLIEST, LATEST
 from tests.formats.case_files import content_of, read_cases
 
 STARTED = datetime(2025, 3, 7, 10, tzinfo=UTC)
@@ -65,6 +66,11 @@ def row(text: bytes, name: bytes = b"Mara Ilves", roles: bytes = b"[]", sent: by
     return b"p-1,%s,u-1,%s,%s,chat,%s,m-1\n" % (name, roles, sent, text)
 
 
+def parts(refusal: ChatMessage | Refusal) -> tuple[int, str, bytes]:
+    assert isinstance(refusal, Refusal)
+    return refusal.ordinal, refusal.reason_code, refusal.raw
+
+
 LOADED, REFUSED, REJECTED = (read_cases(f"chat/{name}.yaml") for name in ("loaded", "refused", "rejected"))
 
 
@@ -77,40 +83,48 @@ def test_every_valid_file_gives_its_messages(name: str) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_invalid_row_is_refused_alone(name: str) -> None:
     """Valid rows before and after it load; ordinals count every record; the bytes are those of the file."""
-    content = content_of(REFUSED[name])
+    case = REFUSED[name]
+    content = content_of(case)
     expected = [
-        (refusal["reason"], content_of(REFUSED[name] | {"content": refusal.get("raw", REFUSED[name]["content"])}))
-        for refusal in REFUSED[name]["refusals"]
+        (refusal["reason"], content_of(case | {"content": refusal.get("raw", case["content"])}))
+        for refusal in case["refusals"]
     ]
     found = parse(HEADER + GOOD + content + NEXT + GOOD)
     refusals = [record for record in found if isinstance(record, Refusal)]
     assert [(refusal.reason_code, refusal.raw) for refusal in refusals] == expected
     assert [record.ordinal for record in found] == list(range(1, len(found) + 1))
     assert found[0] == message()
-    assert found[-2:] == [second(len(found) - 1), message(len(found))]
+    recovered = case.get("recovered", False)
+    assert found[-2:] == [
+        second(len(found) - 1)._replace(is_recovered=recovered),
+        message(len(found), is_recovered=recovered),
+    ]
+    within = [record for record in found[1:-2] if isinstance(record, ChatMessage)]
+    assert [record.message for record in within] == case.get("loaded", [])
+    assert all(record.is_recovered for record in within)
     assert "Line 3" in refusals[0].detail or "Lines 3 to" in refusals[0].detail
 
 
 def test_an_invalid_first_row_is_refused_alone() -> None:
     refusal, loaded = parse(HEADER + row(b"hello", sent=b"") + NEXT)
-    assert refusal[:2] + refusal[3:] == (1, "bad_sent_at", row(b"hello", sent=b""))
+    assert parts(refusal) == (1, "bad_sent_at", row(b"hello", sent=b""))
     assert loaded == second()
 
 
 def test_a_file_truncated_within_quotes_refuses_its_last_row() -> None:
     (first, refusal) = parse(HEADER + GOOD + b'p-2,"Jo')
     assert first == message()
-    assert refusal[:2] + refusal[3:] == (2, "unclosed_quote", b'p-2,"Jo')
+    assert parts(refusal) == (2, "unclosed_quote", b'p-2,"Jo')
 
 
 @pytest.mark.parametrize("tail", [b"\x41", b"\x00\xd8", b"\x00\xd8\x41"], ids=["half a unit", "half a pair", "both"])
 def test_utf16_truncated_within_a_character_refuses_its_last_row(tail: bytes) -> None:
-    content = codecs.BOM_UTF16_LE + (HEADER + GOOD + NEXT.rstrip()).decode().encode("utf-16-le") + tail
-    first, refusal = parse(content)
+    last = NEXT.rstrip().decode().encode("utf-16-le")
+    first, refusal = parse(codecs.BOM_UTF16_LE + (HEADER + GOOD).decode().encode("utf-16-le") + last + tail)
     assert first == message()
     assert isinstance(refusal, Refusal)
     assert refusal.reason_code == "invalid_utf8"
-    assert refusal.raw.startswith(NEXT.rstrip())
+    assert refusal.raw.startswith(last)
 
 
 @pytest.mark.parametrize("name", REJECTED)
@@ -157,6 +171,27 @@ def test_a_line_that_is_too_long_is_skipped_to_its_end() -> None:
     assert str((40 << 20) + 1) in refusal.detail
 
 
+BAD_ROLES = ['["host', '["host"', "['host']", '["host", 1]', '{"host": 1}', '["x\\u0000"]', '[["host"]]', "\\"]
+
+
+@pytest.mark.parametrize("cell", BAD_ROLES)
+def test_roles_that_are_not_understood_are_kept_beside_the_message(cell: str) -> None:
+    quoted = '"{}"'.format(cell.replace('"', '""')).encode()
+    refusal, loaded, last = parse(HEADER + row(b"hello", roles=quoted) + NEXT)
+    assert parts(refusal) == (1, "bad_roles", row(b"hello", roles=quoted))
+    assert isinstance(refusal, Refusal)
+    assert refusal.record_loaded
+    assert loaded == message(roles=None, roles_raw=cell)
+    assert last == second()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_refused_bytes_stand_in_the_file(encoding: str) -> None:
+    bad = "p-1,Jo\u00e3o \U0001f600,u-1,[],now,chat,hello,m-1\n".encode(encoding)
+    content = "\ufeff".encode(encoding) + HEADER.decode().encode(encoding) + bad
+    assert [parts(refusal)[2] for refusal in parse(content)] == [bad]
+
+
 def test_an_open_quote_refuses_only_its_line_in_a_large_file() -> None:
     """Only its line is refused, the 36 MiB after it are read, and memory use is limited."""
     rows = row(b"x" * 4_000) * 250
@@ -167,7 +202,7 @@ def test_an_open_quote_refuses_only_its_line_in_a_large_file() -> None:
     loaded = sum(1 for _ in found)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert refusal[:2] + refusal[3:] == (1, "unclosed_quote", b'p-1,"Mara\n')
+    assert parts(refusal) == (1, "unclosed_quote", b'p-1,"Mara\n')
     assert loaded == 250 * times
     assert peak < 200 << 20
 
@@ -196,10 +231,13 @@ def test_the_field_limit_of_the_csv_module_is_only_increased() -> None:
 
 
 plain = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-times = st.datetimes(min_value=datetime(2, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # hypothesis requires a naive value
+times = st.datetimes(EARLIEST.replace(tzinfo=None), LATEST.replace(tzinfo=None) - timedelta(days=1)).map(
+    lambda moment: moment.replace(tzinfo=UTC)
+)
+one_line = plain.filter(lambda text: not LINE_BREAK.search(text))
 
 
-@given(st.lists(st.tuples(plain, plain, plain, times, plain), max_size=8), st.booleans())
+@given(st.lists(st.tuples(one_line, one_line, plain, times, plain), max_size=8), st.booleans())
 def test_written_messages_are_read_back(rows: list[tuple[str, str, str, datetime, str]], quoted: bool) -> None:
     file = io.StringIO(newline="")
     if quoted:

@@ -137,8 +137,7 @@ CONTENTS = read_cases("object_keys/contents.yaml") | {
     "txt truncated within a character": {
         "content": "Mara: hi\n\n" * 6553 + "Maria\xc3",
         "encoding": "latin-1",
-        "asset_type": "transcript",
-        "output_mode": "txt",
+        "asset_type": None,
     },
     "deep JSON": {"content": '{"summary":' * 6000, "asset_type": None},
     "bytes": {"content": "".join(map(chr, range(256))), "encoding": "latin-1", "asset_type": None},

@@ -18,7 +18,7 @@ from sqlalchemy import Table
 
 from roomledger.hundredms import webhooks
 from roomledger.hundredms.events import Event, NamedAsset
-from roomledger.hundredms.fields import INT32, INT64, MAX_INDEXED_BYTES
+from roomledger.hundredms.fields import INT32, MAX_BYTES, MAX_INDEXED_BYTES
 from roomledger.hundredms.redact import redact
 from roomledger.ledger.tables.columns import arrow_schema
 from roomledger.ledger.tables.vendor_events import event_assets, vendor_events
@@ -223,7 +223,7 @@ def check(rows: Rows) -> None:
                 assert "\0" not in value
                 assert len(value.encode()) <= MAX_INDEXED_BYTES or not name.endswith(("_id", "uri")), name
             if isinstance(value, int):
-                assert 0 <= value <= (INT64 if name == "size_bytes" else INT32), name
+                assert 0 <= value <= (MAX_BYTES if name == "size_bytes" else INT32), name
             if isinstance(value, float):
                 assert 0 <= value < float("inf"), name
             if isinstance(value, datetime):

@@ -54,7 +54,9 @@ def files(folder: Path) -> dict[str, str]:
         uris[name] = put(folder, key, chat(name))
     for name in ("json", "json that nothing names"):
         uris[name] = put(folder, f"x/{name}.json", payloads.TRANSCRIPT)
-    uris["json of two types"] = put(folder, "x/both.json", b'{"sections": [], "words": [], "sentences": []}')
+    uris["json of two types"] = put(
+        folder, "x/both.json", b'{"sections": [{"title": "T", "bullets": []}], "words": [], "sentences": []}'
+    )
     uris["srt"] = put(folder, "x/1.srt", b"1\n00:00:01,000 --> 00:00:02,500\nNell: Good morning.\n")
     for name, key in {
         "film": f"beam/room1/20260302/Rec-room1-{payloads.epoch(1)}.mp4",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from roomledger import times
-from roomledger.formats import PARSERS
+from roomledger.formats import PARSER_VERSION, PARSERS
 from roomledger.ledger.database import Database
 from roomledger.ledger.replays import request_replay
 from roomledger.model import TEXT_TYPES
@@ -40,7 +40,7 @@ def test_rows_lead_back_to_the_bytes(ready: Database, tmp_path: Path) -> None:
         " WHERE m.message = 'two'",
     )
     digest = hashlib.sha256(b"\xef\xbb\xbf" + chat("one", "two")).hexdigest()
-    assert row == ("room1", None, "none", 2, uri, digest, "1", 2, 2, 2, "command line")
+    assert row == ("room1", None, "none", 2, uri, digest, PARSER_VERSION, 2, 2, 2, "command line")
     assert fetch(ready, "SELECT asset_type, uri, status, ordinal FROM recording_assets") == [
         ("chat", uri, "completed", 0)
     ]
@@ -136,7 +136,7 @@ def test_the_settings_exclude_types_and_dates(ready: Database, tmp_path: Path) -
     put(bucket, "chat/room/20260302/Rec-room-1772445600000.csv", chat("in"))
     put(bucket, "chat/room/20260225/Rec-room-1772012800000.csv", chat("too old"))
     put(bucket, "beam/room/20260302/Rec-room-1772445600000.mp4", b"")
-    put(bucket, "notes.json", b'{"sections": []}')
+    put(bucket, "notes.json", b'{"sections": [{"title": "T", "bullets": []}]}')
     run(ready, source_of(bucket, asset_types=frozenset({"chat"}), not_before=date(2026, 3, 1)))
     assert messages(ready) == ["in"]
     reasons = fetch(ready, "SELECT reason FROM object_ledger WHERE disposition = 'ignored' ORDER BY reason")

@@ -36,7 +36,7 @@ def filled(ready_duckdb: Callable[[Path], Database], tmp_path_factory: pytest.Te
     insert_all_events(database, dataset)
     upsert_all_records(database, dataset)
     with database.begin() as tx:
-        insert_random_rows(tx, seed=1)
+        insert_random_rows(tx, seed=4)
     return database
 
 

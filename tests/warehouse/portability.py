@@ -34,6 +34,7 @@ PORTABLE = {
     *(exp.Abs, exp.Add, exp.Alias, exp.And, exp.CTE, exp.Case, exp.Cast, exp.Coalesce, exp.Column, exp.Count),
     *(exp.DPipe, exp.DataType, exp.Distinct, exp.EQ, exp.Extract, exp.Floor, exp.From, exp.GT, exp.GTE, exp.Group),
     *(exp.GroupConcat, exp.Having, exp.Identifier, exp.If, exp.In, exp.Interval, exp.Is, exp.Join, exp.LT),
+    exp.LTE,
     *(
         exp.Lag,
         exp.Lead,
@@ -233,7 +234,7 @@ def difference_of_times(tree: exp.Expr) -> Found:
 
 def mixed_comparison(tree: exp.Expr) -> Found:
     """BigQuery and ClickHouse compare values of one type only."""
-    for node in tree.find_all(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT):
+    for node in tree.find_all(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE):
         if _family(node.left) != _family(node.right):
             yield node
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from roomledger.ledger.database import Database, WarehouseError
 from roomledger.ledger.duckdb import DuckDB
 from roomledger.ledger.postgres import PostgreSQL
 from roomledger.pipeline.publish import publish
 from roomledger.runtime import require_current
-from roomledger.warehouse import setup
+from roomledger.warehouse import setup, views
 from roomledger.warehouse.transactional import DatabaseFacts
 from tests.folders import chat, chat_key, put, source_of
 from tests.pipeline.loading import run
@@ -112,16 +113,34 @@ def test_a_ledger_that_is_older_than_its_warehouse_is_an_error(new: New) -> None
         publish(ledger, facts)
 
 
+ADDED = {
+    **{f"roomledger_raw.{table}": "extra" for table in ("transcripts", "transcript_segments", "transcript_words")},
+    **{f"roomledger_raw.{table}": "extra" for table in ("summaries", "summary_sections")},
+    "roomledger_raw.chat_messages": "is_recovered",
+    "refusals": "record_loaded",
+}
+"""Columns that the tables of the first revision do not have."""
+
+
 def test_a_warehouse_from_before_is_upgraded_with_its_rows(new: New, tmp_path: Path) -> None:
     database = new()
     setup.upgrade(database)
     put(tmp_path / "bucket", chat_key(), chat("one"))
     run(database, source_of(tmp_path / "bucket"))
-    execute(database, "DROP TABLE roomledger_raw.installation")
-    execute(database, "UPDATE alembic_version SET version_num = 'rows_written_once'")
+    with database.begin() as tx:
+        views.drop(tx)
+        for table, column in ADDED.items():
+            tx.execute(text(f"ALTER TABLE {table} DROP COLUMN {column}"))
+        tx.execute(text("DROP TABLE roomledger_raw.installation"))
+        tx.execute(text("UPDATE alembic_version SET version_num = 'rows_written_once'"))
     with pytest.raises(WarehouseError, match="older version"):
         require_current(database, together(database))
     setup.initialise(database, together(database))
     require_current(database, together(database))
     assert fetch(database, "SELECT holds FROM roomledger_raw.installation") == [("both",)]
-    assert fetch(database, "SELECT message FROM chat_messages") == [("one",)]
+    assert fetch(database, "SELECT message, is_recovered FROM chat_messages") == [("one", None)]
+    assert fetch(database, "SELECT text, speaker_evidence FROM statements") == [("one", "peer_id")]
+    put(tmp_path / "bucket", chat_key(), chat("two").replace(b"[]", b"[host}"), minute=9)
+    run(database, source_of(tmp_path / "bucket"))
+    assert fetch(database, "SELECT message, roles FROM chat_messages") == [("two", None)]
+    assert fetch(database, "SELECT reason_code, record_loaded FROM refusals") == [("bad_roles", True)]

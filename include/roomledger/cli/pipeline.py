@@ -71,7 +71,11 @@ def check(config: Config = TOML, source: Sources = None, as_json: AsJson = False
     with opened(config, source, needs_tables=False) as runtime:
         findings = preflight.check(runtime)
         rows = [
-            {"subject": finding.subject, "state": "failed" if finding.problem else "ok", "problem": finding.problem}
+            {
+                "subject": finding.subject,
+                "state": "failed" if finding.problem else "look" if finding.note else "ok",
+                "problem": finding.problem or finding.note,
+            }
             for finding in findings
         ]
         show_result("Check", rows, as_json=as_json)

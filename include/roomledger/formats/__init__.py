@@ -12,7 +12,7 @@ from types import MappingProxyType
 from roomledger.formats import chat, summary, transcript
 from roomledger.model import Parser
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Stored with every load. Increase it when any parser gives other records or refusals for the same bytes."""
 
 PARSERS: Mapping[str, Parser] = MappingProxyType(

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from roomledger.formats.rows import rows
-from roomledger.formats.text import open_text
+from roomledger.formats.rows import Rows, may_hold_records
+from roomledger.formats.text import LINE_BREAK, open_text, text_fault
 from roomledger.model import Asset, ChatMessage, Refusal, Rejected
 from roomledger.times import parse_rfc3339
 
@@ -22,6 +23,9 @@ REQUIRED = ("SentAt", "Message")
 """Columns that every message needs; any other column may be missing."""
 
 _KNOWN = {name.casefold(): name for name in COLUMNS}
+_SEPARATORS = re.compile("[ _-]")
+_BLANKS = string.whitespace + "\ufeff\u200b\u200c\u200d\u2060\xa0"
+"""Blanks and invisible characters around a column's name, such as a byte order mark."""
 
 
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refusal]:
@@ -30,7 +34,9 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
     An empty file or a header alone gives no message. Raises Rejected if the first row is not a chat header:
     `not_chat_csv`, `missing_column`, `duplicate_column`, or `nul_byte` / `invalid_utf8` in it.
     """
-    records = rows(open_text(content))
+    file = open_text(content)
+    reader = Rows(file)
+    records = iter(reader)
     header = next(records, None)
     if header is None:
         return
@@ -44,11 +50,18 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
     known, extra = columns(names)
     width = len(names)  # Each row gets an empty cell at this index, for the columns that the file lacks.
     peer, name, user, roles, sent, kind, text, message_id = (known.get(column, width) for column in COLUMNS)
+    of_one_line = {index: column for column, index in known.items() if column != "Message"}
     started = asset.recorder_started_at
-    sent_cell, sent_at, roles_cell, roles_json = None, None, "", "[]"  # Often equal in adjacent rows: parse once.
+    # Often equal in adjacent rows: parse once.
+    sent_cell, sent_at, roles_cell = None, None, ""
+    roles_json: str | None = "[]"
     for ordinal, (cells, block, start, stop, fault) in enumerate(records, 1):
         if not (block.clean or fault):
             fault = block.text_fault(start, stop)
+        if not fault and (block.has_breaks or stop - start > 1):
+            fault = _spanning(cells, of_one_line, block.where(start, stop))
+            # Then the quotes may be those of other records.
+            reader.is_recovering |= fault is not None and may_hold_records(cells, stop - start)
         if not fault and cells[sent] != sent_cell:
             try:
                 sent_at = parse_rfc3339(cells[sent])
@@ -56,12 +69,16 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
             except ValueError as error:
                 fault = Rejected("bad_sent_at", f"{block.where(start, stop)}: {error}.")
         if fault:
-            yield Refusal(ordinal, fault.reason_code, fault.detail, block.raw(start, stop))
+            yield Refusal(ordinal, fault.reason_code, fault.detail, file.original(block.raw(start, stop)))
             continue
         cells.append("")
         if cells[roles] != roles_cell:
             roles_cell = cells[roles]
-            roles_json = json.dumps(_roles(roles_cell), ensure_ascii=False)
+            listed = _roles(roles_cell)
+            roles_json = None if listed is None else json.dumps(listed, ensure_ascii=False)
+        if roles_json is None:
+            detail = f"{block.where(start, stop)}: the roles {roles_cell[:80]!r} are not understood; loaded without."
+            yield Refusal(ordinal, "bad_roles", detail, file.original(block.raw(start, stop)), record_loaded=True)
         yield ChatMessage(
             ordinal,
             cells[message_id] or None,
@@ -75,13 +92,14 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
             cells[text],
             json.dumps({column: cells[at] for column, at in extra.items()}, ensure_ascii=False) if extra else None,
             started,
+            reader.is_recovering,
         )
 
 
 def columns(names: Sequence[str]) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """Return the indexes of known and unknown columns. Raises Rejected if this is not a chat header."""
-    names = [name.strip() or f"column_{number}" for number, name in enumerate(names, 1)]
-    names = [_KNOWN.get(name.casefold(), name) for name in names]
+    names = [name.strip(_BLANKS) or f"column_{number}" for number, name in enumerate(names, 1)]
+    names = [_KNOWN.get(_SEPARATORS.sub("", name).casefold(), name) for name in names]
     shown = ", ".join(map(repr, names[:20]))[:500]
     missing = [name for name in REQUIRED if name not in names]
     if not any(name in names for name in COLUMNS):
@@ -96,7 +114,26 @@ def columns(names: Sequence[str]) -> tuple[Mapping[str, int], Mapping[str, int]]
     return known, {name: index for index, name in enumerate(names) if name not in COLUMNS}
 
 
-def _roles(cell: str) -> list[str]:
-    """`[]` means everybody, `[host moderator]` two roles; in any other cell each word is a role."""
-    words = re.split(r"[\s,]+", cell.strip().removeprefix("[").removesuffix("]"))
-    return [word for part in words if (word := part.strip("\"'"))]
+def _spanning(cells: Sequence[str], of_one_line: Mapping[int, str], where: str) -> Rejected | None:
+    """Return the fault of a record whose name, id, role, type or time spans lines: its quotes are broken."""
+    for index, column in of_one_line.items():
+        if LINE_BREAK.search(cells[index]):
+            return Rejected("value_spans_lines", f"{where}: a line break in {column}.")
+    return None
+
+
+def _roles(cell: str) -> list[str] | None:
+    """Return the roles of a cell, `[]` for everybody; None if it is not understood.
+
+    `[host moderator]` is the vendor's form of two roles (inferred); a JSON list of texts is read as that.
+    """
+    inner = cell.strip().removeprefix("[").removesuffix("]")
+    if not re.search(r"[\[\]{}\"'\\]", inner):
+        return re.split(r"[\s,]+", inner.strip(" ,")) if inner.strip(" ,") else []
+    try:
+        roles = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(roles, list) and all(isinstance(role, str) and not text_fault(role) for role in roles):
+        return roles
+    return None

@@ -47,6 +47,9 @@ _IMAGES = {"png", "jpg", "jpeg"}
 _MEDIA = {"mp4", "webm", "mkv", "mov", "m4a", "m4v", "mp3", "ogg", "opus", "wav", "flv", "zip"}
 _TEXTS = {"json", "txt", "csv", "srt"}
 
+_PROSE = re.compile(r"read[-_]?me|licen[cs]e|change[-_]?log|manifest|todo")
+"""Names of files that describe a folder: they are none of its recordings."""
+
 _VOD = {"vod", "hls-vod"}
 _TYPE_NAMES = (
     ("summary", re.compile(r"(?:^|[^a-z])summar(?:y|ies)")),
@@ -65,9 +68,10 @@ def recognise(seen: Observation, named_type: str | None = None) -> Asset | Ignor
 
     Documented keys give all their fields. In other layouts, a transcript or summary is recognised by its name, any srt
     is a transcript, an mp4 or webm below `<room>/<date>/<session>/<peer>/<stream>/` is a stream or track, and other
-    small text is `UNKNOWN`: see `recognise_content`. Reasons to ignore an object: `folder_marker`, `thumbnail`,
-    `vod_segment`, `vod_variant_playlist`, `text_too_large`, `not_a_recording_asset`, and `media_of_unknown_layout` for
-    media in a layout of no known recording, whose type only the vendor's API or a webhook can name.
+    small text is `UNKNOWN`: see `recognise_content`. The extension `gz` after that of a text is left out. Reasons to
+    ignore an object: `folder_marker`, `thumbnail`, `vod_segment`, `vod_variant_playlist`, `text_too_large`,
+    `not_a_recording_asset`, and `media_of_unknown_layout` for media in a layout of no known recording, whose type only
+    the vendor's API or a webhook can name.
     """
     found = _recognise(seen)
     if not named_type:
@@ -83,6 +87,9 @@ def _recognise(seen: Observation) -> Asset | Ignored:
         return Ignored("folder_marker")
     path, dot, extension = key.rpartition(".")
     extension = extension.lower() if dot else ""
+    if extension == "gz":
+        path, _, extension = path.rpartition(".")
+        extension = extension.lower() if extension.lower() in _TEXTS else ""
     found = _documented(path, extension) or _undocumented(path.split("/"), extension)
     if isinstance(found, Ignored):
         return found
@@ -188,6 +195,8 @@ def _text(parts: Sequence[str], extension: str, dated: _Dated | None) -> Recogni
     fields = dated.fields() if dated else {}
     if extension == "srt":
         return "transcript", fields | {"output_mode": "srt"}
+    if _PROSE.match(parts[-1].lower()):
+        return UNKNOWN, fields
     for part in reversed(parts):
         for asset_type, pattern in _TYPE_NAMES:
             if extension in _FORMS[asset_type] and pattern.search(part.lower()):

@@ -1,23 +1,32 @@
 r"""The records of a CSV file with their lines, so that an invalid record is refused alone and with its bytes.
 
-Lines end at `\n` (thus also `\r\n`); quoting is checked strictly. A file is read in blocks of whole lines, small enough
-for files of any size; a block grows only while a record does not fit into it. The ends of blocks depend on the content
-alone, never on the pieces of the file.
+Lines end at `\n` (thus also `\r\n`), or all of them at `\r`; quoting is checked strictly. A file is read in blocks of
+whole lines, small enough for files of any size; a block grows only while a record does not fit into it. The ends of
+blocks depend on the content alone, never on the pieces of the file.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Generator, Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from roomledger.formats.text import MAX_RECORD, text_fault
+from roomledger.formats.text import MAX_RECORD, TextFile, line_end, text_fault
 from roomledger.model import Rejected
 
 _BLOCK = 256 * 1024
 _STORED_LINE_BYTES = 1024 * 1024
-_OPEN_QUOTE = "unexpected end of data"  # Message of the csv module when the lines end within quotes.
+# Messages of the csv module: when the lines end within quotes, and at a line end within an unquoted cell.
+_OPEN_QUOTE, _LINE_BREAK = "unexpected end of data", "new-line character seen"
+_CR_LINE = re.compile(rb"[^\r]*\r|[^\r]+")
+_BREAKS = {
+    end: re.compile(rb"[\x0b\x0c\x1c-\x1e]|\xc2\x85|\xe2\x80[\xa8\xa9]|" + other)
+    for end, other in ((b"\n", rb"\r(?!\r{0,2}\n)"), (b"\r", rb"\n"))
+}
+"""Bytes that break lines besides the end of the file's lines."""
 
 
 class Block(NamedTuple):
@@ -30,9 +39,11 @@ class Block(NamedTuple):
     """Number of the first line in the file, from 1."""
     clean: bool
     """No line contains NUL bytes or escaped bytes."""
+    has_breaks: bool
+    """Some line contains a character that breaks lines besides its end."""
 
     def raw(self, start: int, stop: int) -> bytes:
-        """Return the bytes of these lines as they are in the file."""
+        """Return the bytes of these lines as they are in the stream."""
         return b"".join(self.encoded[start:stop])
 
     def where(self, start: int, stop: int) -> str:
@@ -54,100 +65,142 @@ Row = tuple[list[str], Block, int, int, Rejected | None]
 """Cells, the block, the lines of the record in it (start, stop), and the fault of a refused record."""
 
 
-def rows(file: io.BufferedReader) -> Iterator[Row]:
-    """Yield every record but blank lines; all must have as many cells as the first one.
+class Rows:
+    """Every record of a file but blank lines; all must have as many cells as the first one.
 
-    If a quote is never closed, only the first line of its record is refused and the next line starts a new record, so
-    that the valid records after the quote are read. The time is linear in the size of the file.
+    After a quote that is broken or never closed, nobody can tell which lines are text within quotes. Only the first
+    line of its record is refused, and each later line is read as a record of its own, while `is_recovering` is true.
+    The time is linear in the size of the file.
     """
-    if csv.field_size_limit() < MAX_RECORD:
-        csv.field_size_limit(MAX_RECORD)  # A setting of the whole process: only ever increase it.
-    buffer, line, width, target, ended = b"", 1, -1, _BLOCK, False
-    while not ended:
-        buffer += file.read(target - len(buffer))
-        ended = len(buffer) < target
-        cut = len(buffer) if ended else buffer.rfind(b"\n") + 1
-        block = _block(buffer[:cut], line)
-        lines_read, width = yield from _records(block, width, ended)
-        if not lines_read and len(buffer) >= MAX_RECORD:
-            lines_read = 1
-            if cut:
-                yield [], block, 0, 1, _unclosed(block, 0)
+
+    def __init__(self, file: TextFile) -> None:
+        """Read from this file."""
+        if csv.field_size_limit() < MAX_RECORD:
+            csv.field_size_limit(MAX_RECORD)  # A setting of the whole process: only ever increase it.
+        self._file = file
+        self._width = -1
+        self.is_recovering = False
+        """The later records may be text within quotes. Who reads the records may set it, too."""
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield the records."""
+        buffer, number, target, ended, end = b"", 1, _BLOCK, False, b""
+        while not ended:
+            buffer += self._file.read(target - len(buffer))
+            ended = len(buffer) < target
+            end = end or line_end(buffer)
+            cut = len(buffer) if ended else buffer.rfind(end) + 1
+            block = _block(buffer[:cut], end, number)
+            lines_read = yield from self._records(block, ended)
+            rest = buffer[cut:]
+            if not lines_read and len(buffer) >= MAX_RECORD:
+                lines_read = 1
+                if cut:
+                    yield [], block, 0, 1, self._unclosed(block, 0)
+                else:
+                    block = _block(buffer[:_STORED_LINE_BYTES], end, number)
+                    skipped, rest = self._skip_line(end)
+                    size = len(buffer) + skipped
+                    detail = (
+                        f"Line {number} has {size} bytes without a line end; the first {_STORED_LINE_BYTES} are stored."
+                    )
+                    yield [], block, 0, 1, Rejected("line_too_long", detail)
+            buffer = block.raw(lines_read, len(block.lines)) + rest
+            number += lines_read
+            target = min(max(_BLOCK, 2 * len(buffer)), MAX_RECORD)
+
+    def _records(self, block: Block, ended: bool) -> Generator[Row, None, int]:
+        """Yield the records of a block, an incomplete last one only if the file has ended; return the lines read."""
+        lines, start = block.lines, 0
+        while start < len(lines) and not self.is_recovering:
+            first = start
+            reader = csv.reader(islice(lines, first, None), strict=True)
+            try:
+                for cells in reader:
+                    stop = first + reader.line_num
+                    if len(cells) == self._width:
+                        yield cells, block, start, stop, None
+                    elif not "".join(lines[start:stop]).strip():
+                        pass
+                    elif self._width < 0:
+                        self._width = len(cells)
+                        yield cells, block, start, stop, None
+                    else:
+                        self.is_recovering = may_hold_records(cells, stop - start)
+                        yield [], block, start, stop, self._wrong_width(cells, block, start, stop)
+                    start = stop
+                    if self.is_recovering:
+                        break
+            except csv.Error as error:
+                stop = first + reader.line_num
+                if str(error) == _OPEN_QUOTE and not ended:
+                    break
+                if str(error).startswith(_LINE_BREAK):
+                    detail = f"{block.where(start, stop)}: a line break outside of quotes, unlike the ends of lines."
+                    yield [], block, start, stop, Rejected("bad_quoting", detail)
+                    start = stop
+                elif str(error) == _OPEN_QUOTE or stop > start + 1:
+                    yield [], block, start, start + 1, self._unclosed(block, start)
+                    start += 1
+                else:
+                    self.is_recovering = True
+                    detail = f"{block.where(start, stop)}: text after a closing quote."
+                    yield [], block, start, stop, Rejected("bad_quoting", detail)
+                    start = stop
+        if self.is_recovering:
+            yield from self._lines_as_records(block, start)
+            start = len(lines)
+        return start
+
+    def _lines_as_records(self, block: Block, start: int) -> Iterator[Row]:
+        for at in range(start, len(block.lines)):
+            line = block.lines[at]
+            if not line.strip():
+                continue
+            try:
+                cells = next(csv.reader([line], strict=True))
+            except csv.Error:
+                yield [], block, at, at + 1, self._unclosed(block, at)
+                continue
+            if len(cells) == self._width:
+                yield cells, block, at, at + 1, None
             else:
-                cut, size = len(buffer), len(buffer) + _skip_line(file)
-                block = _block(buffer[:_STORED_LINE_BYTES], line)
-                detail = f"Line {line} has {size} bytes without a line end; the first {_STORED_LINE_BYTES} are stored."
-                yield [], block, 0, 1, Rejected("line_too_long", detail)
-        buffer = block.raw(lines_read, len(block.lines)) + buffer[cut:]
-        line += lines_read
-        target = min(max(_BLOCK, 2 * len(buffer)), MAX_RECORD)
+                yield [], block, at, at + 1, self._wrong_width(cells, block, at, at + 1)
+
+    def _unclosed(self, block: Block, start: int) -> Rejected:
+        self.is_recovering = True
+        detail = f"{block.where(start, start + 1)} opens a quote that is not closed properly, there or on a later line."
+        return Rejected("unclosed_quote", detail)
+
+    def _wrong_width(self, cells: list[str], block: Block, start: int, stop: int) -> Rejected:
+        code = "too_few_cells" if len(cells) < self._width else "too_many_cells"
+        return Rejected(code, f"{block.where(start, stop)}: {len(cells)} cells, but the header has {self._width}.")
+
+    def _skip_line(self, end: bytes) -> tuple[int, bytes]:
+        """Read to the end of a line; return the number of its bytes, and what was read after it."""
+        skipped = 0
+        while part := self._file.read(_BLOCK):
+            at = part.find(end) + 1
+            if at:
+                return skipped + at, part[at:]
+            skipped += len(part)
+        return skipped, b""
 
 
-def _block(content: bytes, first_line: int) -> Block:
-    encoded = io.BytesIO(content).readlines()
+def may_hold_records(cells: list[str], lines: int) -> bool:
+    """Whether the quotes of a broken record of several lines may be those of other records.
+
+    Then what was read as its closing quote opens the text of a later record: it stands after a comma or a line end.
+    """
+    return lines > 1 and any(cell.endswith((",", "\n", "\r")) for cell in cells)
+
+
+def _block(content: bytes, end: bytes, first_line: int) -> Block:
+    encoded = io.BytesIO(content).readlines() if end == b"\n" else _CR_LINE.findall(content)
+    has_breaks = _BREAKS[end].search(content) is not None
     try:
         # Line by line: in a single text, one wide character would make all others four times as large.
-        return Block(encoded, [line.decode() for line in encoded], first_line, b"\0" not in content)
+        return Block(encoded, [line.decode() for line in encoded], first_line, b"\0" not in content, has_breaks)
     except UnicodeDecodeError:
-        return Block(encoded, [line.decode("utf-8", "surrogateescape") for line in encoded], first_line, False)
-
-
-def _records(block: Block, width: int, ended: bool) -> Generator[Row, None, tuple[int, int]]:
-    """Yield the records of a block; an incomplete last one only if the file has ended.
-
-    Returns the number of lines read, and the number of cells of the first record (`width`, -1 before it).
-    """
-    lines, start = block.lines, 0
-    while start < len(lines):
-        first = start
-        reader = csv.reader(map(lines.__getitem__, range(first, len(lines))), strict=True)
-        try:
-            for cells in reader:
-                stop = first + reader.line_num
-                if len(cells) == width:
-                    yield cells, block, start, stop, None
-                elif not "".join(lines[start:stop]).strip():
-                    pass
-                elif width < 0:
-                    width = len(cells)
-                    yield cells, block, start, stop, None
-                elif any(_starts_record(lines, at, width) for at in range(start + 1, stop)):
-                    yield [], block, start, start + 1, _unclosed(block, start)
-                    start += 1
-                    break
-                else:
-                    code = "too_few_cells" if len(cells) < width else "too_many_cells"
-                    detail = f"{block.where(start, stop)}: {len(cells)} cells, but the header has {width}."
-                    yield [], block, start, stop, Rejected(code, detail)
-                start = stop
-        except csv.Error as error:
-            if str(error) == _OPEN_QUOTE and not ended:
-                break
-            if str(error) == _OPEN_QUOTE or first + reader.line_num > start + 1:
-                yield [], block, start, start + 1, _unclosed(block, start)
-            else:
-                detail = f"{block.where(start, start + 1)} is not CSV: {error}."
-                yield [], block, start, start + 1, Rejected("bad_quoting", detail)
-            start += 1
-    return start, width
-
-
-def _unclosed(block: Block, start: int) -> Rejected:
-    detail = f"{block.where(start, start + 1)} opens a quote that is not closed properly on a later line."
-    return Rejected("unclosed_quote", detail)
-
-
-def _starts_record(lines: list[str], at: int, width: int) -> bool:
-    try:
-        return len(next(csv.reader(map(lines.__getitem__, range(at, len(lines))), strict=True), [])) == width
-    except csv.Error:
-        return False
-
-
-def _skip_line(file: io.BufferedReader) -> int:
-    skipped = 0
-    while part := file.readline(_BLOCK):
-        skipped += len(part)
-        if part.endswith(b"\n"):
-            break
-    return skipped
+        lines = [line.decode("utf-8", "surrogateescape") for line in encoded]
+        return Block(encoded, lines, first_line, False, has_breaks)

@@ -12,55 +12,96 @@ from roomledger.formats.text import HEAD, open_text
 from roomledger.formats.turns import TIMING, speakers
 from roomledger.model import Rejected
 
-_JSON = re.compile(rb'\s*\{\s*["}]')
-_SRT = re.compile(rb"\s*(?:\d+[ \t]*\r?\n)?" + TIMING.pattern)
+_JSON = re.compile(rb'\{|\[\s*["\[{\]]')
+_SRT = re.compile(rb"(?:\d+[ \t]*(?:\r{0,2}\n|\r))?" + TIMING.pattern)
 _MEMBER = re.compile(r'[\s,{]*"((?:[^"\\]|\\.)*)"\s*:\s*')
 _OBJECTS = re.compile(r"\[\s*(?:\{|\]|\Z)")
 _LISTS = {"words": "transcript", "sentences": "transcript", "sections": "summary"}
+_ENTRY_NAMES = {"word", "sentence", "peer_id", "bullets", "paragraph"}
+"""Names that only the vendor's entries have; other programs have lists of these names, too."""
+
+_OTHERS = {
+    "a WEBVTT file": re.compile(rb"WEBVTT\b"),
+    "a page of HTML or XML": re.compile(rb"<(?:[?!]|[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>(?!:))"),
+    "JSON within other text": re.compile(rb"\)\]\}'|/[*/]|(?:(?:var|let|const)\s)?[\w.$]{1,99}\s{0,9}[(=]\s{0,9}[\[{]"),
+    "a log": re.compile(rb"\W{0,2}\d{4}-\d\d-\d\d[T ]\d\d:\d\d"),
+}
+"""What is stored in the place of a transcript by mistake."""
+_NO_NAMES = frozenset(
+    [
+        *("debug", "error", "errors", "exception", "fatal", "hint", "info", "message", "note", "notice", "status"),
+        *("summary", "title", "todo", "trace", "traceback", "usage", "warn", "warning"),
+    ]
+)
+"""What starts the lines of messages, logs and read-me files as a name starts a turn."""
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def sniff(head: bytes) -> tuple[str, str | None] | None:
-    """Return the asset type, and for a transcript or summary its output mode; None if nothing matches.
+    """Return the asset type, and for a transcript or summary its output mode; None if nothing matches for certain.
 
-    `head` is the first `HEAD` bytes of the file, or all of a shorter one. A txt transcript has no signature: a text is
-    one if it consists of turns only and somebody speaks twice.
+    `head` is the first `HEAD` bytes of the file, or all of a shorter one. The turns of a txt transcript look like many
+    other texts: only a name makes such a file a transcript.
     """
-    content = open_text((head,)).read()
+    content = open_text((head,)).read().lstrip()
     text = content.decode("utf-8", "replace")
-    if _JSON.match(content):
+    if content.startswith(b"{"):
         asset_type = _json_type(text)
         return (asset_type, "json") if asset_type else None
     if _SRT.match(content):
         return "transcript", "srt"
-    if _has_chat_header(text):
-        return "chat", None
-    names = _speakers(head, text)
-    return ("transcript", "txt") if len(names) > len(set(names)) else None
+    return ("chat", None) if _has_chat_header(text) else None
 
 
-def transcript_mode(head: bytes, declared: str | None) -> str:
-    """Return the output mode of a transcript: `declared` (by key or vendor) unless the head contradicts it.
+def transcript_mode(head: bytes, declared: str | None, uri: str = "") -> str:
+    """Return the output mode of a transcript: `declared`, by its key, unless the head contradicts it for certain.
 
-    The vendor's own samples have `.json` paths for srt and txt transcripts.
+    The vendor's own samples have `.json` paths for srt and txt transcripts, so turns of several people are read under
+    any name. Raises Rejected `not_a_transcript` for other files.
     """
-    if _JSON.match(head) or (declared == "json" and head.lstrip().startswith((b"{", b"["))):
+    content = head.lstrip()
+    if _JSON.match(content):
         return "json"
-    if _SRT.match(head):
+    if _SRT.match(content):
         return "srt"
-    if declared in ("json", "srt") and not _speakers(head, head.decode("utf-8", "replace")):
+    for what, pattern in _OTHERS.items():
+        if pattern.match(content):
+            raise Rejected("not_a_transcript", f"The file is {what}, not a transcript.")
+    if len(_CONTROL.findall(content)) > max(8, len(content) // 50):
+        raise Rejected("not_a_transcript", "The file is no text.")
+    if not content:
+        return declared or "txt"
+    names = _speakers(head)
+    others = [name for name in names if name.casefold() in _NO_NAMES]
+    if (declared or uri.rpartition(".")[2].lower()) == "txt":
+        if others and others == names:
+            raise Rejected("not_a_transcript", f"The file is a message that starts with {names[0]!r}, not speech.")
+        return "txt"
+    if not others and len(names) > len(set(names)) > 1:
+        return "txt"
+    if declared:
         return declared
-    return "txt"
+    raise Rejected("not_a_transcript", "The file is neither JSON nor subtitles nor the turns of several people.")
 
 
 def _json_type(text: str, at: int = 0, within: str | None = None) -> str | None:
+    lists = 0
     for name, value in _members(text, at):
         if name in _LISTS and _OBJECTS.match(text, value):
-            return _LISTS[name] if within in (None, _LISTS[name]) else None
+            lists += name != "sections"
+            if within or lists == 2 or _has_entries(text, value):
+                return _LISTS[name] if within in (None, _LISTS[name]) else None
         if not within and name in _LISTS.values() and text.startswith("{", value):
             asset_type = _json_type(text, value, name)
             if asset_type:
                 return asset_type
     return None
+
+
+def _has_entries(text: str, at: int) -> bool:
+    """Whether the first entry of a list has one of the vendor's own names."""
+    first = _OBJECTS.match(text, at)
+    return first is not None and any(name in _ENTRY_NAMES for name, _ in _members(text, first.end() - 1))
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
@@ -75,14 +116,15 @@ def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
 
 
 def _has_chat_header(text: str) -> bool:
-    line = text.lstrip().partition("\n")[0]
+    line = re.split("[\r\n]", text, maxsplit=1)[0]
     try:
-        chat.columns(next(csv.reader((line,), strict=True), []))
+        known, _ = chat.columns(next(csv.reader((line,), strict=True), []))
     except (csv.Error, Rejected):
         return False
-    return True
+    return any(name.startswith("Sender") for name in known)
 
 
-def _speakers(head: bytes, text: str) -> list[str]:
-    whole = text if len(head) < HEAD else text[: text.rfind("\n") + 1]
+def _speakers(head: bytes) -> list[str]:
+    text = head.decode("utf-8", "replace")
+    whole = text if len(head) < HEAD else text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
     return speakers(whole) or []

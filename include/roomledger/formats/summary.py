@@ -1,65 +1,85 @@
 """Summaries: the sections that the vendor generates for one recording, each with bullets or a paragraph.
 
 `{"summary": {"sections": […]}}` in the vendor documentation, `{"sections": […]}` as its consumers read it; a section is
-`{"title", "format": "bullets|paragraph", "bullets": […], "paragraph": ""}` with the customer's own titles.
+`{"title", "format": "bullets|paragraph", "bullets": […], "paragraph": ""}` with the customer's own titles. What else
+there is, such as sections within a section, is kept in `extra`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from roomledger.formats import document
+from roomledger.formats.document import Document, Entry
 from roomledger.formats.text import open_text
 from roomledger.model import Asset, Refusal, Rejected, Summary, SummaryPoint, SummarySection
 
-_MEMBERS = {"title", "format", "bullets", "paragraph"}
+_BULLETS = ("bullets", "points", "point")
+"""Names of the bullets: the vendor's, and those of other programs."""
+_MEMBERS = {"title", "format", "paragraph", *_BULLETS}
 
 
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[SummarySection | SummaryPoint | Summary | Refusal]:
     """Yield each section followed by its points, then a Summary with their counts; a bad section gives a Refusal.
 
     Sections are numbered from 1, refused ones included; points from 1 over the whole file. Raises Rejected as
-    `document.read` does, and `unexpected_shape` for other JSON.
+    `Document` does, and `unexpected_shape` for other JSON.
     """
+    read = Document(open_text(content))
+    entries, left_over = _sections(read)
     sections = points = 0
-    for ordinal, entry in enumerate(_sections(document.read(open_text(content))), 1):
+    for ordinal, entry in enumerate(entries, 1):
         try:
             section, bullets = _section(ordinal, entry)
         except Rejected as error:
-            yield Refusal(ordinal, error.reason_code, f"Section {ordinal}: {error.detail}.", document.encode(entry))
+            yield Refusal(ordinal, error.reason_code, f"Section {ordinal}: {error.detail}.", read.source(entry))
             continue
         yield section
         sections += 1
         for bullet in bullets:
             points += 1
             yield SummaryPoint(points, ordinal, bullet)
-    yield Summary(0, sections, points)
+    yield Summary(0, sections, points, document.format_extra(left_over))
 
 
-def _sections(content: Any) -> list[Any]:
-    if isinstance(content, dict) and isinstance(content.get("summary"), dict):
-        content = content["summary"]
-    if isinstance(content, dict) and "sections" in content:
-        sections = content["sections"] if content["sections"] is not None else []
-        if isinstance(sections, list):
-            return sections
+def _sections(read: Document) -> tuple[list[Entry], dict[str, Any]]:
+    """Return the sections and the other members; they may be within a `summary` object."""
+    members = read.members()
+    outside: dict[str, Entry] = {}
+    if "summary" in members and isinstance(members["summary"].value, dict):
+        outside, members = members, read.members_of(members.pop("summary"))
+    left_over = {name: entry.value for name, entry in members.items()}
+    for name, entry in outside.items():
+        left_over[f"{name} (outside of summary)" if name in members else name] = entry.value
+    if "sections" in left_over:
+        sections = left_over.pop("sections")
+        if sections is None or isinstance(sections, list):
+            document.require_nothing_unread(left_over, is_empty=not sections)
+            return sections or [], left_over
     raise Rejected("unexpected_shape", 'A summary is {"sections": […]}, alone or within "summary"; this is other JSON.')
 
 
-def _section(ordinal: int, entry: Any) -> tuple[SummarySection, list[str]]:
-    if not isinstance(entry, dict):
-        raise Rejected("bad_section", f"an object was expected, not {document.describe(entry)}")
-    if not entry.keys() & _MEMBERS:
+def _section(ordinal: int, entry: Entry) -> tuple[SummarySection, list[str]]:
+    value = entry.value
+    if entry.repeated:
+        raise document.duplicate_key("it", entry.repeated)
+    if not isinstance(value, dict):
+        raise Rejected("bad_section", f"an object was expected, not {document.describe(value)}")
+    if not value.keys() & _MEMBERS:
         raise Rejected("bad_section", "it has no title, format, bullets or paragraph")
-    bullets = entry.get("bullets")
+    named = next((name for name in _BULLETS if document.has_content(value.get(name))), _BULLETS[0])
+    bullets = value.get(named)
     if not isinstance(bullets, list):
         bullets = [] if bullets is None or bullets == "" else [bullets]
+    left_over = {name: one for name, one in value.items() if name not in ("title", "format", "paragraph", named)}
     section = SummarySection(
         ordinal,
-        document.text(entry.get("title"), "title", "bad_section") or None,
-        document.text(entry.get("format"), "format", "bad_section") or None,
-        document.text(entry.get("paragraph"), "paragraph", "bad_section") or None,
+        document.text(value.get("title"), "title", "bad_section") or None,
+        document.text(value.get("format"), "format", "bad_section") or None,
+        document.text(value.get("paragraph"), "paragraph", "bad_section") or None,
+        document.format_extra(left_over),
     )
     return section, [_point(bullet) for bullet in bullets]
 
@@ -67,5 +87,5 @@ def _section(ordinal: int, entry: Any) -> tuple[SummarySection, list[str]]:
 def _point(bullet: Any) -> str:
     """The text of a bullet; other values are formatted as JSON, null is empty."""
     if isinstance(bullet, (list, dict, bool)):
-        bullet = document.encode(bullet).decode()
+        bullet = json.dumps(bullet, ensure_ascii=False, default=repr)
     return document.text(bullet, "a bullet", "bad_section") or ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -20,7 +21,12 @@ MAX_RECORD = 16 * 1024 * 1024
 HEAD = 64 * 1024
 """Bytes at the start of a file that are enough to recognise its format."""
 
-_BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, None), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+"""A character at which some program starts a new line."""
+
+_LINE_END = re.compile(rb"\r{0,2}\n|\r")
+_LINE = re.compile(rb"[^\r\n]*(?:\r{0,2}\n|\r)|[^\r\n]+")
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 class _PieceReader(io.RawIOBase):
@@ -46,20 +52,49 @@ class _PieceReader(io.RawIOBase):
         return size
 
 
-def open_text(content: Iterable[bytes]) -> io.BufferedReader:
-    """Open the pieces of a file as one stream of UTF-8 without a byte order mark; UTF-16 with one is transcoded.
+class TextFile(io.BufferedReader):
+    """A text file as one stream of UTF-8 without byte order marks; UTF-16 with a mark is transcoded."""
 
-    Broken UTF-16 gives bytes that are not UTF-8, so that the UTF-8 check finds it.
-    """
+    def __init__(self, pieces: Iterable[bytes], encoding: str = "utf-8") -> None:
+        """`encoding` is that of the file, from which `pieces` were transcoded."""
+        super().__init__(_PieceReader(pieces))
+        self.encoding = encoding
+
+    def original(self, content: bytes) -> bytes:
+        """Give bytes of the stream as they stand in the file."""
+        if self.encoding == "utf-8":
+            return content
+        # A record that is cut may end within a character.
+        text = codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(content.removesuffix(_CUT))
+        return text.encode(self.encoding, "surrogatepass")
+
+
+_CUT = b"\xff"
+"""End of a UTF-16 file that ends in the middle of a character: not UTF-8, so that the check of the text finds it."""
+
+
+def open_text(content: Iterable[bytes]) -> TextFile:
+    """Open the pieces of a file as text, without its byte order marks: some files have several."""
     pieces = iter(content)
     head = b""
     while len(head) < 3 and (piece := next(pieces, None)) is not None:
         head += piece
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if head.startswith(mark):
-            pieces = chain((head[len(mark) :],), pieces)
-            return io.BufferedReader(_PieceReader(_transcode(pieces, encoding) if encoding else pieces))
-    return io.BufferedReader(_PieceReader(chain((head,), pieces)))
+    encoding = _UTF16.get(head[:2], "utf-8")
+    if encoding == "utf-8":
+        return TextFile(_without_marks(chain((head,), pieces)))
+    return TextFile(_without_marks(_transcode(chain((head,), pieces), encoding)), encoding)
+
+
+def _without_marks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    head, mark = b"", codecs.BOM_UTF8
+    for piece in pieces:
+        head += piece
+        while head.startswith(mark):
+            head = head[len(mark) :]
+        if not mark.startswith(head):  # else more of a mark may follow
+            break
+    yield head
+    yield from pieces
 
 
 def _transcode(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -67,13 +102,36 @@ def _transcode(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     for piece in pieces:
         yield decoder.decode(piece).encode("utf-8", "surrogatepass")
     if decoder.getstate()[0]:
-        yield b"\xff"  # The file ends in the middle of a character.
+        yield _CUT
 
 
-def peek(file: io.BufferedReader, size: int = HEAD) -> tuple[bytes, io.BufferedReader]:
+def peek(file: TextFile, size: int = HEAD) -> tuple[bytes, TextFile]:
     """Read the first `size` bytes; return them and a stream that starts with them again."""
     head = file.read(size)
-    return head, io.BufferedReader(_PieceReader(chain((head,), iter(lambda: file.read(HEAD), b""))))
+    return head, TextFile(chain((head,), iter(lambda: file.read(HEAD), b"")), file.encoding)
+
+
+def line_end(content: bytes) -> bytes:
+    r"""Return the byte that ends the lines of a file, by the first line end in its content: `\r` or `\n`."""
+    found = _LINE_END.search(content)
+    return b"\r" if found and found[0] == b"\r" else b"\n"
+
+
+def lines(file: TextFile) -> Iterator[bytes]:
+    r"""Yield the lines with their ends, which may be `\n`, `\r\n`, `\r\r\n` or `\r`.
+
+    A line of more than MAX_RECORD bytes is yielded in parts, each also larger than that.
+    """
+    rest = b""
+    while line := file.readline(MAX_RECORD + 1):
+        if not rest and b"\r" not in line:
+            yield line
+            continue
+        parts = _LINE.findall(rest + line)
+        rest = b"" if line.endswith(b"\n") or len(parts[-1]) > MAX_RECORD else parts.pop()
+        yield from parts
+    if rest:
+        yield rest
 
 
 def text_fault(text: str) -> str | None:

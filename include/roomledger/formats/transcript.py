@@ -1,15 +1,17 @@
 """Transcripts: the speech of one recording, as sentences and words (json), subtitles (srt) or turns (txt).
 
 The json form has `words[]` and `sentences[]`, each `{word|sentence, name, peer_id, start_time, end_time}`, times in
-milliseconds from the start of the recording, as texts or numbers (vendor documentation).
+milliseconds from the start of the recording, as texts or numbers (vendor documentation). Names that other programs use
+for the same are read, too, and whatever is left over is kept in `extra`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from roomledger.formats import document
+from roomledger.formats.document import Document, Entry
 from roomledger.formats.sniffing import transcript_mode
 from roomledger.formats.text import open_text, peek, text_fault
 from roomledger.formats.turns import parse_srt, parse_txt
@@ -18,66 +20,147 @@ from roomledger.model import Asset, Refusal, Rejected, Transcript, TranscriptSeg
 Spoken = TranscriptSegment | TranscriptWord
 
 
+class _Kind(NamedTuple):
+    """Sentences or words: the record that each becomes, and the names of its list and of its text."""
+
+    make: Callable[..., Spoken]
+    lists: tuple[str, ...]
+    texts: tuple[str, ...]
+    reason_code: str
+
+    @property
+    def documented(self) -> tuple[str, ...]:
+        """The vendor's own names of text, name, peer, start and end."""
+        return self.texts[0], *(names[0] for names in _OTHERS)
+
+
+_NAMES, _PEERS = ("name", "speaker", "speaker_name"), ("peer_id", "peerId")
+_STARTS, _ENDS = ("start_time", "start", "start_ms"), ("end_time", "end", "end_ms")
+_OTHERS = (_NAMES, _PEERS, _STARTS, _ENDS)
+_SENTENCES = _Kind(TranscriptSegment, ("sentences", "segments", "utterances"), ("sentence", "text"), "bad_segment")
+_WORDS = _Kind(TranscriptWord, ("words",), ("word", "text"), "bad_word")
+
+
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[Spoken | Transcript | Refusal]:
     """Yield the segments, then the words, then the Transcript with their counts; an invalid entry gives a Refusal.
 
     Segments and words are numbered from 1 each, refused ones included. The number of a refusal counts both, segments
-    first: with 3 sentences, the second word is record 5. An empty srt or txt has no speech. The content decides on the
-    form if the name is wrong. Raises Rejected as `document.read` does, `unexpected_shape` for other JSON, and
-    `too_large` for text without ends of turns.
+    first: with 3 sentences, the second word is record 5. An entry whose name or time is refused is loaded without it,
+    beside the Refusal. An empty srt or txt has no speech. Raises Rejected as `Document` and `transcript_mode` do,
+    `unexpected_shape` for other JSON, and `too_large` for text without ends of turns.
     """
     head, file = peek(open_text(content))
-    mode = transcript_mode(head, asset.output_mode)
+    mode = transcript_mode(head, asset.output_mode, asset.uri.removesuffix(".gz"))
     segments = words = 0
-    language = None
+    language = extra = None
     if mode == "json":
-        sentences, spoken_words, language = _lists(document.read(file))
-        entries = _entries(sentences, spoken_words)
+        read = Document(file)
+        sentences, spoken_words, left_over = _lists(read)
+        language = _language(left_over)
+        extra = document.format_extra(left_over)
+        entries = _entries(read, sentences, spoken_words)
     else:
         entries = parse_srt(file) if mode == "srt" else parse_txt(file)
     for entry in entries:
         segments += isinstance(entry, TranscriptSegment)
         words += isinstance(entry, TranscriptWord)
         yield entry
-    yield Transcript(0, mode, segments, words, language)
+    yield Transcript(0, mode, segments, words, language, extra)
 
 
-def _lists(content: Any) -> tuple[list[Any], list[Any], str | None]:
-    """Return sentences, words and the language, if any; they may be within a `transcript` object."""
-    if isinstance(content, dict) and isinstance(content.get("transcript"), dict):
-        content = content["transcript"]
-    if not isinstance(content, dict) or not content.keys() & {"words", "sentences"}:
+def _lists(read: Document) -> tuple[list[Entry], list[Entry], dict[str, Any]]:
+    """Return sentences, words and the other members; they may be within a `transcript` object."""
+    members = read.members()
+    outside: dict[str, Entry] = {}
+    if "transcript" in members and isinstance(members["transcript"].value, dict):
+        outside, members = members, read.members_of(members.pop("transcript"))
+    left_over = {name: entry.value for name, entry in members.items()}
+    for name, entry in outside.items():
+        left_over[f"{name} (outside of transcript)" if name in members else name] = entry.value
+    found: list[list[Entry]] = []
+    for kind in (_SENTENCES, _WORDS):
+        present = [name for name in kind.lists if name in members]
+        name = next((name for name in present if members[name].value), present[0] if present else "")
+        value = left_over.pop(name, None)
+        if value is not None and not isinstance(value, list):
+            raise Rejected("unexpected_shape", f"The {name} of a transcript are a list; here they are not.")
+        found.append(value or [])
+    sentences, words = found
+    if not members.keys() & {*_SENTENCES.lists, *_WORDS.lists}:
         raise Rejected("unexpected_shape", 'A transcript is {"words": […], "sentences": […]}; this is other JSON.')
-    sentences, words = (content[name] if content.get(name) is not None else [] for name in ("sentences", "words"))
-    if not isinstance(sentences, list) or not isinstance(words, list):
-        raise Rejected("unexpected_shape", "The words and the sentences of a transcript are lists; here one is not.")
-    language = content.get("language")
-    return sentences, words, language if isinstance(language, str) and not text_fault(language) else None
+    document.require_nothing_unread(left_over, is_empty=not sentences and not words)
+    return sentences, words, left_over
 
 
-def _entries(sentences: list[Any], words: list[Any]) -> Iterator[Spoken | Refusal]:
-    for ordinal, entry in enumerate(sentences, 1):
-        yield _entry(TranscriptSegment, "sentence", "bad_segment", ordinal, entry)
-    for ordinal, entry in enumerate(words, 1):
-        spoken = _entry(TranscriptWord, "word", "bad_word", ordinal, entry)
-        yield spoken._replace(ordinal=len(sentences) + ordinal) if isinstance(spoken, Refusal) else spoken
+def _language(left_over: dict[str, Any]) -> str | None:
+    language = left_over.get("language")
+    if not isinstance(language, str) or text_fault(language):
+        return None
+    return str(left_over.pop("language"))
 
 
-def _entry(make: Callable[..., Spoken], key: str, reason_code: str, ordinal: int, entry: Any) -> Spoken | Refusal:
-    try:
-        if not isinstance(entry, dict):
-            raise Rejected(reason_code, f"an object was expected, not {document.describe(entry)}")
-        text = document.text(entry.get(key), key, reason_code)
-        if text is None:
-            raise Rejected(reason_code, f"it has no {key!r}")
-        return make(
-            ordinal,
-            document.text(entry.get("name"), "name", reason_code) or None,
-            document.text(entry.get("peer_id"), "peer_id", reason_code) or None,
-            document.milliseconds(entry.get("start_time"), "start_time"),
-            document.milliseconds(entry.get("end_time"), "end_time"),
-            text,
-        )
-    except Rejected as error:
-        detail = f"{key.capitalize()} {ordinal}: {error.detail}."
-        return Refusal(ordinal, error.reason_code, detail, document.encode(entry))
+def _entries(read: Document, sentences: list[Entry], words: list[Entry]) -> Iterator[Spoken | Refusal]:
+    unit_known = not any(_has_fraction(entry.value) for entry in (*sentences, *words))
+    for kind, entries, before in ((_SENTENCES, sentences, 0), (_WORDS, words, len(sentences))):
+        documented = kind.documented
+        what = documented[0].capitalize()
+        for ordinal, entry in enumerate(entries, 1):
+            try:
+                spoken, problems = _spoken(kind, documented, ordinal, entry, unit_known=unit_known)
+            except Rejected as error:
+                detail = f"{what} {ordinal}: {error.detail}."
+                yield Refusal(before + ordinal, error.reason_code, detail, read.source(entry))
+                continue
+            if problems:
+                detail = f"{what} {ordinal}: {'; '.join(problem.detail for problem in problems)}; loaded without."
+                raw = read.source(entry)
+                yield Refusal(before + ordinal, problems[0].reason_code, detail, raw, record_loaded=True)
+            yield spoken
+
+
+def _has_fraction(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return any(document.is_fraction(value[name]) for name in (*_STARTS, *_ENDS) if name in value)
+
+
+def _spoken(
+    kind: _Kind, names: tuple[str, ...], ordinal: int, entry: Entry, *, unit_known: bool
+) -> tuple[Spoken, list[Rejected]]:
+    """Return the record of an entry, and what of its values is refused. Raises Rejected without a usable text.
+
+    `names` are the documented ones; only an entry that has others is searched for those.
+    """
+    value, code = entry.value, kind.reason_code
+    if entry.repeated:
+        raise document.duplicate_key("it", entry.repeated)
+    if not isinstance(value, dict):
+        raise Rejected(code, f"an object was expected, not {document.describe(value)}")
+    left_over: dict[str, Any] = {}
+    if not value.keys() <= {*names}:
+        names = tuple(_first(value, several) for several in (kind.texts, *_OTHERS))
+        if names[1] != _NAMES[0] and not isinstance(value[names[1]], str):
+            names = (names[0], _NAMES[0], *names[2:])  # the number of a speaker is no name
+        left_over = {name: one for name, one in value.items() if name not in names}
+    said, named, peer, start, end = names
+    spoken = document.text(value.get(said), said, code)
+    if spoken is None:
+        raise Rejected(code, f"it has no {kind.texts[0]!r}")
+    cells: list[str | int | None] = []
+    problems: list[Rejected] = []
+    for name in (named, peer, start, end):
+        try:
+            if name in (named, peer):
+                cells.append(document.line(document.text(value.get(name), name, code), name))
+            else:
+                cells.append(document.milliseconds(value.get(name), name, unit_known=unit_known))
+        except Rejected as error:
+            cells.append(None)
+            problems.append(error)
+            left_over[name] = value[name]
+    return kind.make(ordinal, *cells, spoken, document.format_extra(left_over) if left_over else None), problems
+
+
+def _first(value: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """Return the first of these names that has a value; the first of all, the vendor's own, if none has."""
+    return next((name for name in names if value.get(name) is not None), names[0])

@@ -21,7 +21,8 @@ MAX_INDEXED_BYTES = 1280
 """Bytes of the longest id or URI, in UTF-8: two of them fit into one entry of a PostgreSQL index (2704 bytes), and the
 longest URI of an object (a bucket of 222 and a key of 1024 bytes on GCS) fits into this limit."""
 
-INT32, INT64 = (1 << 31) - 1, (1 << 63) - 1
+INT32, MAX_BYTES = (1 << 31) - 1, 1 << 53
+"""Largest numbers of two kinds of columns; no object is larger, and sums of a thousand sizes still fit into BIGINT."""
 
 _DOUBLE_LIMIT = 1 << 1023
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -147,9 +148,9 @@ def whole(clean: Json, name: str, maximum: int) -> int | None:
 
 
 def seconds(clean: Json, name: str) -> float | None:
-    """Return a duration in seconds."""
+    """Return a duration in seconds, of at most 68 years: intervals of some engines are no longer."""
     number = _number(clean.get(name))
-    return None if number is None else float(number)
+    return None if number is None or number > INT32 else float(number)
 
 
 def _number(value: Any) -> int | float | None:

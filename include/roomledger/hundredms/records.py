@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from roomledger.hundredms import fields
-from roomledger.hundredms.fields import INT32, INT64, Json
+from roomledger.hundredms.fields import INT32, MAX_BYTES, Json
 from roomledger.model import Rejected
 
 _TYPE_ALIASES = {"chat-log": "chat", "chat_log": "chat"}
@@ -216,7 +216,7 @@ def asset(value: Any) -> AssetRecord:
         raw_type,
         fields.uri(value, clean, "path"),
         fields.text(clean, "status"),
-        fields.whole(clean, "size", INT64),
+        fields.whole(clean, "size", MAX_BYTES),
         fields.seconds(clean, "duration"),
         fields.time(clean, "created_at"),
         fields.text(metadata, "peer_id"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from roomledger.hundredms import fields
 from roomledger.hundredms.events import Event, NamedAsset
-from roomledger.hundredms.fields import INT32, INT64, Json
+from roomledger.hundredms.fields import INT32, MAX_BYTES, Json
 from roomledger.model import Rejected
 
 _STARTED, _ENDED = ("open", "join", "started"), ("close", "leave", "stopped", "end")
@@ -109,7 +109,7 @@ def _recording(raw: Json, data: Json, row: NamedAsset) -> Iterator[NamedAsset]:
     """The recorder's file, which the event type implies even without a path, and the chat."""
     yield row._replace(
         uri=fields.uri(raw, data, "recording_path"),
-        size_bytes=fields.whole(data, "size", INT64),
+        size_bytes=fields.whole(data, "size", MAX_BYTES),
         duration_s=fields.seconds(data, "duration"),
         created_at=fields.time(data, "created_at"),
         width=fields.whole(data, "max_width", INT32),
@@ -127,7 +127,7 @@ def _live_stream(raw: Json, data: Json, row: NamedAsset) -> Iterator[NamedAsset]
         yield row._replace(
             asset_type="room-vod",
             uri=fields.uri(raw, data, "hls_vod_recording_path"),
-            size_bytes=fields.whole(data, "hls_vod_recording_size", INT64),
+            size_bytes=fields.whole(data, "hls_vod_recording_size", MAX_BYTES),
             width=fields.whole(data, "max_width", INT32),
             height=fields.whole(data, "max_height", INT32),
             num_layers=fields.whole(data, "num_layers", INT32),
@@ -139,7 +139,7 @@ def _live_stream(raw: Json, data: Json, row: NamedAsset) -> Iterator[NamedAsset]
             yield row._replace(
                 asset_id=asset_id,
                 uri=fields.uri(raw_file, file, "recording_path"),
-                size_bytes=fields.whole(file, "size", INT64),
+                size_bytes=fields.whole(file, "size", MAX_BYTES),
                 width=fields.whole(file, "width", INT32),
                 height=fields.whole(file, "height", INT32),
                 layer=fields.text(file, "layer"),
@@ -152,7 +152,7 @@ def _peer_media(raw: Json, data: Json, row: NamedAsset) -> Iterator[NamedAsset]:
     stream_type = fields.text(data, "stream_type")
     yield row._replace(
         uri=fields.uri(raw, data, "recording_path"),
-        size_bytes=fields.whole(data, "size", INT64),
+        size_bytes=fields.whole(data, "size", MAX_BYTES),
         duration_s=fields.seconds(data, "duration"),
         peer_id=fields.indexed(data, "peer_id"),
         user_id=fields.indexed(data, "user_id"),

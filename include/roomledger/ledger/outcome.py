@@ -28,6 +28,8 @@ class Outcome:
     rows_parsed: int = 0
     rows_refused: int = 0
     rows_duplicate: int = 0
+    refused_for: str | None = None
+    """The reason code for which all or nearly all records of a loaded version were refused, or values of them."""
     content_sha256: str | None = None
     retry_at: datetime | None = None
     is_changed: bool = False

@@ -53,8 +53,8 @@ def record_refusals(tx: Connection, database: Database, rows: Sequence[RefusalRo
     tx.execute(
         text(f"""
             INSERT INTO refusals (customer, source, session_evidence, object_id, ordinal, uri, origin, reason_code,
-                                  detail, raw, refused_at)
-            SELECT customer, source, 'none', object_id, 0, uri, origin, reason_code, detail, raw,
+                                  detail, raw, record_loaded, refused_at)
+            SELECT customer, source, 'none', object_id, 0, uri, origin, reason_code, detail, raw, FALSE,
                    CAST(:now AS TIMESTAMP WITH TIME ZONE)
             FROM {staged} AS staged
             WHERE NOT EXISTS (
@@ -73,6 +73,16 @@ def open_refusals(tx: Connection, origin: str, source: str | None = None) -> lis
         ORDER BY refused_at, object_id
     """
     return list(tx.execute(text(query), {"origin": origin, "source": source}).mappings())
+
+
+def count_open(tx: Connection) -> tuple[int, int]:
+    """Count the open refusals: of files, vendor records, webhooks and messages as a whole, and of records of files."""
+    query = """
+        SELECT count(CASE WHEN ordinal = 0 THEN 1 END) AS whole, count(CASE WHEN ordinal > 0 THEN 1 END) AS records
+        FROM refusals WHERE resolved_at IS NULL
+    """
+    found = tx.execute(text(query)).one()
+    return found.whole, found.records
 
 
 def resolve_refusals(tx: Connection, database: Database, object_ids: Sequence[str], *, now: datetime) -> None:
@@ -99,10 +109,10 @@ def refuse_exhausted(tx: Connection, objects: Staged, *, now: datetime) -> None:
     tx.execute(
         text(f"""
             INSERT INTO refusals (customer, source, room_id, session_id, session_evidence, object_id, ordinal, uri,
-                                  origin, reason_code, detail, refused_at)
+                                  origin, reason_code, detail, record_loaded, refused_at)
             SELECT customer, source, room_id, session_id, session_evidence, object_id, 0, uri, 'object', 'gave_up',
                    'every process that claimed it ended before it was loaded; check the logs of those runs, then '
-                   || 'replay it', CAST(:now AS TIMESTAMP WITH TIME ZONE)
+                   || 'replay it', FALSE, CAST(:now AS TIMESTAMP WITH TIME ZONE)
             FROM object_ledger WHERE object_id IN (SELECT object_id FROM {objects})
         """),
         {"now": now},
@@ -143,10 +153,10 @@ WHERE resolved_at IS NULL AND object_id IN (SELECT object_id FROM {replaced} UNI
 # Of a refused file only its own refusal is stored, not those of the records before the error.
 _INSERT = """
 INSERT INTO refusals (customer, source, room_id, session_id, session_evidence, object_id, ordinal, load_id, uri, origin,
-                      reason_code, detail, raw, refused_at)
+                      reason_code, detail, raw, record_loaded, refused_at)
 SELECT ledger.customer, ledger.source, ledger.room_id, ledger.session_id, ledger.session_evidence, ledger.object_id,
        staged.ordinal, ledger.load_id, ledger.uri, 'object', staged.reason_code, staged.detail, staged.raw,
-       CAST(:now AS TIMESTAMP WITH TIME ZONE)
+       staged.record_loaded, CAST(:now AS TIMESTAMP WITH TIME ZONE)
 FROM {staged} AS staged
 JOIN object_ledger AS ledger ON ledger.object_id = staged.object_id
 JOIN {outcomes} AS outcomes ON outcomes.object_id = staged.object_id

@@ -6,13 +6,17 @@ Every result is an `Outcome`; nothing is raised. It runs in many threads and doe
 from __future__ import annotations
 
 import hashlib
+import json
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
+from time import thread_time
 
 from roomledger.formats import PARSERS
+from roomledger.formats.compression import unpack
 from roomledger.formats.object_keys import recognise, recognise_content
 from roomledger.ledger.claims import MAX_ATTEMPTS, Claim, retry_delay
 from roomledger.ledger.outcome import Outcome
@@ -20,6 +24,7 @@ from roomledger.model import (
     MEDIA_TYPES,
     UNKNOWN,
     Asset,
+    ChatMessage,
     Ignored,
     Record,
     Refusal,
@@ -33,6 +38,12 @@ from roomledger.stores import ObjectChanged, ObjectMissing, Reader, StoreError
 
 RAW_LIMIT = 16 << 20
 """Bytes of a refused file that are stored in the warehouse."""
+PARSE_S, PARSE_S_PER_MIB = 60.0, 2.0
+"""Processor time that a parser may take, of a small file and for each MiB of a larger one: hundreds of times the usual.
+The last line of defence against content for which a parser is slow."""
+ALL = 0.9
+"""Share of its records from which a file counts as refused for the reason that they share."""
+_MOST_NAMES = 10
 _SNIFFED = 64 << 10
 _FLUSH_BYTES = 8 << 20
 _FLUSH_RECORDS = 2048
@@ -116,9 +127,9 @@ def _classified(claim: Claim) -> Asset | Ignored:
 
 def _text(claim: Claim, source: Source, asset: Asset, pieces: Iterable[bytes], staging: StagingFiles) -> Outcome:
     content = _Digest(pieces)
-    whole: Iterator[bytes] = content
+    whole = unpack(content)
     if asset.asset_type == UNKNOWN or (claim.named_type and asset.output_mode is None):
-        head, whole = _peek(content)
+        head, whole = _peek(whole)
         found = recognise_content(head, asset)
         if isinstance(found, Ignored):
             return _ignored(claim, asset, found.reason)
@@ -137,30 +148,74 @@ def _ignored(claim: Claim, asset: Asset, reason: str) -> Outcome:
 
 
 def _parsed(claim: Claim, asset: Asset, content: Iterable[bytes], staging: StagingFiles, digest: _Digest) -> Outcome:
-    counted = refused = flushed = 0
+    flushed = 0
+    found = _Found()
     buffered: list[Record | Refusal] = []
-    for record in PARSERS[asset.asset_type](content, asset):
+    started = thread_time()
+    for number, record in enumerate(PARSERS[asset.asset_type](content, asset), 1):
         buffered.append(record)
-        if isinstance(record, Refusal):
-            refused += 1
-        elif not isinstance(record, _HEADERS):
-            counted += 1
+        found.add(record)
+        if not number % 64 and thread_time() - started > PARSE_S + PARSE_S_PER_MIB * (digest.size >> 20):
+            raise Rejected("timed_out", f"Reading it took more than {PARSE_S:.0f} s; report the file, then replay it.")
         if len(buffered) >= _FLUSH_RECORDS or digest.size - flushed > _FLUSH_BYTES:
             staging.add(claim.object_id, buffered, flush=digest.size - flushed > _FLUSH_BYTES)
             flushed = digest.size
             buffered.clear()
-    for _ in content:
+    for _ in chain(content, digest):
         pass  # the digest covers the whole object, even if the parser stops early
     staging.add(claim.object_id, buffered)
     return Outcome(
         claim=claim,
         disposition="loaded",
-        reason="loaded: all of it was read" if not refused else f"loaded: {refused} of its records were refused",
+        reason=f"loaded: {found.summary()}",
         asset=asset,
-        rows_parsed=counted + refused,
-        rows_refused=refused,
+        rows_parsed=found.loaded + found.refused,
+        rows_refused=found.refused,
+        refused_for=found.shared_reason(),
         content_sha256=digest.hexdigest(),
     )
+
+
+class _Found:
+    """What a parser found in a file: the counts of its records, and what of it was not understood."""
+
+    def __init__(self) -> None:
+        self.loaded = self.refused = 0
+        self._reasons: Counter[str] = Counter()
+        self._without_values = self._recovered = 0
+        self._names: dict[str, None] = {}
+
+    def add(self, record: Record | Refusal) -> None:
+        if isinstance(record, Refusal):
+            self._reasons[record.reason_code] += 1
+            self.refused += not record.record_loaded
+            self._without_values += record.record_loaded
+            return
+        if not isinstance(record, _HEADERS):
+            self.loaded += 1
+        if extra := getattr(record, "extra", None):
+            self._names |= dict.fromkeys(json.loads(extra))
+        if isinstance(record, ChatMessage):
+            self._recovered += record.is_recovered
+
+    def summary(self) -> str:
+        """Say in words what was not loaded, or not as it is in the file."""
+        names = ", ".join(repr(name[:40]) for name in list(self._names)[:_MOST_NAMES])
+        more = f" and {len(self._names) - _MOST_NAMES} more" if len(self._names) > _MOST_NAMES else ""
+        parts = (
+            self.refused and f"{self.refused} of its records were refused",
+            self._without_values and f"{self._without_values} of its records were loaded without values",
+            self._recovered and f"{self._recovered} of its records may be text of others, after a broken quote",
+            names and f"not understood, but kept in extra: {names}{more}",
+        )
+        return "; ".join(part for part in parts if part) or "all of it was read"
+
+    def shared_reason(self) -> str | None:
+        """Give the reason for which all or nearly all records were refused, or values of them."""
+        for reason, number in self._reasons.most_common(1):
+            if number >= ALL * (self.loaded + self.refused):
+                return reason
+        return None
 
 
 def _unchanged(claim: Claim, asset: Asset, sha256: str | None = None) -> Outcome:

@@ -83,8 +83,8 @@ def load_batch(
 ) -> Load | None:
     """Claim, read and commit one batch; None when nothing is pending. `readers` are by name of the source.
 
-    If more than half of the files read (of at least 20) are refused for one reason, these are queued again, the others
-    are loaded and BatchRefused is raised, unless the caller accepts the refusals.
+    If more than half of the files read (of at least 20) are refused for one reason, or nearly all of their records,
+    these are queued again, the others are loaded and BatchRefused is raised, unless the caller accepts the refusals.
     """
     facts = facts or DatabaseFacts(database, in_ledger=True)
     by_name = {source.name: source for source in sources}
@@ -142,9 +142,9 @@ def load_batch(
             )
         first = next(iter(suspects.values()))
         raise BatchRefused(
-            f"{len(suspects)} of {len(outcomes)} objects would be refused for the same reason, such as "
-            f"{first.claim.seen.uri}: {first.reason}. They stay in the queue. If the files really are bad, load with "
-            "--accept-refusals; if the parser is wrong, fix it and load again"
+            f"{len(suspects)} of {len(outcomes)} objects, or nearly all of their records, would be refused for the "
+            f"same reason, such as {first.claim.seen.uri}: {_reason(first)}. They stay in the queue. If the files "
+            "really are bad, load with --accept-refusals; if the parser is wrong, fix it and load again"
         )
     return load
 
@@ -196,14 +196,26 @@ def _commit(
     return load
 
 
+def _reason(outcome: Outcome) -> str:
+    return f"{outcome.refused_for}, {outcome.reason}" if outcome.refused_for else outcome.reason
+
+
 def _suspects(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
-    """Give the refusals that suggest a bug of ours: those with a reason that more than half of the files share."""
+    """Give the outcomes that suggest a bug of ours: those with a reason that more than half of the files share.
+
+    A file whose records were nearly all refused for one reason counts as refused for it.
+    """
     files = [outcome for outcome in outcomes if outcome.content_sha256 or outcome.disposition in ("refused", "seen")]
-    refused = [outcome for outcome in files if outcome.disposition == "refused"]
-    reasons = Counter(outcome.reason.split(":")[0] for outcome in refused)
-    if len(files) < _SUSPICIOUS_BATCH or not reasons:
+    reasons = {
+        outcome.claim.object_id: outcome.reason.split(":")[0]
+        if outcome.disposition == "refused"
+        else outcome.refused_for
+        for outcome in files
+    }
+    shared = Counter(reason for reason in reasons.values() if reason).most_common(1)
+    if len(files) < _SUSPICIOUS_BATCH or not shared:
         return {}
-    reason, number = reasons.most_common(1)[0]
+    [(most, number)] = shared
     if number * 2 <= len(files):
         return {}
-    return {outcome.claim.object_id: outcome for outcome in refused if outcome.reason.split(":")[0] == reason}
+    return {one.claim.object_id: one for one in files if reasons[one.claim.object_id] == most}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from roomledger.ledger.database import WarehouseError
 from roomledger.ledger.installation import LEDGER
 from roomledger.ledger.migrate import require_current
+from roomledger.ledger.refusals import count_open
 from roomledger.runtime import Runtime
 from roomledger.settings import Source, WorkspaceSource
 from roomledger.stores import ObjectChanged, ObjectMissing, StoreError
@@ -15,15 +16,28 @@ from roomledger.stores import ObjectChanged, ObjectMissing, StoreError
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check; `problem` is None on success."""
+    """The result of one check; `problem` is None on success, perhaps with a `note` of what to look at."""
 
     subject: str
     problem: str | None
+    note: str | None = None
 
 
 def check(runtime: Runtime) -> list[Finding]:
-    """Check the warehouse and every source: one finding each; nothing is written."""
-    return [*_databases(runtime), *(_source(runtime, source) for source in runtime.sources)]
+    """Check the warehouse, the refusals and every source: one finding each; nothing is written."""
+    found = [*_databases(runtime)]
+    if not any(one.problem for one in found):
+        found.append(_refusals(runtime))
+    return [*found, *(_source(runtime, source) for source in runtime.sources)]
+
+
+def _refusals(runtime: Runtime) -> Finding:
+    with runtime.database.begin(read_only=True) as tx:
+        files, records = count_open(tx)
+    if not files and not records:
+        return Finding("refusals", None)
+    refused = f"{files:,} files or messages and {records:,} records, or values of records, are refused"
+    return Finding("refusals", None, f"{refused}: `roomledger status` shows the reasons")
 
 
 def _databases(runtime: Runtime) -> Iterator[Finding]:

@@ -109,7 +109,7 @@ def _schema(table: Table) -> pa.Schema:
     """The columns of a file: the fields of a record after `object_id`, then `load_id`; of a refusal its own fields."""
     fields = {field.name: field for field in arrow_schema(table)}
     if table is refusals:
-        return pa.schema([fields[name] for name in ("object_id", "ordinal", "reason_code", "detail", "raw")])
+        return pa.schema([fields[name] for name in ("object_id", *Refusal._fields)])
     load_id = fields.pop("load_id")
     return pa.schema([*fields.values(), load_id])
 

@@ -22,9 +22,10 @@ class Status:
     """The status of the warehouse."""
 
     objects: Sequence[Row]
-    """One row per source and disposition: versions, records loaded, oldest `modified_at`."""
+    """One row per source and disposition: versions, records loaded and refused, oldest `modified_at`."""
     refusals: Sequence[Row]
-    """One row per source and reason code of the open refusals: count, number of objects, an example."""
+    """One row per source and reason code of the open refusals, of files, of records and of values of records: count,
+    number of objects, an example."""
     retries: Sequence[Row]
     """Versions to be retried after a failed read, soonest first, at most 20 of `retries_total`."""
     retries_total: int
@@ -64,7 +65,7 @@ def read_status(tx: Connection, now: datetime) -> Status:
 
 _OBJECTS = """
 SELECT source, disposition, count(*) AS versions, CAST(sum(rows_loaded) AS BIGINT) AS rows_loaded,
-       min(modified_at) AS oldest
+       CAST(sum(rows_refused) AS BIGINT) AS rows_refused, min(modified_at) AS oldest
 FROM object_ledger GROUP BY source, disposition
 """
 

@@ -57,14 +57,15 @@ def _open_duckdb(folder: Path, memory_mb: int) -> DuckDBPyConnection:
 
 
 def _find_duplicates(engine: DuckDBPyConnection, path: Path) -> dict[str, int]:
-    """Find the messages with the id of an earlier one of their file; count them by object.
+    """Find the messages with the id of an earlier one of their file; count them by object. Recovered ones do not count.
 
     The table `repeated` holds the ids that occur several times in an object, with their first ordinal.
     """
     engine.execute(f"""
         CREATE TEMPORARY TABLE repeated AS
         SELECT object_id, message_id, min(ordinal) AS first_ordinal, count(*) - 1 AS copies
-        FROM read_parquet('{path}') WHERE message_id IS NOT NULL GROUP BY object_id, message_id HAVING count(*) > 1
+        FROM read_parquet('{path}') WHERE message_id IS NOT NULL AND NOT is_recovered
+        GROUP BY object_id, message_id HAVING count(*) > 1
     """)
     counted = engine.execute("SELECT object_id, CAST(sum(copies) AS BIGINT) FROM repeated GROUP BY object_id")
     return dict(counted.fetchall())
@@ -75,7 +76,8 @@ def _rewrite(engine: DuckDBPyConnection, path: Path, *, without_duplicates: bool
     kept = path.with_suffix(".loaded.parquet")
     first = """
         AND NOT EXISTS (SELECT 1 FROM repeated WHERE repeated.object_id = staged.object_id
-                        AND repeated.message_id = staged.message_id AND staged.ordinal > repeated.first_ordinal)
+                        AND repeated.message_id = staged.message_id AND staged.ordinal > repeated.first_ordinal
+                        AND NOT staged.is_recovered)
     """
     engine.execute(f"""
         COPY (SELECT * FROM read_parquet('{path}') AS staged

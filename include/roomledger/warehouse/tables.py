@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Table, Text
 
 from roomledger import model
 from roomledger.ledger.tables.columns import RAW, Json, Timestamp, column, define_table, key
@@ -33,6 +33,11 @@ def _fact(name: str, grain: str, *columns: Column[Any]) -> Table:
     )
 
 
+def _extra(where: str) -> Column[Any]:
+    """The column of what the file has besides the others."""
+    return column("extra", Json, f"What the {where} has besides, by name; also values that are refused.")
+
+
 chat_messages = _fact(
     "chat_messages",
     "One row per chat message of one recording.",
@@ -40,13 +45,24 @@ chat_messages = _fact(
     column("sender_peer_id", Text(), "Peer that sent it; new on every join."),
     column("sender_name", Text(), "Display name of the sender."),
     column("sender_user_id", Text(), "The customer's own id of the sender."),
-    column("roles", Json, "List of the roles that the message was sent to; an empty list means everybody.", null=False),
+    column(
+        "roles",
+        Json,
+        "List of the roles that the message was sent to; an empty list means everybody, null that roles_raw is not"
+        " understood.",
+    ),
     column("roles_raw", Text(), "The roles cell of the file, unchanged."),
     column("sent_at", Timestamp, "When it was sent, in whole seconds; ordinal orders messages of one second."),
     column("message_type", Text(), "Type as received, mostly chat."),
     column("message", Text(), "The text, unchanged.", null=False),
     column("extra", Json, "Further columns of the file, by name."),
     column("recorder_started_at", Timestamp, "Start of the recorder that wrote the file, from its key."),
+    column(
+        "is_recovered",
+        Boolean(),
+        "True: it was read from a line after a broken quote of its file, and may be text of another message. Null in"
+        " rows that an older version loaded.",
+    ),
 )
 
 
@@ -58,6 +74,7 @@ def _speech(text: str) -> list[Column[Any]]:
         column("start_ms", BigInteger(), "Start in milliseconds from the start of the recording; null in txt."),
         column("end_ms", BigInteger(), "End in milliseconds from the start of the recording; null in txt."),
         column("text", Text(), text, null=False),
+        _extra("entry"),
     ]
 
 
@@ -68,6 +85,7 @@ transcripts = _fact(
     column("segments", BigInteger(), "Sentences loaded from it.", null=False),
     column("words", BigInteger(), "Words loaded from it; only json has words.", null=False),
     column("language", Text(), "Language, if known."),
+    _extra("file"),
 )
 transcript_segments = _fact(
     "transcript_segments",
@@ -85,6 +103,7 @@ summaries = _fact(
     "One row per summary file.",
     column("sections", BigInteger(), "Sections loaded from it.", null=False),
     column("points", BigInteger(), "Bullets loaded from it.", null=False),
+    _extra("file"),
 )
 summary_sections = _fact(
     "summary_sections",
@@ -92,6 +111,7 @@ summary_sections = _fact(
     column("title", Text(), "Title, as configured by the customer."),
     column("format", Text(), "bullets or paragraph."),
     column("paragraph", Text(), "Text of a paragraph section."),
+    _extra("section"),
 )
 summary_points = _fact(
     "summary_points",

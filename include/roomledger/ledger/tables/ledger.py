@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Date, Integer, LargeBinary, Text
 
 from roomledger.ledger.tables.columns import (
     Timestamp,
@@ -131,6 +131,11 @@ refusals = define_table(
     column("reason_code", Text(), "Stable code for counting and filtering.", null=False),
     column("detail", Text(), "Explanation in one sentence, with the line number if there is one.", null=False),
     column("raw", LargeBinary(), "The refused bytes; of a larger file the first 16 MiB."),
+    column(
+        "record_loaded",
+        Boolean(),
+        "True: the record is loaded, without the values that detail names, and not counted in rows_refused.",
+    ),
     column("refused_at", Timestamp, "When it was refused.", null=False),
     column("resolved_at", Timestamp, "When a replay or a newer version resolved it."),
     indexes=("object_id",),

@@ -24,7 +24,7 @@ WITH named AS (
     GROUP BY customer, session_id
 ), counts AS (
     SELECT customer, session_id,
-           count(CASE WHEN kind = 'message' THEN 1 END) AS messages,
+           count(CASE WHEN kind = 'message' AND speaker_evidence <> 'recovered' THEN 1 END) AS messages,
            count(CASE WHEN kind = 'sentence' THEN 1 END) AS sentences
     FROM statements GROUP BY customer, session_id
 ), jobs AS (

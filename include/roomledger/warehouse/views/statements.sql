@@ -4,7 +4,8 @@ WITH messages AS (
            row_number() OVER (PARTITION BY customer, session_id, message_key ORDER BY object_id, ordinal) AS copy,
            count(*) OVER (PARTITION BY customer, session_id, message_key) AS copies
     FROM (
-        SELECT *, CASE WHEN session_id IS NULL OR message_id IS NULL OR message_id = ''
+        -- A recovered message may be forged: it replaces no other.
+        SELECT *, CASE WHEN session_id IS NULL OR message_id IS NULL OR message_id = '' OR is_recovered
                        THEN object_id || ' ' || CAST(ordinal AS TEXT) ELSE message_id END AS message_key
         FROM chat_messages
     ) AS chat
@@ -26,14 +27,20 @@ WITH messages AS (
            CAST(NULL AS BIGINT) AS start_ms, CAST(NULL AS BIGINT) AS end_ms,
            NULLIF(sender_name, '') AS name, NULLIF(sender_peer_id, '') AS peer_id,
            NULLIF(sender_user_id, '') AS user_id,
-           message AS text, object_id, ordinal, load_id, copies
+           message AS text, object_id, ordinal, load_id, copies,
+           CASE WHEN is_recovered THEN 1 ELSE 0 END AS recovered
     FROM messages WHERE copy = 1
     UNION ALL
     SELECT formats.customer, formats.source, formats.session_id, formats.room_id, formats.session_evidence, 'sentence',
-           formats.recording_started_at + sentence.start_ms * INTERVAL '1 millisecond', formats.recording_started_at,
+           -- Bounded: older versions loaded times that no interval holds.
+           formats.recording_started_at
+           + CASE WHEN sentence.start_ms >= 0 AND sentence.start_ms <= 86400000 THEN sentence.start_ms END
+             * INTERVAL '1 millisecond',
+           formats.recording_started_at,
            sentence.start_ms, sentence.end_ms,
            NULLIF(sentence.speaker_name, ''), NULLIF(sentence.speaker_peer_id, ''), CAST(NULL AS TEXT),
-           sentence.text, sentence.object_id, sentence.ordinal, sentence.load_id, CAST(1 AS BIGINT)
+           sentence.text, sentence.object_id, sentence.ordinal, sentence.load_id, CAST(1 AS BIGINT),
+           0
     FROM formats JOIN transcript_segments AS sentence ON sentence.object_id = formats.object_id
     WHERE formats.preference = 1
 ), unique_names AS (
@@ -55,7 +62,8 @@ SELECT
     COALESCE(statement.peer_id, named.peer_id) AS peer_id,
     COALESCE(statement.user_id, NULLIF(stay.user_id, ''), named.user_id) AS user_id,
     COALESCE(stay.role, named.role) AS role,
-    CASE WHEN statement.peer_id IS NOT NULL THEN 'peer_id'
+    CASE WHEN statement.recovered = 1 THEN 'recovered'
+         WHEN statement.peer_id IS NOT NULL THEN 'peer_id'
          WHEN statement.user_id IS NOT NULL THEN 'user_id'
          WHEN named.name IS NOT NULL THEN 'name'
          ELSE 'none' END AS speaker_evidence,
