@@ -118,7 +118,7 @@ class Document:
                 value, at, repeated = self._value(start)
                 entry = Entry(value, start, at, repeated)
             if name in found or entry.repeated:
-                raise duplicate_key("The file", entry.repeated or name)
+                raise duplicate_key("The file", entry.repeated or name, ".")
             found[name] = entry
             at = self._skip(at)
             if self.text.startswith("}", at):
@@ -176,9 +176,9 @@ class Document:
         return Rejected("bad_json", f"The file is not JSON: line {line}, character {column}: {problem}.")
 
 
-def duplicate_key(where: str, name: str) -> Rejected:
-    """Return the fault of an object that repeats a name."""
-    return Rejected("duplicate_key", f"{where} has the name {name[:80]!r} twice in one object")
+def duplicate_key(where: str, name: str, end: str = "") -> Rejected:
+    """Return the fault of an object that repeats a name; `end` ends the sentence."""
+    return Rejected("duplicate_key", f"{where} has the name {name[:80]!r} twice in one object{end}")
 
 
 def _integer(source: str) -> int | NotANumber:
@@ -257,7 +257,7 @@ def _plain(value: Any) -> Any:
         return value
     for entry in value:
         if entry.repeated:
-            raise duplicate_key("The file", entry.repeated)
+            raise duplicate_key("The file", entry.repeated, ".")
     return [entry.value for entry in value]
 
 
