@@ -312,6 +312,20 @@ def test_a_compressed_object_is_read_as_it_is_stored(gcs: GcsServer, new_bucket:
         assert b"".join(bucket.store().read(bucket.seen(key))) == content
 
 
+@pytest.mark.parametrize("kind", ["ministack", "seaweedfs"])
+def test_an_object_stored_with_an_encoding_is_read_as_it_is_stored(
+    kind: str, new_bucket: Callable[[str], Bucket]
+) -> None:
+    bucket, content = new_bucket(kind), gzip.compress(b"a chat " * 100)
+    assert bucket.access.session is not None
+    client = bucket.access.session.client("s3", endpoint_url=bucket.access.endpoint)
+    name = bucket.url.removeprefix("s3://")
+    for key in ("key", "with\ttab"):  # obstore reads the first, boto3 the second
+        client.put_object(Bucket=name, Key=key, Body=content, ContentEncoding="gzip", ContentType="text/csv")
+        assert b"".join(bucket.store().read(bucket.seen(key))) == content
+    client.close()
+
+
 def reads_in_pieces(bucket: Bucket, key: str) -> None:
     bucket.put(key, bytes(LARGE))
     seen = bucket.seen(key)
