@@ -60,8 +60,6 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
             fault = block.text_fault(start, stop)
         if not fault and (block.has_breaks or stop - start > 1):
             fault = _spanning(cells, of_one_line, block.where(start, stop))
-            # Then the quotes may be those of other records.
-            reader.is_recovering |= fault is not None and may_hold_records(cells, stop - start)
         if not fault and cells[sent] != sent_cell:
             try:
                 sent_at = parse_rfc3339(cells[sent])
@@ -69,6 +67,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
             except ValueError as error:
                 fault = Rejected("bad_sent_at", f"{block.where(start, stop)}: {error}.")
         if fault:
+            reader.is_recovering |= may_hold_records(cells, stop - start)
             yield Refusal(ordinal, fault.reason_code, fault.detail, file.original(block.raw(start, stop)))
             continue
         cells.append("")

@@ -11,7 +11,6 @@ import csv
 import io
 import re
 from collections.abc import Generator, Iterator
-from itertools import islice
 from typing import NamedTuple
 
 from roomledger.formats.text import MAX_RECORD, TextFile, line_end, text_fault
@@ -114,7 +113,7 @@ class Rows:
         lines, start = block.lines, 0
         while start < len(lines) and not self.is_recovering:
             first = start
-            reader = csv.reader(islice(lines, first, None), strict=True)
+            reader = csv.reader(map(lines.__getitem__, range(first, len(lines))), strict=True)
             try:
                 for cells in reader:
                     stop = first + reader.line_num

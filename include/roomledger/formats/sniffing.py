@@ -77,11 +77,11 @@ def transcript_mode(head: bytes, declared: str | None, uri: str = "") -> str:
         if others and others == names:
             raise Rejected("not_a_transcript", f"The file is a message that starts with {names[0]!r}, not speech.")
         return "txt"
-    if not others and len(names) > len(set(names)) > 1:
-        return "txt"
     if declared:
-        return declared
-    raise Rejected("not_a_transcript", "The file is neither JSON nor subtitles nor the turns of several people.")
+        return "txt" if not others and len(names) > len(set(names)) > 1 else declared
+    if names and not others:  # only the vendor's records name this file a transcript
+        return "txt"
+    raise Rejected("not_a_transcript", "The file is neither JSON nor subtitles nor turns of people.")
 
 
 def _json_type(text: str, at: int = 0, within: str | None = None) -> str | None:
