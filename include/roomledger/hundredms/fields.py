@@ -36,7 +36,7 @@ Json = dict[str, Any]
 def require_object(value: Any, what: str) -> Json:
     """Return the vendor's object. Raises Rejected for anything else."""
     if not isinstance(value, dict):
-        raise Rejected("not_an_object", f"The vendor's {what} is not a JSON object but a {type(value).__name__}.")
+        raise Rejected("not_an_object", f"The vendor's {what} is not a JSON object.")
     return value
 
 
@@ -50,8 +50,8 @@ def storable(redacted: Any, what: str) -> Json:
         canonical(clean)
     except RecursionError:
         raise Rejected("not_json", f"The vendor's {what} is nested too deep.") from None
-    except (TypeError, ValueError) as error:
-        raise Rejected("not_json", f"The vendor's {what} is not valid JSON: {error}.") from None
+    except (TypeError, ValueError):
+        raise Rejected("not_json", f"The vendor's {what} has a value that JSON does not have.") from None
     return clean
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import traceback
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -35,6 +35,8 @@ from roomledger.model import (
 from roomledger.pipeline.staging import StagingFiles
 from roomledger.settings import Source
 from roomledger.stores import ObjectChanged, ObjectMissing, Reader, StoreError
+
+log = logging.getLogger(__name__)
 
 RAW_LIMIT = 16 << 20
 """Bytes of a refused file that are stored in the warehouse."""
@@ -113,8 +115,11 @@ def extract(
         return _retry(claim, f"read_failed: {error}", staging, now)
     except Exception as error:
         # A bug of ours in one file must not stop its batch: the file is refused with its bytes and can be replayed.
-        where = traceback.format_exception_only(error)[-1].strip()
-        problem = Rejected("parser_failed", f"{where}: a bug of the parser; report it, then replay the object")
+        log.debug("cannot parse %s", claim.seen.uri, exc_info=error)
+        problem = Rejected(
+            "parser_failed",
+            f"The parser failed ({type(error).__name__}), a bug of Roomledger: report it, then replay the object.",
+        )
         return _refused(claim, asset, problem, reader, staging, refused_content, now)
 
 

@@ -193,7 +193,10 @@ def _decode(subscription: Subscription, message: Message) -> _Decoded:
         content = subscription.refuse(message, error)
     except Exception as error:
         # A bug of ours in one message must not block all others: the message is refused.
-        problem = Rejected("parser_failed", f"{error!r}: a bug of Roomledger; report it")
+        log.debug("cannot decode a message", exc_info=error)
+        problem = Rejected(
+            "parser_failed", f"Decoding it failed ({type(error).__name__}), a bug of Roomledger: report it."
+        )
         content = subscription.refuse(message, problem)
     return _Decoded(subscription, message, content)
 

@@ -24,10 +24,10 @@ def notifications(message: Message) -> list[Notification]:
 def _notifications(text: bytes | str) -> list[Notification]:
     try:
         event = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Rejected("not_json", f"The message is not JSON: {error}.") from None
+    except (ValueError, RecursionError):
+        raise Rejected("not_json", "The message is not JSON.") from None
     if not isinstance(event, dict):
-        raise Rejected("not_an_event", f"The message is not a JSON object but a {type(event).__name__}.")
+        raise Rejected("not_an_event", "The message is JSON, but not an object.")
     match event:
         case {"Records": list(records)}:
             return [_of_record(record, number) for number, record in enumerate(records, 1)]
