@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from roomledger import times
-from roomledger.cli.app import INCOMPLETE, TOML, USERS_MISTAKE, Config, TimeLimit, app, opened
+from roomledger.cli.app import INCOMPLETE, TOML, USERS_MISTAKE, Config, TimeLimit, opened
 from roomledger.cli.output import complain, print_json, show
 from roomledger.ledger.database import QUERY_TIME_S
 from roomledger.queries import audit
+
+verbs = typer.Typer(rich_markup_mode="markdown")
 
 
 class Format(StrEnum):
@@ -26,7 +28,7 @@ class Format(StrEnum):
 def _help() -> str:
     """Describe every audit with its parameters."""
     lines = ["Run one audit and print its result. Exit code 3 when `completeness` finds missing assets."]
-    lines += ["Example: `roomledger audit session-record -p session_id=ID --format csv`"]
+    lines += ["Example: `roomledger audit session-record -p session_id=66be3a4e91c2d3e4f5061728 --format csv`"]
     for each in audit.names().values():
         lines.append(f"**{each.name}**: {each.description}")
         needs = ((one, f"{one.need} {one.other}".strip()) for one in each.parameters if one.name != "now")
@@ -34,7 +36,7 @@ def _help() -> str:
     return "\n\n".join(lines)
 
 
-@app.command("audit", help=_help())
+@verbs.command("audit", help=_help())
 def run_audit(
     name: Annotated[str, typer.Argument(help="Name of the audit.")],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; can be repeated.")] = None,
@@ -47,11 +49,7 @@ def run_audit(
         parameters: dict[str, Any] = dict(_parameter(one) for one in param or ())
         if name == "completeness":
             parameters.setdefault("now", times.utc_now())
-        try:
-            rows = audit.run(runtime.facts, name, parameters, time_limit_s=time_limit)
-        except audit.AuditError as error:
-            complain(str(error))
-            raise typer.Exit(USERS_MISTAKE) from None
+        rows = audit.run(runtime.facts, name, parameters, time_limit_s=time_limit)
     match form:
         case Format.CSV:
             # Not sys.stdout, whose encoding and line ends depend on the terminal and the system.

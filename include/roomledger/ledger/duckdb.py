@@ -83,7 +83,19 @@ class DuckDB:
                     f"another process has held {self._path} for {self._lock_wait_s:.0f} s: "
                     "close what has it open (a `duckdb` shell, a notebook) and run again"
                 ) from error
-            raise WarehouseError(f"{self._path} cannot be opened: {error.orig}") from error
+            raise WarehouseError(f"{self._path} cannot be opened: {self._reason(error)}") from error
+
+    def _reason(self, error: sa.exc.DBAPIError) -> str:
+        """Say why the file cannot be opened, and what to do."""
+        where = "the url of [warehouse] or [control]"
+        if not self._path.parent.is_dir():
+            return f"there is no folder {self._path.parent}: create it, or correct {where}"
+        if self._path.is_dir():
+            return f"it is a folder: add the name of a file to {where}"
+        text = str(error.orig).partition("\n")[0].partition(" Error: ")[2] or str(error.orig)
+        if "not a valid DuckDB database" in text:
+            return f"it is not a DuckDB database: name another file in {where}"
+        return f"{text}: check its permissions and its disk, and {where}"
 
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
         """No lock is needed: only one transaction at a time has the file."""
