@@ -166,7 +166,7 @@ def test_status_shows_the_total_of_a_shortened_list(ready_config: Path) -> None:
             rows.put(tx, "asset_records", asset_id=f"a{number}", uri=f"s3://stored/{number}", created_at=now)
         rows.put_object(tx, "o", disposition="seen", retry_at=rows.NOON)
     shown = roomledger("status", config=ready_config).stdout
-    assert "Assets stored by 100ms only: the 20 soonest of 21 " in shown
+    assert "Assets stored by 100ms only: the 20 soonest of 21\n" in shown
     assert "Retries" in shown
 
 

@@ -10,7 +10,8 @@ import typer
 
 from roomledger import times
 from roomledger.cli.app import INCOMPLETE, TOML, USERS_MISTAKE, Config, TimeLimit, opened
-from roomledger.cli.output import complain, print_json, show
+from roomledger.cli.output import complain, print_json
+from roomledger.cli.tables import show
 from roomledger.ledger.database import QUERY_TIME_S
 from roomledger.queries import audit
 

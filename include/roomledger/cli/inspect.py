@@ -10,7 +10,8 @@ import typer
 
 from roomledger import times
 from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, TimeLimit, opened
-from roomledger.cli.output import complain, print_json, show, show_result
+from roomledger.cli.output import complain, print_json, show_result
+from roomledger.cli.tables import show
 from roomledger.ledger.database import QUERY_TIME_S
 from roomledger.queries.lineage import trace_object
 from roomledger.queries.status import read_status
@@ -36,7 +37,7 @@ def status(config: Config = TOML, as_json: AsJson = False) -> None:
     unsafe = _first_of("Assets stored by 100ms only", found.unsafe, found.unsafe_total)
     show(unsafe, found.unsafe, empty="No assets are stored by 100ms only.")
     show(
-        "Freshness of the last 24 hours, in seconds",
+        "Freshness of the last 24 hours",
         found.freshness,
         empty="No objects were loaded in the last 24 hours.",
     )

@@ -5,7 +5,9 @@ A verb's module is imported when the verb is used: modules open databases and cl
 
 from __future__ import annotations
 
+import sys
 from importlib import metadata
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -101,5 +103,8 @@ def before_the_verb(
 
     `roomledger VERB --help` describes a verb, with examples.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal's encoding does not have
     if verbose:
         write_log()
