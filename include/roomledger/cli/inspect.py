@@ -10,7 +10,9 @@ import typer
 
 from roomledger import times
 from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, TimeLimit, opened
-from roomledger.cli.output import complain, print_json, show_result
+from roomledger.cli.output import complain, print_json
+from roomledger.cli.results import AsJson as SameAsJson
+from roomledger.cli.results import Form, Output, chosen_form, deliver
 from roomledger.cli.tables import show
 from roomledger.ledger.database import QUERY_TIME_S
 from roomledger.queries.lineage import trace_object
@@ -81,14 +83,19 @@ def where(
 @verbs.command()
 def sql(
     query: Annotated[str, typer.Argument(help='One SELECT, such as "SELECT * FROM chat_messages LIMIT 5"')],
+    form: Form = None,
+    output: Output = None,
+    as_json: SameAsJson = False,
     time_limit: TimeLimit = QUERY_TIME_S,
     config: Config = TOML,
-    as_json: AsJson = False,
 ) -> None:
     """Run one query, which cannot change anything. `docs/data-dictionary.md` describes tables and views.
 
     Example: `roomledger sql "SELECT sender_name, message FROM chat_messages LIMIT 5"`
+
+    Example: `roomledger sql "SELECT * FROM statements" --output statements.csv`
     """
+    chosen = chosen_form(form, output, as_json=as_json)
     with opened(config) as runtime:
         rows = runtime.facts.query(query, time_limit_s=time_limit)
-        show_result("Result", rows, as_json=as_json, empty="No rows.")
+    deliver("Result", rows, chosen, output)

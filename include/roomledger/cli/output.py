@@ -6,7 +6,8 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from decimal import Decimal
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -18,6 +19,11 @@ from roomledger.cli.tables import Row, show
 def complain(sentence: str) -> None:
     """Print an error on one line of standard error."""
     Console(stderr=True).print(visible(sentence), style="red", soft_wrap=True, markup=False, highlight=False)
+
+
+def note(sentence: str) -> None:
+    """Print what was done on standard error, beside an output for other programs."""
+    Console(stderr=True).print(visible(sentence), soft_wrap=True, markup=False, highlight=False)
 
 
 def say(sentence: str) -> None:
@@ -33,11 +39,12 @@ def show_result(title: str, rows: Sequence[Row], *, as_json: bool, empty: str = 
         show(title, rows, empty=empty)
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document; times are ISO 8601, bytes are hexadecimal."""
-    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    json.dump(value, sys.stdout, ensure_ascii=not is_unicode, indent=2, default=_for_json)
-    sys.stdout.write("\n")
+def print_json(value: Any, stream: TextIO | None = None) -> None:
+    """Print one JSON document; times are ISO 8601, bytes are hexadecimal, decimals are numbers."""
+    stream = stream or sys.stdout
+    is_unicode = (stream.encoding or "").lower().startswith("utf")
+    json.dump(value, stream, ensure_ascii=not is_unicode, indent=2, default=_for_json)
+    stream.write("\n")
 
 
 def progress(*, quiet: bool) -> Progress:
@@ -51,4 +58,6 @@ def progress(*, quiet: bool) -> Progress:
 def _for_json(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, Decimal) and value.is_finite():
+        return int(value) if value == value.to_integral_value() else float(value)
     return value.isoformat() if isinstance(value, datetime) else str(value)
