@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from roomledger.ledger.database import (
     QUERY_TIME_S,
@@ -69,14 +68,13 @@ class DuckDB:
             raise WarehouseError(f"there is no database file at {self._path}: run `roomledger init`")
 
     def _connect(self, engine: sa.Engine) -> sa.Connection:
-        waiting = Retrying(
-            retry=retry_if_exception(_is_locked),
-            wait=wait_random_exponential(multiplier=0.02, max=0.5),
-            stop=stop_after_delay(self._lock_wait_s),
-            reraise=True,
-        )
         try:
-            return waiting(engine.connect)
+            try:
+                return engine.connect()
+            except sa.exc.DBAPIError as error:
+                if not _is_locked(error):
+                    raise
+            return self._wait(engine)
         except sa.exc.DBAPIError as error:
             if _is_locked(error):
                 raise WarehouseError(
@@ -84,6 +82,18 @@ class DuckDB:
                     "close what has it open (a `duckdb` shell, a notebook) and run again"
                 ) from error
             raise WarehouseError(f"{self._path} cannot be opened: {self._reason(error)}") from error
+
+    def _wait(self, engine: sa.Engine) -> sa.Connection:
+        """Connect when another process has closed the file."""
+        from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential  # takes a while
+
+        waiting = Retrying(
+            retry=retry_if_exception(_is_locked),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            stop=stop_after_delay(self._lock_wait_s),
+            reraise=True,
+        )
+        return waiting(engine.connect)
 
     def _reason(self, error: sa.exc.DBAPIError) -> str:
         """Say why the file cannot be opened, and what to do."""
