@@ -1,4 +1,4 @@
-"""Sentences and JSON on standard output, progress and errors on standard error."""
+"""Sentences and JSON on standard output, notes and errors on standard error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from roomledger.cli.cells import visible
 from roomledger.cli.tables import Row, show
@@ -45,14 +44,6 @@ def print_json(value: Any, stream: TextIO | None = None) -> None:
     is_unicode = (stream.encoding or "").lower().startswith("utf")
     json.dump(value, stream, ensure_ascii=not is_unicode, indent=2, default=_for_json)
     stream.write("\n")
-
-
-def progress(*, quiet: bool) -> Progress:
-    """Give progress bars that vanish when done; none without a terminal."""
-    console = Console(stderr=True)
-    description = TextColumn("{task.description}")
-    columns = (SpinnerColumn(), description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True)
 
 
 def _for_json(value: Any) -> Any:

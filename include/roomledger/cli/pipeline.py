@@ -10,7 +10,8 @@ import typer
 
 from roomledger import times
 from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, Sources, opened
-from roomledger.cli.output import complain, progress, say, show_result
+from roomledger.cli.output import complain, say, show_result
+from roomledger.cli.progress import progress
 from roomledger.ledger.replays import request_replay
 from roomledger.pipeline import preflight
 from roomledger.pipeline.collect import collect_source
@@ -105,16 +106,12 @@ def _collect(runtime: Runtime, *, quiet: bool) -> tuple[dict[str, Counter[str]],
     """Collect every source; return the counts, and the errors of those that cannot be listed."""
     collected: dict[str, Counter[str]] = {}
     errors: list[StoreError] = []
-    with progress(quiet=quiet) as bars:
+    with progress(quiet=quiet) as begin:
         for source in runtime.sources:
-            verb = "reading" if isinstance(source, WorkspaceSource) else "listing"
-            bar = bars.add_task(f"{verb} {source.name}", total=None)
-
-            def advance(objects: int, bar: Any = bar) -> None:
-                bars.advance(bar, objects)
-
+            is_workspace = isinstance(source, WorkspaceSource)
+            work = begin(f"{source.name}:", "records read" if is_workspace else "objects listed")
             try:
-                counts = collect_source(runtime, source, on_progress=advance)
+                counts = collect_source(runtime, source, on_progress=work.advance)
             except StoreError as error:
                 errors.append(error)
             else:
@@ -151,10 +148,11 @@ def load(
 def _load(runtime: Runtime, readers: Mapping[str, Reader], *, quiet: bool, **options: Any) -> dict[str, int]:
     """Load until nothing is pending; return the counts."""
     counts: Counter[str] = Counter()
-    with progress(quiet=quiet) as bars:
-        bar = bars.add_task("loading", total=count_pending(runtime.database, runtime.sources))
-        for done in load_batches(runtime.database, runtime.sources, readers, facts=runtime.facts, **options):
-            bars.advance(bar, sum(done.objects.values()))
+    with progress(quiet=quiet) as begin:
+        work = begin("loading", total=count_pending(runtime.database, runtime.sources))
+        for done in load_batches(
+            runtime.database, runtime.sources, readers, facts=runtime.facts, on_progress=work.advance, **options
+        ):
             counts += done.counts
     return dict.fromkeys(_LOADED, 0) | counts
 

@@ -63,10 +63,9 @@ def collect_bucket(
     started = times.utc_now()
     counts: Counter[str] = Counter()
     with _ListedIds() as listed:
-        for page in _in_large_pages(store.list()):
+        for page in _in_large_pages(store.list(), on_progress):
             counts += _record_page(database, source, page, listed)
             counts["listed"] += len(page)
-            on_progress(len(page))
         with database.begin() as tx:
             staged = database.stage(tx, listed.close(), "listed")
             missing = unlisted_uris(tx, source.name, staged, before=started)
@@ -94,10 +93,13 @@ def _record_page(
     return counts
 
 
-def _in_large_pages(pages: Iterator[list[Observation]]) -> Iterator[list[Observation]]:
+def _in_large_pages(
+    pages: Iterator[list[Observation]], on_progress: Callable[[int], None]
+) -> Iterator[list[Observation]]:
     page: list[Observation] = []
     for more in pages:
         page += more
+        on_progress(len(more))
         if len(page) >= _RECORDED_TOGETHER:
             yield page
             page = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -56,12 +56,14 @@ def load_batches(
     started_by: str = "command line",
     accept_refusals: bool = False,
     facts: Facts | None = None,
+    on_progress: Callable[[int, int], None] = lambda objects, rows: None,
 ) -> Iterator[Load]:
     """Load batches until nothing is pending, or `most` batches; yield each when it is committed.
 
-    `facts` is where the rows go; by default the database of the ledger. Raises BatchRefused.
+    `facts` is where the rows go; by default the database of the ledger. `on_progress` is called with the numbers of
+    objects and rows that were read. Raises BatchRefused.
     """
-    options: dict[str, Any] = {"batch": batch, "reads": reads, "started_by": started_by}
+    options: dict[str, Any] = {"batch": batch, "reads": reads, "started_by": started_by, "on_progress": on_progress}
     for _ in count() if most is None else range(most):
         load = load_batch(database, sources, readers, accept_refusals=accept_refusals, facts=facts, **options)
         if load is None:
@@ -80,6 +82,7 @@ def load_batch(
     accept_refusals: bool = False,
     newest_first: bool = False,
     facts: Facts | None = None,
+    on_progress: Callable[[int, int], None] = lambda objects, rows: None,
 ) -> Load | None:
     """Claim, read and commit one batch; None when nothing is pending. `readers` are by name of the source.
 
@@ -115,7 +118,10 @@ def load_batch(
         # A large file may take longer than the lease.
         with StagingFiles(load_id) as staging, heartbeat(renew, LEASE.total_seconds() / 3):
             with ThreadPoolExecutor(min(reads, len(claims)), "read") as pool:
-                outcomes = list(pool.map(read, claims))
+                outcomes = []
+                for outcome in pool.map(read, claims):
+                    outcomes.append(outcome)
+                    on_progress(1, outcome.rows_parsed)
             suspects = {} if accept_refusals else _suspects(outcomes)
             accepted = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
             load = _commit(
