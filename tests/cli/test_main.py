@@ -15,6 +15,7 @@ import pytest
 
 from roomledger.cli.main import VERBS, load_verb
 from tests.cli.program import roomledger
+from tests.folders import chat, chat_key, put
 
 
 @pytest.mark.parametrize("before", ["--config", "-c"])
@@ -49,6 +50,14 @@ def test_the_log_shows_the_steps_with_their_times_and_leaves_the_output_alone(re
     assert (loud.returncode, loud.stdout) == (0, quiet.stdout)
     assert f"roomledger.cli.app: reading {ready_config}" in loud.stderr
     assert all(line.startswith("+") and " s " in line for line in loud.stderr.splitlines())
+
+
+def test_the_log_shows_what_a_run_does(ready_config: Path) -> None:
+    put(ready_config.parent / "bucket", chat_key(), chat("hello", "there"))
+    loud = roomledger("--verbose", "run", "--json", config=ready_config).stderr
+    steps = ("collecting acme at file://", "collected acme: {", "claimed 1 objects", "read 2 rows", "is committed: {")
+    places = [loud.index(step) for step in steps]
+    assert places == sorted(places)
 
 
 def test_the_help_lists_every_verb_with_the_start_of_its_own() -> None:

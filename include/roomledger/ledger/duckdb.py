@@ -5,6 +5,7 @@ Only one process can open the file, so each transaction opens it, works in bulk 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from roomledger.ledger.database import (
     took_too_long,
 )
 from roomledger.settings import DEFAULT_MEMORY_MB
+
+log = logging.getLogger(__name__)
 
 _LOCK_WAIT_S = 120
 
@@ -87,6 +90,7 @@ class DuckDB:
         """Connect when another process has closed the file."""
         from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential  # takes a while
 
+        log.info("another process has %s open: waiting for up to %.0f s", self._path, self._lock_wait_s)
         waiting = Retrying(
             retry=retry_if_exception(_is_locked),
             wait=wait_random_exponential(multiplier=0.02, max=0.5),

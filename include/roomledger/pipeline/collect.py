@@ -5,6 +5,7 @@ It can be repeated, run concurrently or be interrupted at any point: the ledger 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ from roomledger.runtime import Runtime
 from roomledger.settings import BucketSource, Source
 from roomledger.stores import Store
 
+log = logging.getLogger(__name__)
+
 _RECORDED_TOGETHER = 20_000
 _IDS = pa.schema([("object_id", pa.string())])
 _SEEN = _IDS.append(pa.field("uri", pa.string()))
@@ -33,7 +36,9 @@ def collect_source(
     runtime: Runtime, source: Source, *, on_progress: Callable[[int], None] = lambda listed: None
 ) -> Counter[str]:
     """Collect one source; return the counts of `collect_bucket`, or of `sync_workspace`. Raises StoreError."""
+    log.debug("collecting %s at %s", source.name, source.url)
     counts = _collect(runtime, source, on_progress)
+    log.debug("collected %s: %s", source.name, dict(counts))
     publish(runtime.database, runtime.facts)
     return counts
 

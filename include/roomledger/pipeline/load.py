@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ from roomledger.settings import Source
 from roomledger.stores import Reader
 from roomledger.warehouse.engine import Facts
 from roomledger.warehouse.transactional import DatabaseFacts
+
+log = logging.getLogger(__name__)
 
 BATCH = 4000
 """Versions in one batch: claimed and committed together."""
@@ -101,6 +104,8 @@ def load_batch(
         publish(database, facts)  # what a process that died, or the claim itself, has changed
         return None
 
+    log.debug("load %s has claimed %d objects", load_id, len(claims))
+
     def refused_content(object_id: str) -> bytes | None:
         with database.begin() as tx:
             return whole_content(tx, object_id)
@@ -122,6 +127,7 @@ def load_batch(
                 for outcome in pool.map(read, claims):
                     outcomes.append(outcome)
                     on_progress(1, outcome.rows_parsed)
+            log.debug("load %s has read %d rows", load_id, sum(outcome.rows_parsed for outcome in outcomes))
             suspects = {} if accept_refusals else _suspects(outcomes)
             accepted = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
             load = _commit(
@@ -196,6 +202,7 @@ def _commit(
             started_by=started_by,
             parser_version=PARSER_VERSION,
         )
+    log.debug("load %s is committed: %s", load_id, dict(load.counts))
     publish(database, facts)
     if len(outcomes) >= BULK:
         database.analyze()
