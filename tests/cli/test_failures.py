@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,12 @@ def test_a_file_of_duckdb_that_cannot_be_opened(config: Path) -> None:
 def test_unreadable_settings(config: Path, content: bytes, sentence: str) -> None:
     config.write_bytes(content)
     assert sentence in one_sentence("status", config=config)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_settings_without_permission(config: Path) -> None:
+    config.chmod(0)
+    assert "cannot be read: Permission denied: check its path and permissions" in one_sentence("status", config=config)
 
 
 def test_a_folder_instead_of_settings(tmp_path: Path) -> None:

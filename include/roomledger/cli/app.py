@@ -37,6 +37,7 @@ Config = Annotated[
         *("--config", "-c"),
         envvar="ROOMLEDGER_CONFIG",
         callback=_config_of_the_line,
+        readable=False,  # our sentence says more
         help="The settings file; before or after the verb.",
     ),
 ]

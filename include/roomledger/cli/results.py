@@ -34,7 +34,10 @@ Form = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        *("--output", "-o"), metavar="FILE", help="Write to this file, which is replaced when all is written."
+        *("--output", "-o"),
+        metavar="FILE",
+        readable=False,  # the old file is only replaced
+        help="Write to this file, which is replaced when all is written.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
