@@ -9,6 +9,7 @@ COPY --chown=airflow:0 --chmod=0755 deploy/roomledger /home/airflow/.local/bin/
 COPY --chown=airflow:0 include /opt/airflow/include
 COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 plugins /opt/airflow/plugins
+RUN python -m compileall -q /opt/airflow/include /opt/airflow/dags /opt/airflow/plugins
 # A new volume that is mounted here gets this owner and mode.
 RUN mkdir --mode=0775 /opt/airflow/inbox
 ENV PYTHONPATH=/opt/airflow/include

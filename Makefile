@@ -11,7 +11,7 @@ SOURCES := include dags plugins sandbox tests benchmarks
 PYTEST := $(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test thorough lint format large bench-growth bench-freshness bench-webhooks chaos requirements dictionary clean
+.PHONY: help install demo up test thorough lint format large bench-growth bench-freshness bench-webhooks bench-start chaos requirements dictionary clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -23,8 +23,9 @@ $(BIN)/.installed: requirements-dev.txt pyproject.toml
 	@echo "Installing into .venv (a few minutes the first time)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv pip sync --quiet requirements-dev.txt
+	@$(BIN)/uv pip sync --quiet --compile-bytecode requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q include
 	@touch $@
 
 demo: install ## Load two invented customers' buckets into a DuckDB file with Airflow, and show the result
@@ -50,6 +51,9 @@ bench-freshness: install ## Measure the seconds until new objects are queryable,
 
 bench-webhooks: install ## Measure the latency of webhooks at 100 requests a second, with one API server of Airflow
 	@$(BIN)/python -m benchmarks.webhooks
+
+bench-start: install ## Measure the seconds until the command has started, with and without a warehouse
+	@$(BIN)/python -m benchmarks.start
 
 chaos: install ## Lose notifications, kill processes of Airflow, sweep, and compare with a run without faults
 	@$(BIN)/python -m benchmarks.chaos

@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import Thread
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from sqlalchemy import text
 
+from roomledger.cli.progress import Work, progress
+from roomledger.cli.tables import show
 from roomledger.ledger.database import Database
 from sandbox.dataset import Dataset, Expected, generate
 from sandbox.dataset.model import TABLES
@@ -88,28 +88,38 @@ def main() -> int:
 
 
 def _upload(dataset: Dataset, s3: S3Server, gcs: GcsServer) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with progress() as begin:
         stored = sum(obj.source in {bucket.source for bucket in dataset.buckets} for obj in dataset.objects)
-        task = progress.add_task("Uploading objects while Airflow starts", total=stored)
-        upload_all(dataset, s3, gcs, lambda: progress.advance(task))
+        upload_all(dataset, s3, gcs, begin("Airflow starts; uploading", total=stored).advance)
 
 
 def _load(running: Airflow, database: Database) -> None:
     """Run `collect`, which triggers `load`, and wait until nothing is pending."""
-    with console.status("Airflow is parsing its DAG files") as status:
+    with console.status("Airflow is parsing its DAG files and collects"):
         running.trigger("collect")
         deadline = time.monotonic() + _TIMEOUT_S
-        while time.monotonic() < deadline:
-            collects, loads = running.runs("collect"), running.runs("load")
-            status.update(f"collect: {', '.join(collects)}; load: {', '.join(loads) or 'waiting for collect'}")
-            if {"success"} == set(collects) == set(loads):
-                with database.begin() as tx:
-                    pending = "SELECT count(*) FROM object_ledger WHERE disposition IN ('seen', 'claimed')"
-                    if not tx.execute(text(pending)).scalar_one():
-                        return
+        while time.monotonic() < deadline and set(running.runs("collect")) != {"success"}:
             time.sleep(0.5)
+    with progress() as begin:
+        work = begin("Airflow loads:")
+        while time.monotonic() < deadline:
+            if _is_loaded(database, work) and set(running.runs("load")) == {"success"}:
+                return
+            time.sleep(1)
     raise AirflowFailed(f"The DAGs did not finish within {_TIMEOUT_S} s: see {running.logs}")
+
+
+def _is_loaded(database: Database, work: Work) -> bool:
+    """Report what is loaded; return whether nothing is pending."""
+    query = """
+        SELECT count(*), count(CASE WHEN disposition NOT IN ('seen', 'claimed') THEN 1 END),
+               CAST(COALESCE(sum(rows_loaded), 0) AS BIGINT)
+        FROM object_ledger
+    """
+    with database.begin(read_only=True) as tx:
+        work.total, done, rows = tx.execute(text(query)).one()
+    work.reach(done, rows)
+    return done == work.total
 
 
 def _found(database: Database) -> Found:
@@ -144,33 +154,24 @@ def differences(expected: Expected, found: Found) -> list[str]:
 
 
 def _print_counts(database: Database, dataset: Dataset, found: Found) -> None:
-    objects = Table(title="Objects found", title_justify="left", title_style="bold")
     dispositions = ("loaded", "refused", "ignored")
-    for name in ("source", "objects", *dispositions):
-        objects.add_column(name, justify="left" if name == "source" else "right")
-    for source, counts in sorted(found.objects.items()):
-        objects.add_row(
-            source, f"{sum(counts.values()):,}", *(f"{counts.get(disposition, 0):,}" for disposition in dispositions)
-        )
-    rows = _pairs("Rows loaded", "table", "rows", found.rows)
-    refusals = _pairs("Refusals, stored with their raw bytes", "reason", "records and files", found.refusals)
-    evidence = _pairs("How the session of each file is known", "evidence", "files", found.evidence)
-    unresolved = _pairs("Files without a known session, and why", "reason", "files", found.unresolved)
-    for table in (objects, rows, refusals, evidence, unresolved):
-        console.print(table)
+    objects = [
+        {"source": source, "objects": sum(counts.values())} | {name: counts.get(name, 0) for name in dispositions}
+        for source, counts in sorted(found.objects.items())
+    ]
+    show("Objects found", objects, empty="None.")
+    _show_counts("Rows loaded", "table", "rows", found.rows)
+    _show_counts("Refusals, stored with their raw bytes", "reason", "records and files", found.refusals)
+    _show_counts("How the session of each file is known", "evidence", "files", found.evidence)
+    _show_counts("Files without a known session, and why", "reason", "files", found.unresolved)
     console.print(f"{found.duplicates} repeated message(s) in the same file were loaded once.", highlight=False)
     _print_speed(database)
     if dataset.expected.showcase:
         _print_session(database, dataset.expected.showcase.session_id, dataset)
 
 
-def _pairs(title: str, name: str, number: str, counts: dict[str, int]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(name)
-    table.add_column(number, justify="right")
-    for key, count in counts.items():
-        table.add_row(key, f"{count:,}")
-    return table
+def _show_counts(title: str, name: str, number: str, counts: dict[str, int]) -> None:
+    show(title, [{name: key, number: count} for key, count in counts.items()], empty="None.")
 
 
 def _print_speed(database: Database) -> None:
@@ -189,21 +190,20 @@ def _print_speed(database: Database) -> None:
 def _print_session(database: Database, session_id: str, dataset: Dataset) -> None:
     """Print the timeline of one session."""
     session = next(one for one in dataset.sessions if one.id == session_id)
-    timeline = Table(title=f"Timeline of one session: {session.room_name}", title_justify="left", title_style="bold")
-    for column in ("seconds", "who", "", "what"):
-        timeline.add_column(column, overflow="fold", justify="right" if column == "seconds" else "left")
     with database.begin(read_only=True) as tx:
         query = """
             SELECT offset_s, name, kind, text FROM session_timeline
             WHERE session_id = :session AND offset_s IS NOT NULL ORDER BY offset_s, ordinal LIMIT 20
         """
-        for offset, name, kind, message in tx.execute(text(query), {"session": session_id}):
-            timeline.add_row(f"{offset:.1f}", name or "", kind.replace("_", " "), message or "")
+        timeline = [
+            {"offset_s": offset, "who": name, "event": kind.replace("_", " "), "text": message}
+            for offset, name, kind, message in tx.execute(text(query), {"session": session_id})
+        ]
         totals = (
             "SELECT attendees, messages, sentences, assets_by_type FROM session_overview WHERE session_id = :session"
         )
         people, messages, sentences, kinds = tx.execute(text(totals), {"session": session_id}).one()
-    console.print(timeline)
+    show(f"Timeline of one session: {session.room_name}", timeline, empty="None.")
     total = f"In total: {people} people, {messages} messages, {sentences} sentences; assets: {kinds}.\n"
     console.print(total, highlight=False)
 

@@ -89,7 +89,10 @@ EXAMPLES_OF_SQL = {"cli/inspect"}
 """Modules whose help shows a query."""
 MAX_LINES = 350
 VAGUE_WORDS = {"utils", "helpers", "common", "base", "misc", "util", "helper", "manager"}
-LAZY_IMPORTERS = {"runtime", "pipeline/collect", "queues/inbox_bucket", "airflow/triggers", "cli/notifications"}
+LAZY_IMPORTERS = {
+    *("runtime", "pipeline/collect", "queues/inbox_bucket", "airflow/triggers"),
+    *("cli/main", "cli/failures", "cli/notifications"),
+}
 """Modules that import some of ours inside a function: where things are opened, to start without what is not needed."""
 
 

@@ -23,13 +23,20 @@ ON_GOOGLE = [name for name in COMMANDS if name.startswith("notifications gcs")]
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ON_GOOGLE and name not in UNTIL_CTRL_C])
-def test_a_command_runs(name: str, installation: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_command_runs(
+    name: str, installation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     words = COMMANDS[name]
     if words[-2:] == DEMO:
         words = words[:-2]
     code = run(words)
     shown = capfd.readouterr()
     assert code == EXIT_CODES.get(name, 0), shown.err
+    if "--output" in words:
+        assert shown.err.startswith("Wrote ")
+        assert (tmp_path / words[-1]).stat().st_size > 0
+        return
     assert shown.err == ""
     assert shown.out.strip() not in ("", "Nothing.", "No rows.")
 

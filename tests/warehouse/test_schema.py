@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 
@@ -126,3 +128,11 @@ def test_the_database_enforces_the_invariants(ready: Database, change: str) -> N
 def test_the_data_dictionary_is_current() -> None:
     written = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
     assert written.read_text() == "\n".join(dictionary.lines()) + "\n", "run make dictionary"
+
+
+def test_the_revisions_are_those_of_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", "roomledger.ledger:migrations")
+    config.set_main_option("path_separator", "os")
+    scripts = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert migrate.revisions() == scripts[::-1]

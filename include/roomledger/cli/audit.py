@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from roomledger import times
-from roomledger.cli.app import INCOMPLETE, TOML, USERS_MISTAKE, Config, TimeLimit, app, opened
-from roomledger.cli.output import complain, print_json, show
+from roomledger.cli.app import INCOMPLETE, TOML, USERS_MISTAKE, Config, TimeLimit, opened
+from roomledger.cli.output import complain
+from roomledger.cli.results import AsJson, Form, Output, chosen_form, deliver
 from roomledger.ledger.database import QUERY_TIME_S
 from roomledger.queries import audit
 
-
-class Format(StrEnum):
-    """Output format of an audit."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
+verbs = typer.Typer(rich_markup_mode="markdown")
 
 
 def _help() -> str:
     """Describe every audit with its parameters."""
     lines = ["Run one audit and print its result. Exit code 3 when `completeness` finds missing assets."]
-    lines += ["Example: `roomledger audit session-record -p session_id=ID --format csv`"]
+    lines += ["Example: `roomledger audit session-record -p session_id=66be3a4e91c2d3e4f5061728 -o record.csv`"]
     for each in audit.names().values():
         lines.append(f"**{each.name}**: {each.description}")
         needs = ((one, f"{one.need} {one.other}".strip()) for one in each.parameters if one.name != "now")
@@ -34,33 +27,24 @@ def _help() -> str:
     return "\n\n".join(lines)
 
 
-@app.command("audit", help=_help())
+@verbs.command("audit", help=_help())
 def run_audit(
     name: Annotated[str, typer.Argument(help="Name of the audit.")],
     param: Annotated[list[str] | None, typer.Option("--param", "-p", help="name=value; can be repeated.")] = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="Output format.")] = Format.TABLE,
+    form: Form = None,
+    output: Output = None,
+    as_json: AsJson = False,
     time_limit: TimeLimit = QUERY_TIME_S,
     config: Config = TOML,
 ) -> None:
     """Run one audit and print its result."""
+    chosen = chosen_form(form, output, as_json=as_json)
     with opened(config) as runtime:
         parameters: dict[str, Any] = dict(_parameter(one) for one in param or ())
         if name == "completeness":
             parameters.setdefault("now", times.utc_now())
-        try:
-            rows = audit.run(runtime.facts, name, parameters, time_limit_s=time_limit)
-        except audit.AuditError as error:
-            complain(str(error))
-            raise typer.Exit(USERS_MISTAKE) from None
-    match form:
-        case Format.CSV:
-            # Not sys.stdout, whose encoding and line ends depend on the terminal and the system.
-            with open(sys.stdout.fileno(), "w", encoding="utf-8", newline="", closefd=False) as stream:
-                audit.write_csv(rows, stream)
-        case Format.JSON:
-            print_json(rows)
-        case _:
-            show(name, rows, empty="No rows.")
+        rows = audit.run(runtime.facts, name, parameters, time_limit_s=time_limit)
+    deliver(name, rows, chosen, output)
     if name == "completeness" and audit.is_incomplete(rows):
         raise typer.Exit(INCOMPLETE)
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from roomledger import times
-from roomledger.cli.app import FAILURE, TOML, USERS_MISTAKE, Config, app, opened
+from roomledger.cli.app import FAILURE, TOML, USERS_MISTAKE, Config, opened
 from roomledger.cli.output import complain, say
 from roomledger.ledger.outcome import Load
 from roomledger.pipeline.listen import Round, listen_and_load
@@ -22,13 +22,15 @@ from roomledger.pipeline.subscriptions import subscribe
 from roomledger.runtime import open_queue
 from roomledger.settings import queue_names
 
+verbs = typer.Typer(rich_markup_mode="markdown")
+
 _INGESTED = ("messages", "events", "rekeyed", "new_seen", "missing", "foreign", "messages_refused", "messages_left")
 """Counts that the JSON of a round always has; others only when there are any."""
 _QUIET_S = 3.0
 """Queues are quiet after this time without a message."""
 
 
-@app.command()
+@verbs.command()
 def listen(
     config: Config = TOML,
     once: Annotated[
@@ -42,6 +44,8 @@ def listen(
     loses nothing. But a cloud may lose a notification: also schedule `roomledger run`, such as by cron.
 
     With `--once` the exit code is 1 when a queue, or an object named by a message, could not be read in the last round.
+
+    Example: `roomledger listen --once`
     """
     problems: set[str] = set()
     with opened(config) as runtime:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from roomledger import settings
-from roomledger.cli.app import TOML, Config, explained
+from roomledger.cli.app import TOML, Config
 from roomledger.cli.output import print_json, say
 from roomledger.provisioning import Step
 from roomledger.provisioning.aws import plan as aws_plan
@@ -101,25 +101,24 @@ def s3(
     config: Config = TOML,
 ) -> None:
     """Print or apply the notifications of S3 buckets."""
-    with explained():
-        selection = select(settings.read(config, os.environ), sources, scheme="s3", queue=queue)
-        name, _ = aws_plan.resource_names(selection, via, topic)
-        from roomledger.provisioning.aws import apply as aws_apply
-        from roomledger.provisioning.aws.client import Aws
+    selection = select(settings.read(config, os.environ), sources, scheme="s3", queue=queue)
+    name, _ = aws_plan.resource_names(selection, via, topic)
+    from roomledger.provisioning.aws import apply as aws_apply
+    from roomledger.provisioning.aws.client import Aws
 
-        cloud = Aws(selection, profile)
-        arns = cloud.locate(selection, verify=apply)
-        plan = aws_plan.build_plan(selection, via, topic, arns)
-        url, endpoint = f"sqs://{arns.account}/{name}", selection.source.endpoint
-        table = selection.queue_table(url, endpoint=endpoint, region=arns.region)
-        if not apply:
-            print_json(plan | {"settings": table, "notes": aws_plan.notes(selection, via)})
-            return
-        queue_arn = plan["queue"]["arn"]
-        policies = {target.name: aws_plan.reader_policy([target], queue_arn, arns) for target in selection.targets}
-        _report(aws_apply.apply(cloud, plan, policies, reader), selection, table)
-        if not reader:
-            say("The reader has no policy yet: use --reader, or attach reader_policy of the printed JSON.")
+    cloud = Aws(selection, profile)
+    arns = cloud.locate(selection, verify=apply)
+    plan = aws_plan.build_plan(selection, via, topic, arns)
+    url, endpoint = f"sqs://{arns.account}/{name}", selection.source.endpoint
+    table = selection.queue_table(url, endpoint=endpoint, region=arns.region)
+    if not apply:
+        print_json(plan | {"settings": table, "notes": aws_plan.notes(selection, via)})
+        return
+    queue_arn = plan["queue"]["arn"]
+    policies = {target.name: aws_plan.reader_policy([target], queue_arn, arns) for target in selection.targets}
+    _report(aws_apply.apply(cloud, plan, policies, reader), selection, table)
+    if not reader:
+        say("The reader has no policy yet: use --reader, or attach reader_policy of the printed JSON.")
 
 
 @app.command(help=_GCS_HELP)
@@ -138,22 +137,21 @@ def gcs(
     config: Config = TOML,
 ) -> None:
     """Print or apply the notifications of GCS buckets."""
-    with explained():
-        selection = select(settings.read(config, os.environ), sources, scheme="gs", queue=queue)
-        from roomledger.provisioning.gcp import apply as gcp_apply
-        from roomledger.provisioning.gcp.client import Google
+    selection = select(settings.read(config, os.environ), sources, scheme="gs", queue=queue)
+    from roomledger.provisioning.gcp import apply as gcp_apply
+    from roomledger.provisioning.gcp.client import Google
 
-        cloud = Google(selection, project)
-        known = project if selection.queue else cloud.project
-        names = gcp_plan.resource_names(selection, project=known, topic=topic, reader=reader)
-        plan = gcp_plan.build_plan(selection, names, reader=reader, agents=cloud.agents(selection.buckets))
-        table = selection.queue_table(f"pubsub://{names.project}/{names.subscription}")
-        if not apply:
-            print_json(plan | {"settings": table, "notes": gcp_plan.notes(reader)})
-            return
-        _report(gcp_apply.apply(cloud, plan), selection, table)
-        if not reader:
-            say("The reader has no grants yet: use --reader.")
+    cloud = Google(selection, project)
+    known = project if selection.queue else cloud.project
+    names = gcp_plan.resource_names(selection, project=known, topic=topic, reader=reader)
+    plan = gcp_plan.build_plan(selection, names, reader=reader, agents=cloud.agents(selection.buckets))
+    table = selection.queue_table(f"pubsub://{names.project}/{names.subscription}")
+    if not apply:
+        print_json(plan | {"settings": table, "notes": gcp_plan.notes(reader)})
+        return
+    _report(gcp_apply.apply(cloud, plan), selection, table)
+    if not reader:
+        say("The reader has no grants yet: use --reader.")
 
 
 def _report(steps: Iterable[Step], selection: Selection, table: str) -> None:

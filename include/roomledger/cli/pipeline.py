@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from roomledger import times
-from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, Sources, app, opened
-from roomledger.cli.output import complain, progress, say, show_result
+from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, Sources, opened
+from roomledger.cli.output import complain, say, show_result
+from roomledger.cli.progress import progress
 from roomledger.ledger.replays import request_replay
 from roomledger.pipeline import preflight
 from roomledger.pipeline.collect import collect_source
@@ -24,7 +25,9 @@ from roomledger.warehouse import setup
 from roomledger.warehouse.roles import create as create_roles
 from roomledger.warehouse.transactional import DatabaseFacts
 
-_Batch = Annotated[int, typer.Option(min=1, help="Objects per batch: claimed and committed together.")]
+verbs = typer.Typer(rich_markup_mode="markdown")
+
+_Batch = Annotated[int, typer.Option(min=1, max=1_000_000, help="Objects per batch: claimed and committed together.")]
 _Reads = Annotated[int, typer.Option(min=1, max=256, help="Concurrent reads.")]
 _AcceptRefusals = Annotated[
     bool, typer.Option("--accept-refusals", help="Continue even if most files of a batch are refused for one reason.")
@@ -41,22 +44,27 @@ _LOADED = (
 """Counts that are always shown for loads; other dispositions only when there are any."""
 
 
-@app.command()
+@verbs.command()
 def init(config: Config = TOML) -> None:
-    """Create the tables of the warehouse, or upgrade those of an older version. Rows are kept."""
+    """Create the tables of the warehouse, or upgrade those of an older version. Rows are kept.
+
+    Example: `roomledger init`
+    """
     with opened(config, needs_tables=False) as runtime:
         before, after = setup.initialise(runtime.database, runtime.facts)
         done = "is up to date" if before == after else f"now has the tables of revision {after}"
         say(f"The warehouse {done}. Next: roomledger check")
 
 
-@app.command()
+@verbs.command()
 def roles(config: Config = TOML) -> None:
     """Create the PostgreSQL roles `roomledger_loader` and `roomledger_reader`, and grant them what they need.
 
     Run it as the user that runs `init`, who owns the tables. Then grant the loader to the user of Airflow, and the
     reader to users of BI: `GRANT roomledger_reader TO ana`. The loader cannot create, change or drop tables. The reader
     reads the views and the ledger, but no raw rows, no bytes of refusals and no records of the vendor.
+
+    Example: `roomledger roles`
     """
     with opened(config) as runtime:
         create_roles(runtime.database)
@@ -65,9 +73,12 @@ def roles(config: Config = TOML) -> None:
         say("The roles roomledger_loader and roomledger_reader have their privileges. Next: GRANT them to your users")
 
 
-@app.command()
+@verbs.command()
 def check(config: Config = TOML, source: Sources = None, as_json: AsJson = False) -> None:
-    """Check settings, credentials, permissions and warehouse, without changes. Exit code 2 when a check fails."""
+    """Check settings, credentials, permissions and warehouse, without changes. Exit code 2 when a check fails.
+
+    Example: `roomledger check --source acme-eu`
+    """
     with opened(config, source, needs_tables=False) as runtime:
         findings = preflight.check(runtime)
         rows = [
@@ -83,9 +94,12 @@ def check(config: Config = TOML, source: Sources = None, as_json: AsJson = False
         raise typer.Exit(USERS_MISTAKE)
 
 
-@app.command()
+@verbs.command()
 def collect(config: Config = TOML, source: Sources = None, as_json: AsJson = False) -> None:
-    """List the sources and record new and missing objects in the ledger. Reads no content; `load` does."""
+    """List the sources and record new and missing objects in the ledger. Reads no content; `load` does.
+
+    Example: `roomledger collect --source acme-eu`
+    """
     with opened(config, source) as runtime:
         collected, errors = _collect(runtime, quiet=as_json)
         show_result("Collected", [{"source": name, **counts} for name, counts in collected.items()], as_json=as_json)
@@ -96,16 +110,12 @@ def _collect(runtime: Runtime, *, quiet: bool) -> tuple[dict[str, Counter[str]],
     """Collect every source; return the counts, and the errors of those that cannot be listed."""
     collected: dict[str, Counter[str]] = {}
     errors: list[StoreError] = []
-    with progress(quiet=quiet) as bars:
+    with progress(quiet=quiet) as begin:
         for source in runtime.sources:
-            verb = "reading" if isinstance(source, WorkspaceSource) else "listing"
-            bar = bars.add_task(f"{verb} {source.name}", total=None)
-
-            def advance(objects: int, bar: Any = bar) -> None:
-                bars.advance(bar, objects)
-
+            is_workspace = isinstance(source, WorkspaceSource)
+            work = begin(f"{source.name}:", "records read" if is_workspace else "objects listed")
             try:
-                counts = collect_source(runtime, source, on_progress=advance)
+                counts = collect_source(runtime, source, on_progress=work.advance)
             except StoreError as error:
                 errors.append(error)
             else:
@@ -120,7 +130,7 @@ def _raise_first(errors: Sequence[StoreError]) -> None:
         raise errors[0]
 
 
-@app.command()
+@verbs.command()
 def load(
     config: Config = TOML,
     source: Sources = None,
@@ -129,7 +139,10 @@ def load(
     accept_refusals: _AcceptRefusals = False,
     as_json: AsJson = False,
 ) -> None:
-    """Load the pending objects of the ledger, batch by batch. Can be interrupted and repeated."""
+    """Load the pending objects of the ledger, batch by batch. Can be interrupted and repeated.
+
+    Example: `roomledger load --source acme-eu --batch 1000`
+    """
     with opened(config, source) as runtime:
         options = {"batch": batch, "reads": reads, "accept_refusals": accept_refusals}
         counts = _load(runtime, runtime.readers(), quiet=as_json, **options)
@@ -139,15 +152,16 @@ def load(
 def _load(runtime: Runtime, readers: Mapping[str, Reader], *, quiet: bool, **options: Any) -> dict[str, int]:
     """Load until nothing is pending; return the counts."""
     counts: Counter[str] = Counter()
-    with progress(quiet=quiet) as bars:
-        bar = bars.add_task("loading", total=count_pending(runtime.database, runtime.sources))
-        for done in load_batches(runtime.database, runtime.sources, readers, facts=runtime.facts, **options):
-            bars.advance(bar, sum(done.objects.values()))
+    with progress(quiet=quiet) as begin:
+        work = begin("loading", total=count_pending(runtime.database, runtime.sources))
+        for done in load_batches(
+            runtime.database, runtime.sources, readers, facts=runtime.facts, on_progress=work.advance, **options
+        ):
             counts += done.counts
     return dict.fromkeys(_LOADED, 0) | counts
 
 
-@app.command()
+@verbs.command()
 def run(
     config: Config = TOML,
     source: Sources = None,
@@ -156,7 +170,10 @@ def run(
     accept_refusals: _AcceptRefusals = False,
     as_json: AsJson = False,
 ) -> None:
-    """Collect and load until nothing is pending. A later run retries the objects that could not be read."""
+    """Collect and load until nothing is pending. A later run retries the objects that could not be read.
+
+    Example: `roomledger run --json`
+    """
     with opened(config, source) as runtime:
         readers = runtime.readers()
         options = {"batch": batch, "reads": reads, "accept_refusals": accept_refusals}
@@ -180,7 +197,7 @@ def run(
         _raise_first(errors)
 
 
-@app.command()
+@verbs.command()
 def replay(
     config: Config = TOML,
     uri: Annotated[str | None, typer.Option(help="Only this object, whatever its disposition.")] = None,
@@ -198,7 +215,10 @@ def replay(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Load objects with refusals again, after a fix. Rows are replaced, and refusals of good records are resolved."""
+    """Load objects with refusals again, after a fix. Rows are replaced, and refusals of good records are resolved.
+
+    Example: `roomledger replay --reason missing_column`
+    """
     with opened(config, [source] if source else None) as runtime:
         readers = {} if queue_only else runtime.readers()
         with runtime.database.begin() as tx:
@@ -212,17 +232,23 @@ def replay(
         show_result("Replayed", [{"replayed": number, **counts}], as_json=as_json)
 
 
-@app.command()
+@verbs.command()
 def publish(config: Config = TOML, as_json: AsJson = False) -> None:
-    """Bring the warehouse up to date with the ledger, where [control] is another database. All commands do it."""
+    """Bring the warehouse up to date with the ledger, where `[control]` is another database. All commands do it.
+
+    Example: `roomledger publish`
+    """
     with opened(config) as runtime:
         number = publish_changes(runtime.database, runtime.facts)
         show_result("Published", [{"publications": number}], as_json=as_json)
 
 
-@app.command()
+@verbs.command()
 def vacuum(config: Config = TOML, as_json: AsJson = False) -> None:
-    """Delete rows of loads that died, and history older than `history_days`. Rows that count are never deleted."""
+    """Delete rows of loads that died, and history older than `history_days`. Rows that count are never deleted.
+
+    Example: `roomledger vacuum`
+    """
     with opened(config) as runtime:
         counts = vacuum_rows(runtime.database, runtime.facts, history_days=runtime.settings.history_days)
         show_result("Vacuumed", [dict.fromkeys(("loads", "versions"), 0) | counts], as_json=as_json)

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
 from roomledger.ledger.tables.columns import Json, arrow_schema
 from roomledger.ledger.tables.ledger import loads
 from roomledger.ledger.tables.objects import objects, publications
 from roomledger.ledger.tables.resolved import RESOLVED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _TOGETHER = 20_000
 """Objects that are published together, as far as whole publications allow."""
@@ -50,6 +53,8 @@ def changes_between(tx: Connection, after: int, until: int) -> Mapping[Table, pa
 
 
 def _rows(tx: Connection, table: Table, after: int, until: int) -> pa.Table:
+    import pyarrow as pa  # takes a while, and commands that only read do without
+
     names = ", ".join(one.name for one in table.columns)
     query = f"SELECT {names} FROM {table.fullname} WHERE publication > :after AND publication <= :until"
     found = tx.execute(text(query), {"after": after, "until": until}).mappings()

@@ -11,14 +11,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import pyarrow as pa
 from sqlalchemy import Connection, Table, text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = Mapping[str, Any]
 
-Rows = pa.Table | Path
+Rows: TypeAlias = "pa.Table | Path"
 """What can be staged: rows in memory, or a Parquet file, which is streamed."""
 
 BULK = 1000
@@ -117,7 +119,19 @@ def count_rows(tx: Connection, staged: Staged) -> int:
 
 def stage_ids(tx: Connection, database: Database, ids: Sequence[str], column: str = "object_id") -> Staged:
     """Stage a list of ids or addresses as a table of one column."""
+    import pyarrow as pa  # takes a while, and commands that only read do without
+
     return database.stage(tx, pa.table({column: pa.array(ids, pa.string())}), column)
+
+
+def has_table(tx: Connection, name: str, schema: str | None = None) -> bool:
+    """Whether a database has a table of ours; in its default schema, unless another one is named.
+
+    The names are no parameters: for the first one DuckDB imports pandas, where it is installed.
+    """
+    where = f"'{schema}'" if schema else "current_schema()"
+    query = f"SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = '{name}' AND schemaname = {where}"
+    return tx.execute(text(query)).first() is not None
 
 
 def took_too_long(time_limit_s: float) -> QueryError:

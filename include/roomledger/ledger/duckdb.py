@@ -5,6 +5,7 @@ Only one process can open the file, so each transaction opens it, works in bulk 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from typing import Any
 import duckdb
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from roomledger.ledger.database import (
     QUERY_TIME_S,
@@ -28,6 +28,8 @@ from roomledger.ledger.database import (
     took_too_long,
 )
 from roomledger.settings import DEFAULT_MEMORY_MB
+
+log = logging.getLogger(__name__)
 
 _LOCK_WAIT_S = 120
 
@@ -69,21 +71,45 @@ class DuckDB:
             raise WarehouseError(f"there is no database file at {self._path}: run `roomledger init`")
 
     def _connect(self, engine: sa.Engine) -> sa.Connection:
-        waiting = Retrying(
-            retry=retry_if_exception(_is_locked),
-            wait=wait_random_exponential(multiplier=0.02, max=0.5),
-            stop=stop_after_delay(self._lock_wait_s),
-            reraise=True,
-        )
         try:
-            return waiting(engine.connect)
+            try:
+                return engine.connect()
+            except sa.exc.DBAPIError as error:
+                if not _is_locked(error):
+                    raise
+            return self._wait(engine)
         except sa.exc.DBAPIError as error:
             if _is_locked(error):
                 raise WarehouseError(
                     f"another process has held {self._path} for {self._lock_wait_s:.0f} s: "
                     "close what has it open (a `duckdb` shell, a notebook) and run again"
                 ) from error
-            raise WarehouseError(f"{self._path} cannot be opened: {error.orig}") from error
+            raise WarehouseError(f"{self._path} cannot be opened: {self._reason(error)}") from error
+
+    def _wait(self, engine: sa.Engine) -> sa.Connection:
+        """Connect when another process has closed the file."""
+        from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential  # takes a while
+
+        log.info("another process has %s open: waiting for up to %.0f s", self._path, self._lock_wait_s)
+        waiting = Retrying(
+            retry=retry_if_exception(_is_locked),
+            wait=wait_random_exponential(multiplier=0.02, max=0.5),
+            stop=stop_after_delay(self._lock_wait_s),
+            reraise=True,
+        )
+        return waiting(engine.connect)
+
+    def _reason(self, error: sa.exc.DBAPIError) -> str:
+        """Say why the file cannot be opened, and what to do."""
+        where = "the url of [warehouse] or [control]"
+        if not self._path.parent.is_dir():
+            return f"there is no folder {self._path.parent}: create it, or correct {where}"
+        if self._path.is_dir():
+            return f"it is a folder: add the name of a file to {where}"
+        text = str(error.orig).partition("\n")[0].partition(" Error: ")[2] or str(error.orig)
+        if "not a valid DuckDB database" in text:
+            return f"it is not a DuckDB database: name another file in {where}"
+        return f"{text}: check its permissions and its disk, and {where}"
 
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:
         """No lock is needed: only one transaction at a time has the file."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import uuid
 from typing import NamedTuple
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
-from roomledger.ledger.database import WarehouseError
+from roomledger.ledger.database import WarehouseError, has_table
 from roomledger.ledger.tables.columns import RAW
 from roomledger.ledger.tables.objects import installation
 
@@ -27,7 +27,7 @@ class Installation(NamedTuple):
 
 def read(tx: Connection) -> Installation | None:
     """Read it; None before `init`."""
-    if not inspect(tx).has_table(installation.name, schema=RAW):
+    if not has_table(tx, installation.name, RAW):
         return None
     found = tx.execute(text(f"SELECT installation_id, holds FROM {installation.fullname}")).first()
     return Installation(*found) if found else None

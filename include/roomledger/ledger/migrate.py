@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from importlib import resources
 
-from alembic import command
-from alembic.config import Config
-from alembic.ddl.postgresql import PostgresqlImpl
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Table, make_url
+from sqlalchemy import Connection, Table, make_url, text
 
 from roomledger.ledger import installation
-from roomledger.ledger.database import Database, WarehouseError
+from roomledger.ledger.database import Database, WarehouseError, has_table
 from roomledger.ledger.installation import BOTH
 from roomledger.ledger.tables.columns import metadata
 
 
-class DuckDBImpl(PostgresqlImpl):
-    """DuckDB accepts the PostgreSQL DDL of the migrations; Alembic finds this class by its dialect."""
-
-    __dialect__ = "duckdb"
-
-
 def revision_of(tx: Connection) -> str | None:
     """Give the revision of the tables; None without tables."""
-    return MigrationContext.configure(tx).get_current_revision()
+    if not has_table(tx, "alembic_version"):
+        return None
+    found = tx.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
+
+
+def revisions() -> list[str]:
+    """Give the revisions that this version knows, oldest first.
+
+    They are read as text: Alembic takes a while to import, and only `init` needs it.
+    """
+    following = {}
+    for file in resources.files(__package__).joinpath("migrations", "versions").iterdir():
+        names = dict(_REVISION.findall(file.read_text("utf-8"))) if file.name.endswith(".py") else {}
+        if "revision" in names:
+            following[names["down_revision"] or None] = names["revision"]
+    ordered: list[str] = []
+    while (last := ordered[-1] if ordered else None) in following:
+        ordered.append(following[last])
+    return ordered
+
+
+_REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*= *(?:None|["'](\w+)["'])""", re.M)
 
 
 def newest_revision() -> str:
     """Give the revision of this version's tables."""
-    return str(_scripts().get_current_head())
+    return revisions()[-1]
 
 
 def upgrade_tables(tx: Connection, tables: Sequence[Table]) -> None:
     """Create these tables in an empty database, else run the missing revisions."""
-    config = _config(connection=tx)
+    from alembic import command  # takes a while, and only `init` needs it
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": tx})
+    config.set_main_option("script_location", "roomledger.ledger:migrations")
+    config.set_main_option("path_separator", "os")
     if revision_of(tx) is None:
         metadata.create_all(tx, tables=tables)
         command.stamp(config, "head")
@@ -65,7 +83,7 @@ def require_current(database: Database, holds: str = BOTH, installation_id: str 
 
 def require_known(database: Database, revision: str | None) -> None:
     """Raise WarehouseError for a revision that this version does not know."""
-    if revision not in {None, *(script.revision for script in _scripts().walk_revisions())}:
+    if revision not in {None, *revisions()}:
         raise WarehouseError(
             f"the warehouse at {shown_url(database)} has tables of revision {revision}, which this version does not "
             "know: created by a newer Roomledger (upgrade this one) or by one from before the first release (load into "
@@ -76,14 +94,3 @@ def require_known(database: Database, revision: str | None) -> None:
 def shown_url(database: Database) -> str:
     """Give the URL of a database for messages, without its password."""
     return make_url(database.url).render_as_string(hide_password=True)
-
-
-def _config(**attributes: Connection) -> Config:
-    config = Config(attributes=attributes)
-    config.set_main_option("script_location", "roomledger.ledger:migrations")
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())

@@ -70,8 +70,8 @@ class PostgreSQL:
         except sa.exc.OperationalError as error:
             where = self._engine.url.render_as_string(hide_password=True)
             raise WarehouseError(
-                f"the database at {where} does not answer: {str(error.orig).strip()}: check host, database, user and "
-                "password in the url of [warehouse] or [control], or ROOMLEDGER_WAREHOUSE_URL"
+                f"the database at {where} does not answer: {' '.join(str(error.orig).split())}: check host, database, "
+                "user and password in the url of [warehouse] or [control], or ROOMLEDGER_WAREHOUSE_URL"
             ) from error
 
     def hold_evidence(self, tx: sa.Connection, *, change: bool) -> None:

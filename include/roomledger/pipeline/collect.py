@@ -5,6 +5,7 @@ It can be repeated, run concurrently or be interrupted at any point: the ledger 
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ from roomledger.runtime import Runtime
 from roomledger.settings import BucketSource, Source
 from roomledger.stores import Store
 
+log = logging.getLogger(__name__)
+
 _RECORDED_TOGETHER = 20_000
 _IDS = pa.schema([("object_id", pa.string())])
 _SEEN = _IDS.append(pa.field("uri", pa.string()))
@@ -33,7 +36,9 @@ def collect_source(
     runtime: Runtime, source: Source, *, on_progress: Callable[[int], None] = lambda listed: None
 ) -> Counter[str]:
     """Collect one source; return the counts of `collect_bucket`, or of `sync_workspace`. Raises StoreError."""
+    log.debug("collecting %s at %s", source.name, source.url)
     counts = _collect(runtime, source, on_progress)
+    log.debug("collected %s: %s", source.name, dict(counts))
     publish(runtime.database, runtime.facts)
     return counts
 
@@ -63,10 +68,9 @@ def collect_bucket(
     started = times.utc_now()
     counts: Counter[str] = Counter()
     with _ListedIds() as listed:
-        for page in _in_large_pages(store.list()):
+        for page in _in_large_pages(store.list(), on_progress):
             counts += _record_page(database, source, page, listed)
             counts["listed"] += len(page)
-            on_progress(len(page))
         with database.begin() as tx:
             staged = database.stage(tx, listed.close(), "listed")
             missing = unlisted_uris(tx, source.name, staged, before=started)
@@ -94,10 +98,13 @@ def _record_page(
     return counts
 
 
-def _in_large_pages(pages: Iterator[list[Observation]]) -> Iterator[list[Observation]]:
+def _in_large_pages(
+    pages: Iterator[list[Observation]], on_progress: Callable[[int], None]
+) -> Iterator[list[Observation]]:
     page: list[Observation] = []
     for more in pages:
         page += more
+        on_progress(len(more))
         if len(page) >= _RECORDED_TOGETHER:
             yield page
             page = []

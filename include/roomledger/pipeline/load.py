@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -32,6 +33,8 @@ from roomledger.stores import Reader
 from roomledger.warehouse.engine import Facts
 from roomledger.warehouse.transactional import DatabaseFacts
 
+log = logging.getLogger(__name__)
+
 BATCH = 4000
 """Versions in one batch: claimed and committed together."""
 READS = 16
@@ -56,12 +59,14 @@ def load_batches(
     started_by: str = "command line",
     accept_refusals: bool = False,
     facts: Facts | None = None,
+    on_progress: Callable[[int, int], None] = lambda objects, rows: None,
 ) -> Iterator[Load]:
     """Load batches until nothing is pending, or `most` batches; yield each when it is committed.
 
-    `facts` is where the rows go; by default the database of the ledger. Raises BatchRefused.
+    `facts` is where the rows go; by default the database of the ledger. `on_progress` is called with the numbers of
+    objects and rows that were read. Raises BatchRefused.
     """
-    options: dict[str, Any] = {"batch": batch, "reads": reads, "started_by": started_by}
+    options: dict[str, Any] = {"batch": batch, "reads": reads, "started_by": started_by, "on_progress": on_progress}
     for _ in count() if most is None else range(most):
         load = load_batch(database, sources, readers, accept_refusals=accept_refusals, facts=facts, **options)
         if load is None:
@@ -80,6 +85,7 @@ def load_batch(
     accept_refusals: bool = False,
     newest_first: bool = False,
     facts: Facts | None = None,
+    on_progress: Callable[[int, int], None] = lambda objects, rows: None,
 ) -> Load | None:
     """Claim, read and commit one batch; None when nothing is pending. `readers` are by name of the source.
 
@@ -98,6 +104,8 @@ def load_batch(
         publish(database, facts)  # what a process that died, or the claim itself, has changed
         return None
 
+    log.debug("load %s has claimed %d objects", load_id, len(claims))
+
     def refused_content(object_id: str) -> bytes | None:
         with database.begin() as tx:
             return whole_content(tx, object_id)
@@ -115,7 +123,11 @@ def load_batch(
         # A large file may take longer than the lease.
         with StagingFiles(load_id) as staging, heartbeat(renew, LEASE.total_seconds() / 3):
             with ThreadPoolExecutor(min(reads, len(claims)), "read") as pool:
-                outcomes = list(pool.map(read, claims))
+                outcomes = []
+                for outcome in pool.map(read, claims):
+                    outcomes.append(outcome)
+                    on_progress(1, outcome.rows_parsed)
+            log.debug("load %s has read %d rows", load_id, sum(outcome.rows_parsed for outcome in outcomes))
             suspects = {} if accept_refusals else _suspects(outcomes)
             accepted = [outcome for outcome in outcomes if outcome.claim.object_id not in suspects]
             load = _commit(
@@ -190,6 +202,7 @@ def _commit(
             started_by=started_by,
             parser_version=PARSER_VERSION,
         )
+    log.debug("load %s is committed: %s", load_id, dict(load.counts))
     publish(database, facts)
     if len(outcomes) >= BULK:
         database.analyze()

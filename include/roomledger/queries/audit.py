@@ -178,7 +178,7 @@ def write_csv(rows: Sequence[Row], stream: TextIO) -> None:
     """
     if rows:
         writer = csv.writer(stream, lineterminator="\r\n")
-        writer.writerow(rows[0])
+        writer.writerow(map(_as_text, rows[0]))
         writer.writerows([_cell(cell) for cell in row.values()] for row in rows)
 
 

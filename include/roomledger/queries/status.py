@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -47,8 +46,8 @@ def read_status(tx: Connection, now: datetime) -> Status:
     """Read the status from the ledger."""
     last_load = fetch_rows(tx, "SELECT * FROM loads ORDER BY committed_at DESC LIMIT 1")
     retries, retries_total = _first(tx, _RETRIES)
-    retention = {"stored_since": now - RETENTION, "retention": RETENTION.days, "now": now}
-    unsafe, unsafe_total = _first(tx, _UNSAFE, retention)
+    stored_by_vendor = _UNSAFE.format(stored_since=_moment(now - RETENTION), retention=RETENTION.days, now=_moment(now))
+    unsafe, unsafe_total = _first(tx, stored_by_vendor)
     return Status(
         objects=sorted(
             fetch_rows(tx, _OBJECTS), key=lambda row: (row["source"], list(DISPOSITIONS).index(row["disposition"]))
@@ -58,7 +57,7 @@ def read_status(tx: Connection, now: datetime) -> Status:
         retries_total=retries_total,
         unsafe=unsafe,
         unsafe_total=unsafe_total,
-        freshness=fetch_rows(tx, _FRESHNESS, {"since": now - RECENTLY}),
+        freshness=fetch_rows(tx, _FRESHNESS.format(since=_moment(now - RECENTLY))),
         last_load=last_load[0] if last_load else None,
     )
 
@@ -82,11 +81,11 @@ WHERE disposition = 'seen' AND retry_at IS NOT NULL ORDER BY retry_at, uri LIMIT
 # An asset is safe when its object was observed in a bucket, or when its rows are in the tables.
 _UNSAFE = """
 SELECT count(*) OVER () AS total, source, asset_type, asset_id, status, uri, created_at,
-       CAST(:retention AS DOUBLE PRECISION)
-       - round(CAST(extract(epoch FROM CAST(:now AS TIMESTAMP WITH TIME ZONE) - since) AS NUMERIC) / 86400, 1)
+       CAST({retention} AS DOUBLE PRECISION)
+       - round(CAST(extract(epoch FROM {now} - since) AS NUMERIC) / 86400, 1)
        AS days_left
 FROM (SELECT *, COALESCE(created_at, first_seen_at) AS since FROM asset_records) AS assets
-WHERE COALESCE(status, '') <> 'failed' AND since > :stored_since AND NOT EXISTS (
+WHERE COALESCE(status, '') <> 'failed' AND since > {stored_since} AND NOT EXISTS (
     SELECT 1 FROM object_ledger
     WHERE object_ledger.uri = assets.uri AND (first_seen_by <> 'api' OR loaded_at IS NOT NULL)
 )
@@ -104,14 +103,19 @@ FROM (
                        WHEN 3 THEN queryable_after_s - claimed_after_s ELSE queryable_after_s END AS seconds
     FROM freshness, (VALUES (1, 'written to seen'), (2, 'seen to claimed'), (3, 'claimed to queryable'),
                             (4, 'written to queryable')) AS steps (number, step)
-    WHERE queryable_at > :since
+    WHERE queryable_at > {since}
 ) AS durations
 GROUP BY source, seen_by, number, step ORDER BY source, seen_by, number
 """
 
 
-def _first(tx: Connection, query: str, parameters: Mapping[str, Any] | None = None) -> tuple[list[Row], int]:
+def _moment(at: datetime) -> str:
+    """Write a time as SQL: for the first parameter of a statement DuckDB imports pandas, where it is installed."""
+    return f"TIMESTAMP WITH TIME ZONE '{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f+00}'"
+
+
+def _first(tx: Connection, query: str) -> tuple[list[Row], int]:
     """Give the rows of a query without their column `total`, and that total."""
-    rows = fetch_rows(tx, query, parameters)
+    rows = fetch_rows(tx, query)
     total = rows[0]["total"] if rows else 0
     return [{name: cell for name, cell in row.items() if name != "total"} for row in rows], total

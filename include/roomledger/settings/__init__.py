@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from roomledger.settings.database_urls import URLS, read_url
 from roomledger.settings.queues import QueueSettings, check_duplicates, read_queue
 from roomledger.settings.sources import BucketSource, Source, WorkspaceSource, check_overlaps, read_source
 
@@ -106,7 +107,13 @@ def read(path: Path, environ: Mapping[str, str]) -> Settings:
         raise SettingsError(
             [f"there is no settings file at {path}: write one (see docs/configuration.md) or name it with --config"]
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise SettingsError(
+            [f"{path} cannot be read: {error.strerror}: check its path and permissions, or name a file with --config"]
+        ) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{path} is not UTF-8 text, at byte {error.start}: save it as UTF-8"]) from None
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"{path} cannot be read as TOML: {error}"]) from None
     problems: list[str] = []
     problems += [
@@ -116,12 +123,12 @@ def read(path: Path, environ: Mapping[str, str]) -> Settings:
     warehouse = _table(document, "warehouse", _WAREHOUSE_KEYS, path, problems)
     memory_mb = _whole(warehouse, "memory_mb", 64, "megabytes", problems)
     history_days = _whole(warehouse, "history_days", 1, "days", problems, most=36_500)
-    warehouse_url = _url("warehouse", warehouse, path, environ, problems)
+    warehouse_url = read_url("warehouse", warehouse, path, environ, problems)
     if not warehouse_url and isinstance(document.get("warehouse", {}), dict):
-        problems.append(f"{path}: [warehouse] has no url: {_URLS}")
-    control_url = _url("control", _table(document, "control", ("url",), path, problems), path, environ, problems)
+        problems.append(f"{path}: [warehouse] has no url: {URLS}")
+    control_url = read_url("control", _table(document, "control", ("url",), path, problems), path, environ, problems)
     if "control" in document and not control_url:
-        problems.append(f"{path}: [control] has no url: {_URLS}, or leave out [control]")
+        problems.append(f"{path}: [control] has no url: {URLS}, or leave out [control]")
     if control_url == warehouse_url != "":
         problems.append(
             f"{path}: [control] has the url of [warehouse]: leave out [control] to have both in one database"
@@ -181,22 +188,6 @@ def _whole(
         problems.append(f"[warehouse] {key} = {number!r}: use whole {unit}, at least {least}{bound}")
         return None
     return number
-
-
-_URLS = "use duckdb:///roomledger.duckdb or postgresql+psycopg://user@host/database"
-
-
-def _url(name: str, table: Mapping[str, Any], path: Path, environ: Mapping[str, str], problems: list[str]) -> str:
-    """Give the URL of a database; empty without one. The environment overrides the settings file."""
-    url = environ.get(f"ROOMLEDGER_{name.upper()}_URL") or table.get("url")
-    if not isinstance(url, str) or not url:
-        return ""
-    if url.startswith("duckdb:///"):
-        return f"duckdb:///{path.parent.resolve() / Path(url.removeprefix('duckdb:///'))}"
-    if not url.startswith("postgresql+psycopg://"):
-        scheme = url.split("://")[0]
-        problems.append(f"[{name}] url: unsupported engine '{scheme}': use duckdb:///… or postgresql+psycopg://…")
-    return url
 
 
 def _inbox(table: Any, sources: Sequence[Source], path: Path, problems: list[str]) -> str | None:

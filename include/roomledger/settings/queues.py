@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from roomledger.settings.sources import NAME
+from roomledger.settings.sources import NAME, check_server
 
 _KEYS = ("name", "url", "connection", "endpoint", "region")
 _URLS = {
@@ -45,6 +45,7 @@ def read_queue(table: Mapping[str, Any], number: int, problems: list[str]) -> Qu
     mistakes = [f"unknown key '{key}': a queue has {', '.join(_KEYS)}" for key in sorted(table.keys() - set(_KEYS))]
     mistakes += [f"'{key}' is missing: every queue needs name and url" for key in ("name", "url") if key not in table]
     mistakes += [f"'{key}' must be text and not empty" for key in _KEYS if key in table and not _is_text(table[key])]
+    check_server(table, mistakes.append, needs_scheme=False)
     if isinstance(name, str) and name and not NAME.fullmatch(name):
         mistakes.append("a name has only lower-case letters, digits, '-' and '_' and starts with a letter or digit")
     url = table.get("url")

@@ -24,6 +24,7 @@ _SCHEMES = {
 }
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 """Allowed names of sources and queues."""
+_REGION = re.compile(r"[A-Za-z0-9-]+")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -98,6 +99,7 @@ def read_source(table: Mapping[str, Any], number: int, problems: list[str]) -> S
     for key in {*_KEYS, *_BUCKET_KEYS} - {"include", "exclude", "not_before"}:
         if key in table and (not isinstance(table[key], str) or not table[key].strip()):
             report(f"'{key}' must be text and not empty")
+    check_server(table, report)
     if isinstance(name, str) and name and not NAME.fullmatch(name):
         report("a name has only lower-case letters, digits, '-' and '_' and starts with a letter or digit")
     not_before = table.get("not_before")
@@ -122,6 +124,26 @@ def read_source(table: Mapping[str, Any], number: int, problems: list[str]) -> S
         look_back_days=_days(table.get("look_back_days", 2), "look_back_days", report),
         unfinished_days=_days(table.get("unfinished_days", 14), "unfinished_days", report),
     )
+
+
+def check_server(table: Mapping[str, Any], report: Callable[[str], None], *, needs_scheme: bool = True) -> None:
+    """Report an endpoint or a region that no server can have. Pub/Sub takes `host:port`, without a scheme."""
+    endpoint, region = table.get("endpoint"), table.get("region")
+    if isinstance(endpoint, str) and endpoint.strip() and not _is_address(endpoint, needs_scheme=needs_scheme):
+        report("the endpoint is not the address of a server: use one such as https://s3.example.com:8333")
+    if isinstance(region, str) and region.strip() and not _REGION.fullmatch(region):
+        report(f"region = {region!r}: use the code of a region, such as eu-central-1")
+
+
+def _is_address(endpoint: str, *, needs_scheme: bool) -> bool:
+    scheme, separator, _ = endpoint.partition("://")
+    if (scheme not in ("http", "https")) if separator else needs_scheme:
+        return False
+    try:
+        parts = urlsplit(endpoint if separator else f"http://{endpoint}")
+        return bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", endpoint)
+    except ValueError:
+        return False
 
 
 def _days(value: Any, key: str, report: Callable[[str], None]) -> int:

@@ -42,7 +42,13 @@ class S3:
         config = aws_client.client_config(access.endpoint)
 
         def connect(region: str | None) -> Any:
-            return session.client("s3", region_name=region, endpoint_url=access.endpoint, config=config)
+            try:
+                return session.client("s3", region_name=region, endpoint_url=access.endpoint, config=config)
+            except (BotoCoreError, ValueError) as error:
+                raise stores.StoreError(
+                    f"{self.url} cannot be opened: {transfer.summary(error)}: check endpoint and region of the source, "
+                    "and those of the AWS profile or environment"
+                ) from error
 
         self._region = access.region or session.region_name or _region_of(self._bucket, connect(None))
         self._client = connect(self._region)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow as pa
 from sqlalchemy import Connection, Table
 
 from roomledger.ledger.database import QUERY_TIME_S, Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Facts(Protocol):

@@ -64,7 +64,8 @@ def upgrade(
 
     Current views are left unchanged. Otherwise all are created again, with their privileges. Raises WarehouseError, and
     changes nothing, when a newer version created the tables, when the database holds another side or belongs to another
-    installation, when it is empty and should have publications, or when another view depends on one of these.
+    installation, when it is empty and should have publications, when it has tables or views of others with the same
+    names, or when another view depends on one of these.
     """
     newest = migrate.newest_revision()
     with database.begin() as tx:
@@ -78,6 +79,8 @@ def upgrade(
             )
         if before == newest and _has_views(tx, side):
             return before, before
+        if before is None:
+            _require_free_names(tx, side, where=migrate.shown_url(database))
         access = grants.read(tx)
         views.drop(tx)  # a table cannot change while a view reads it
         tx.execute(text(f"CREATE SCHEMA IF NOT EXISTS {RAW}"))
@@ -89,6 +92,19 @@ def upgrade(
             roles.grant(tx)
         tx.execute(text(f"COMMENT ON TABLE alembic_version IS '{_marker(side)}'"))
     return before, newest
+
+
+def _require_free_names(tx: Connection, side: Side, *, where: str) -> None:
+    """Raise WarehouseError if a new database has tables or views with the names of ours: others made them."""
+    found = inspect(tx)
+    schemas: dict[str | None, set[str]] = {None: {*found.get_table_names(), *found.get_view_names()}}
+    schemas[RAW] = {*found.get_table_names(schema=RAW)} if RAW in found.get_schema_names() else set()
+    taken = sorted(one.fullname for one in (*side.tables, *side.views) if one.name in schemas[one.schema])
+    if taken:
+        raise WarehouseError(
+            f"the database at {where} already has {', '.join(taken)}, which Roomledger did not create: rename or drop "
+            f"{'it' if len(taken) == 1 else 'them'}, or name another database; nothing was changed"
+        )
 
 
 def _has_views(tx: Connection, side: Side) -> bool:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from sqlalchemy import Connection, Table, text
 
 from roomledger.ledger import migrate
@@ -19,6 +18,9 @@ from roomledger.ledger.tables.objects import objects, publications
 from roomledger.ledger.tables.resolved import RESOLVED
 from roomledger.warehouse import setup
 from roomledger.warehouse.tables import FACTS, appended_loads
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class DatabaseFacts:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from alembic import context
+from alembic.ddl.postgresql import PostgresqlImpl
 
 from roomledger.ledger.tables.columns import metadata
+
+
+class DuckDBImpl(PostgresqlImpl):
+    """DuckDB accepts the PostgreSQL DDL of the migrations; Alembic finds this class by its dialect."""
+
+    __dialect__ = "duckdb"
+
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():

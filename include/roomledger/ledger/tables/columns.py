@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -24,6 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 metadata = MetaData()
 
@@ -113,25 +115,25 @@ def key(name: str, comment: str) -> Column[Any]:
     return column(name, Text(), comment, null=False, primary_key=True)
 
 
-_ARROW: tuple[tuple[type[TypeEngine[Any]], pa.DataType], ...] = (
-    (JSON, pa.string()),
-    (Text, pa.string()),
-    (Boolean, pa.bool_()),
-    (Integer, pa.int64()),  # BigInteger is an Integer too
-    (Double, pa.float64()),
-    (Date, pa.date32()),
-    (DateTime, pa.timestamp("us", tz="UTC")),
-    (LargeBinary, pa.binary()),
-)
-
-
 def arrow_schema(table: Table) -> pa.Schema:
     """The Arrow schema of rows of `table`, in the order of its columns; JSON becomes text."""
-    return pa.schema([(column.name, _arrow_type(column.type)) for column in table.columns])
+    import pyarrow as pa  # takes a while, and commands that only read do without
 
+    types: tuple[tuple[type[TypeEngine[Any]], pa.DataType], ...] = (
+        (JSON, pa.string()),
+        (Text, pa.string()),
+        (Boolean, pa.bool_()),
+        (Integer, pa.int64()),  # BigInteger is an Integer too
+        (Double, pa.float64()),
+        (Date, pa.date32()),
+        (DateTime, pa.timestamp("us", tz="UTC")),
+        (LargeBinary, pa.binary()),
+    )
 
-def _arrow_type(type_: TypeEngine[Any]) -> pa.DataType:
-    for sql, arrow in _ARROW:
-        if isinstance(type_, sql):
-            return arrow
-    raise TypeError(f"no Arrow type for {type_!r}")
+    def arrow_type(type_: TypeEngine[Any]) -> pa.DataType:
+        for sql, arrow in types:
+            if isinstance(type_, sql):
+                return arrow
+        raise TypeError(f"no Arrow type for {type_!r}")
+
+    return pa.schema([(column.name, arrow_type(column.type)) for column in table.columns])

@@ -50,7 +50,7 @@ class Aws:
             raise _translated(error) from error
         except aws_client.NO_CREDENTIALS as error:
             raise CannotConfigure(f"no AWS credentials were found ({transfer.summary(error)}): {_WAY_OUT}") from error
-        except exceptions.BotoCoreError as error:
+        except (exceptions.BotoCoreError, ValueError) as error:
             raise ProvisioningError(f"no valid response from AWS: {transfer.summary(error)}") from error
 
     def _client(self, service: str) -> Any:
