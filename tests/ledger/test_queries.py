@@ -207,3 +207,11 @@ def test_an_error_is_told_in_one_line_of_ours(filled: Database) -> None:
         filled.query("SELECT * FROM nothing_here")
     with pytest.raises(QueryError, match=r"2 statements|several statements"):
         filled.query("SELECT 1; SELECT 2")
+
+
+@pytest.mark.parametrize(
+    "query", ["SELECT 1 AS a, 2 AS b, 3 AS a", "SELECT * FROM loads JOIN loads AS same USING (publication)"]
+)
+def test_no_column_is_lost_to_another_one_of_its_name(filled: Database, query: str) -> None:
+    with pytest.raises(QueryError, match=r"^2 columns have the name '(a|load_id)': give each another one with AS$"):
+        filled.query(query)

@@ -6,6 +6,7 @@ An engine opens transactions (`begin`), appends rows in bulk (`append`) or stage
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -132,6 +133,13 @@ def has_table(tx: Connection, name: str, schema: str | None = None) -> bool:
     where = f"'{schema}'" if schema else "current_schema()"
     query = f"SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = '{name}' AND schemaname = {where}"
     return tx.execute(text(query)).first() is not None
+
+
+def require_names(columns: Sequence[str]) -> None:
+    """Raise QueryError for a result in which two columns have one name: of these only one would be shown."""
+    for name, times in Counter(columns).items():
+        if times > 1:
+            raise QueryError(f"{times} columns have the name {name!r}: give each another one with AS")
 
 
 def took_too_long(time_limit_s: float) -> QueryError:

@@ -24,6 +24,7 @@ from roomledger.ledger.database import (
     Staged,
     WarehouseError,
     fetch_rows,
+    require_names,
     staged_name,
     took_too_long,
 )
@@ -146,7 +147,9 @@ class DuckDB:
                 if parameters is not None:
                     return fetch_rows(tx, sql, parameters)
                 _require_query(driver, sql)
-                return [dict(row) for row in tx.exec_driver_sql(sql).mappings()]
+                result = tx.exec_driver_sql(sql)
+                require_names([*result.keys()])
+                return [dict(row) for row in result.mappings()]
             except (duckdb.Error, sa.exc.DBAPIError) as error:
                 raise _query_error(error, time_limit_s) from error
             finally:

@@ -21,6 +21,7 @@ from roomledger.ledger.database import (
     Staged,
     WarehouseError,
     fetch_rows,
+    require_names,
     staged_name,
     took_too_long,
 )
@@ -114,7 +115,9 @@ class PostgreSQL:
                 driver: Any = tx.connection.driver_connection
                 # The server prepares only a single statement.
                 with driver.cursor(row_factory=dict_row) as cursor:
-                    return list(cursor.execute(sql, prepare=True))
+                    cursor.execute(sql, prepare=True)
+                    require_names([column.name for column in cursor.description or ()])
+                    return list(cursor)
             except sa.exc.DBAPIError as error:
                 raise _query_error(error.orig, time_limit_s) from error
             except psycopg.Error as error:
