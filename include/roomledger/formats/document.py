@@ -90,9 +90,17 @@ class Document:
         self._require_end(end)
         return found
 
-    def members_of(self, entry: Entry) -> dict[str, Entry]:
-        """Return the members of an object, as `members` does."""
-        return self._members(entry.start)[0]
+    def members_within(self, wrapper: str) -> dict[str, Entry]:
+        """Return the members of the object `wrapper` of the document, if it has that, and the document's other members.
+
+        Of two members with one name, the outer one gets another name. Raises Rejected as `members` does.
+        """
+        outer = self.members()
+        if wrapper not in outer or not isinstance(outer[wrapper].value, dict):
+            return outer
+        inner = self._members(outer.pop(wrapper).start)[0]
+        named = {f"{name} (outside of {wrapper})" if name in inner else name: entry for name, entry in outer.items()}
+        return inner | named
 
     def source(self, entry: Entry) -> bytes:
         """Return the bytes of an entry as they stand in the file."""

@@ -46,13 +46,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[SummarySection | S
 
 def _sections(read: Document) -> tuple[list[Entry], dict[str, Any]]:
     """Return the sections and the other members; they may be within a `summary` object."""
-    members = read.members()
-    outside: dict[str, Entry] = {}
-    if "summary" in members and isinstance(members["summary"].value, dict):
-        outside, members = members, read.members_of(members.pop("summary"))
-    left_over = {name: entry.value for name, entry in members.items()}
-    for name, entry in outside.items():
-        left_over[f"{name} (outside of summary)" if name in members else name] = entry.value
+    left_over = {name: entry.value for name, entry in read.members_within("summary").items()}
     if "sections" in left_over:
         sections = left_over.pop("sections")
         if sections is None or isinstance(sections, list):

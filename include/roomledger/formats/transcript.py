@@ -70,13 +70,8 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[Spoken | Transcrip
 
 def _lists(read: Document) -> tuple[list[Entry], list[Entry], dict[str, Any]]:
     """Return sentences, words and the other members; they may be within a `transcript` object."""
-    members = read.members()
-    outside: dict[str, Entry] = {}
-    if "transcript" in members and isinstance(members["transcript"].value, dict):
-        outside, members = members, read.members_of(members.pop("transcript"))
+    members = read.members_within("transcript")
     left_over = {name: entry.value for name, entry in members.items()}
-    for name, entry in outside.items():
-        left_over[f"{name} (outside of transcript)" if name in members else name] = entry.value
     found: list[list[Entry]] = []
     for kind in (_SENTENCES, _WORDS):
         present = [name for name in kind.lists if name in members]
