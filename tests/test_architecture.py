@@ -48,7 +48,7 @@ MAY_IMPORT = {
 PURE = {"hundredms": {"fields", "records", "events", "webhooks", "redact"}}
 """Modules that decode payloads: they import `model`, `times` and each other, nothing else of ours and no library."""
 STANDARD = {"__future__", "_typeshed", "codecs", "collections", "csv", "dataclasses", "datetime", "hashlib", "io"} | {
-    *("itertools", "json", "math", "re", "string", "types", "typing", "zlib"),
+    *("itertools", "json", "math", "re", "types", "typing", "unicodedata", "zlib"),
 }
 """Libraries of pure modules: those without files, network and processes."""
 

@@ -121,7 +121,8 @@ class ChatMessage(NamedTuple):
     message: str
     extra: str | None
     recorder_started_at: datetime | None
-    is_recovered: bool = False
+    is_doubtful: bool = False
+    """Set for all messages of a file when they are staged: see `chat.DOUBTFUL`."""
 
 
 class Transcript(NamedTuple):

@@ -10,12 +10,18 @@ from typing import Any
 import pytest
 
 from roomledger import times
+from roomledger.hundredms import records
 from roomledger.ledger.database import Database
+from roomledger.ledger.refusals import count_open, count_stopped
 from roomledger.ledger.replays import request_replay
+from roomledger.ledger.vendor_records import upsert_records
 from roomledger.model import BatchRefused
 from roomledger.pipeline import extract
+from roomledger.queries import audit
 from roomledger.queries.status import read_status
+from roomledger.warehouse.transactional import DatabaseFacts
 from tests.folders import CHAT_HEADER, chat, chat_key, put, source_of
+from tests.ledger.inputs import ACME
 from tests.pipeline.loading import collect, dispositions, load, messages, run
 from tests.warehouses import fetch
 
@@ -111,36 +117,72 @@ FORGED = (
 ).encode()
 
 
-def test_a_line_after_a_broken_quote_says_so_wherever_people_read(ready: Database, tmp_path: Path) -> None:
+def test_messages_of_a_broken_file_say_so_wherever_people_read(ready: Database, tmp_path: Path) -> None:
     put(tmp_path / "bucket", chat_key(), FORGED)
     put(tmp_path / "bucket", chat_key(2), chat("two", "real"))
     run(ready, source_of(tmp_path / "bucket"))
     query = "SELECT text, speaker_name, speaker_evidence FROM statements ORDER BY text"
     assert fetch(ready, query) == [
-        ("forged", "Vera", "recovered"),
-        ("honest", "Omar", "recovered"),
+        ("forged", "Vera", "doubtful"),
+        ("honest", "Omar", "doubtful"),
         ("real", "Nell", "peer_id"),
         ("two", "Nell", "peer_id"),
     ]
     assert fetch(ready, "SELECT text, speaker_evidence FROM session_timeline WHERE kind = 'message' ORDER BY text") == [
         (text, evidence) for text, _, evidence in fetch(ready, query)
     ]
-    assert [reason for reason in reasons(ready) if "broken quote" in reason] == [
-        "loaded: 2 of its records were refused; 2 of its records may be text of others, after a broken quote"
+    assert [reason for reason in reasons(ready) if "broken" in reason] == [
+        "loaded: 2 of its records were refused;"
+        " since a record is broken, any of its messages may be a line of another one"
     ]
+
+
+ROW = "p-1,Nell,u-1,[],2026-03-02T10:00:00Z,chat,"
+EVE = "p-9,Vera,u-9,[],2026-03-02T10:00:01Z,chat,"
+SEVEN = CHAT_HEADER.replace(",MessageID", "")
+BROKEN = {
+    "a quote that is not doubled": f'{CHAT_HEADER}{ROW}"a"\n{EVE}"forged",m-1\n',
+    "a quote that is not doubled, and closed later": f'{CHAT_HEADER}{ROW}"a"\n{EVE}forged,m-9\n",m-1\n',
+    "the same without message ids": f'{SEVEN}{ROW}"a"\n{EVE}forged\n"\n',
+    "a blank before the quote": f'{CHAT_HEADER}{ROW} "look\n{EVE}forged,m-9\nend",m-1\n',
+    "no quotes": f"{CHAT_HEADER}{ROW}look:\n{EVE}forged,m-9\nend,m-1\n",
+    "too many cells": f'{CHAT_HEADER}{ROW}"a",m-1,\n{EVE}forged,m-9\nend",m-1\n',
+    "another line end": SEVEN.replace("\n", "\r\n") + f"{ROW}look:\n{EVE}forged\r\n",
+    "a comma in the name": f"{CHAT_HEADER}{ROW.replace('Nell', 'Nell, N')}a,m-1\n{EVE}forged,m-9\n",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_all_messages_of_a_broken_file_are_doubtful(ready: Database, tmp_path: Path, kind: str) -> None:
+    put(tmp_path / "bucket", chat_key(), BROKEN[kind].encode())
+    run(ready, source_of(tmp_path / "bucket"))
+    found = fetch(ready, "SELECT message, is_doubtful FROM chat_messages")
+    assert ("forged", True) in found
+    assert {is_doubtful for _, is_doubtful in found} == {True}
+    assert {evidence for (evidence,) in fetch(ready, "SELECT speaker_evidence FROM statements")} == {"doubtful"}
+    with ready.begin(read_only=True) as tx:
+        assert read_status(tx, times.utc_now()).refusals
+
+
+@pytest.mark.parametrize("cut", ["p-2,Om", 'p-2,Omar,u-2,[],2026-03-02T10:00:02Z,chat,"hon'])
+def test_a_file_that_is_cut_off_is_not_doubtful(ready: Database, tmp_path: Path, cut: str) -> None:
+    put(tmp_path / "bucket", chat_key(), chat("one", "two") + cut.encode())
+    run(ready, source_of(tmp_path / "bucket"))
+    assert fetch(ready, "SELECT message, is_doubtful FROM chat_messages ORDER BY message") == [
+        ("one", False),
+        ("two", False),
+    ]
+    assert fetch(ready, "SELECT reason_code FROM refusals") == [("truncated_record",)]
 
 
 def test_a_forged_message_replaces_none(ready: Database, tmp_path: Path) -> None:
     """Neither a message of its own file with the same id, nor one of another recorder."""
-    forged = FORGED.replace(b"honest,m2", b"honest,m1")
-    put(
-        tmp_path / "bucket",
-        chat_key(),
-        forged.replace(b"forged,m1", b"forged,m1\np,N,u,[],2026-03-02T10:00:09Z,chat,x,m1"),
-    )
+    forged = FORGED.replace(b"honest,m2", b"honest,m1").replace(b"forged,m1", b"forged,m1\n" + ROW.encode() + b"x,m1")
+    put(tmp_path / "bucket", chat_key(), forged)
+    put(tmp_path / "bucket", chat_key(2), chat("two", "real"))
     run(ready, source_of(tmp_path / "bucket"))
-    assert messages(ready) == ["forged", "honest", "x"]
-    assert fetch(ready, "SELECT rows_duplicate FROM object_ledger") == [(0,)]
+    assert messages(ready) == ["forged", "honest", "real", "two", "x"]
+    assert fetch(ready, "SELECT sum(rows_duplicate) FROM object_ledger") == [(0,)]
 
 
 @pytest.mark.parametrize("bad", [25, 13])
@@ -157,6 +199,8 @@ def test_files_of_refused_records_stop_a_batch(ready: Database, tmp_path: Path, 
         load(ready, source)
     assert dispositions(ready).count("seen") == bad
     assert fetch(ready, "SELECT count(*) FROM refusals") == [(0,)]
+    with ready.begin(read_only=True) as tx:
+        assert (count_stopped(tx), count_open(tx)) == (bad, (0, 0))
     load(ready, source, accept_refusals=True)
     assert dispositions(ready) == ["loaded"] * 25
     with ready.begin(read_only=True) as tx:
@@ -165,6 +209,11 @@ def test_files_of_refused_records_stop_a_batch(ready: Database, tmp_path: Path, 
     assert [(row["reason_code"], row["refusals"], row["objects"]) for row in status.refusals] == [
         ("bad_sent_at", 2 * bad, bad)
     ]
+    with ready.begin(read_only=True) as tx:
+        assert (count_stopped(tx), count_open(tx)) == (0, (0, 2 * bad))
+    found = audit.run(DatabaseFacts(ready, in_ledger=True), "completeness", {"now": times.utc_now()})
+    assert [(row["state"], row["rows_refused"], row["asset_type"]) for row in found] == [("refused", 2, "chat")] * bad
+    assert audit.is_incomplete(found)
 
 
 def test_values_refused_in_all_files_stop_a_batch(ready: Database, tmp_path: Path) -> None:
@@ -197,3 +246,31 @@ def test_a_parser_that_takes_too_long_is_stopped(
         ("timed_out", content)
     ]
     assert messages(ready) == []
+
+
+def named(ready: Database, uri: str, output_mode: str) -> None:
+    """The vendor reports a transcript at this address."""
+    reported = {"id": f"a-{uri}", "type": "transcript", "path": uri, "metadata": {"output_mode": output_mode}}
+    with ready.begin() as tx:
+        upsert_records(tx, ready, ACME, [records.asset(reported)], now=times.utc_now())
+
+
+@pytest.mark.parametrize("key", ["x/1.json", "x/1.bin", "x/1", "x/1.srt", "x/transcript.json"])
+def test_the_output_mode_of_the_vendor_decides_before_the_extension(ready: Database, tmp_path: Path, key: str) -> None:
+    source = source_of(tmp_path / "bucket")
+    named(ready, put(tmp_path / "bucket", key, b"Nell: hi\n\nNell: again\n\nOmar: yo\n"), "txt")
+    run(ready, source)
+    assert fetch(ready, "SELECT speaker_name, text FROM transcript_segments ORDER BY ordinal") == [
+        ("Nell", "hi"),
+        ("Nell", "again"),
+        ("Omar", "yo"),
+    ]
+    assert fetch(ready, "SELECT output_mode FROM transcripts") == [("txt",)]
+
+
+def test_what_the_vendor_names_txt_is_read_as_the_json_that_it_is(ready: Database, tmp_path: Path) -> None:
+    named(ready, put(tmp_path / "bucket", "x/1.txt", spoken({"sentence": "hi"})), "txt")
+    named(ready, put(tmp_path / "bucket", "x/2.txt", b"Error: denied"), "json")
+    run(ready, source_of(tmp_path / "bucket"))
+    assert fetch(ready, "SELECT output_mode FROM transcripts") == [("json",)]
+    assert fetch(ready, "SELECT reason_code FROM refusals") == [("not_a_transcript",)]

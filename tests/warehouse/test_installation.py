@@ -116,7 +116,7 @@ def test_a_ledger_that_is_older_than_its_warehouse_is_an_error(new: New) -> None
 ADDED = {
     **{f"roomledger_raw.{table}": "extra" for table in ("transcripts", "transcript_segments", "transcript_words")},
     **{f"roomledger_raw.{table}": "extra" for table in ("summaries", "summary_sections")},
-    "roomledger_raw.chat_messages": "is_recovered",
+    "roomledger_raw.chat_messages": "is_doubtful",
     "refusals": "record_loaded",
 }
 """Columns that the tables of the first revision do not have."""
@@ -138,7 +138,7 @@ def test_a_warehouse_from_before_is_upgraded_with_its_rows(new: New, tmp_path: P
     setup.initialise(database, together(database))
     require_current(database, together(database))
     assert fetch(database, "SELECT holds FROM roomledger_raw.installation") == [("both",)]
-    assert fetch(database, "SELECT message, is_recovered FROM chat_messages") == [("one", None)]
+    assert fetch(database, "SELECT message, is_doubtful FROM chat_messages") == [("one", None)]
     assert fetch(database, "SELECT text, speaker_evidence FROM statements") == [("one", "peer_id")]
     put(tmp_path / "bucket", chat_key(), chat("two").replace(b"[]", b"[host}"), minute=9)
     run(database, source_of(tmp_path / "bucket"))

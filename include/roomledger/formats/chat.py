@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-import string
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from roomledger.formats.rows import Rows, may_hold_records
+from roomledger.formats.rows import Rows
 from roomledger.formats.text import LINE_BREAK, open_text, text_fault
 from roomledger.model import Asset, ChatMessage, Refusal, Rejected
 from roomledger.times import parse_rfc3339
@@ -22,10 +22,18 @@ COLUMNS = ("SenderPeerID", "SenderName", "SenderUserID", "Roles", "SentAt", "Typ
 REQUIRED = ("SentAt", "Message")
 """Columns that every message needs; any other column may be missing."""
 
+DOUBTFUL = frozenset(
+    [
+        *("too_few_cells", "too_many_cells", "unclosed_quote", "bad_quoting", "value_spans_lines"),
+        *("broken_record", "line_too_long", "mixed_line_ends"),
+    ]
+)
+"""Refusals that show that whoever wrote the file did not separate its records: then any row of it, before or after, may
+be a line of a message, which its author made look like a row. A record that the end of the file cuts off shows nothing.
+"""
+
 _KNOWN = {name.casefold(): name for name in COLUMNS}
 _SEPARATORS = re.compile("[ _-]")
-_BLANKS = string.whitespace + "\ufeff\u200b\u200c\u200d\u2060\xa0"
-"""Blanks and invisible characters around a column's name, such as a byte order mark."""
 
 
 def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refusal]:
@@ -35,8 +43,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
     `not_chat_csv`, `missing_column`, `duplicate_column`, or `nul_byte` / `invalid_utf8` in it.
     """
     file = open_text(content)
-    reader = Rows(file)
-    records = iter(reader)
+    records = iter(Rows(file))
     header = next(records, None)
     if header is None:
         return
@@ -47,6 +54,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
             fault.reason_code if fault.reason_code in ("nul_byte", "invalid_utf8") else "not_chat_csv",
             f"The first row is not a chat header. {fault.detail}",
         )
+    has_crlf = block.lines[stop - 1].endswith("\r\n")
     known, extra = columns(names)
     width = len(names)  # Each row gets an empty cell at this index, for the columns that the file lacks.
     peer, name, user, roles, sent, kind, text, message_id = (known.get(column, width) for column in COLUMNS)
@@ -65,9 +73,10 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
                 sent_at = parse_rfc3339(cells[sent])
                 sent_cell = cells[sent]
             except ValueError as error:
-                fault = Rejected("bad_sent_at", f"{block.where(start, stop)}: {error}.")
+                # Of several lines, the quotes may belong to several records.
+                code = "bad_sent_at" if stop == start + 1 else "broken_record"
+                fault = Rejected(code, f"{block.where(start, stop)}: {error}.")
         if fault:
-            reader.is_recovering |= may_hold_records(cells, stop - start)
             yield Refusal(ordinal, fault.reason_code, fault.detail, file.original(block.raw(start, stop)))
             continue
         cells.append("")
@@ -78,6 +87,9 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
         if roles_json is None:
             detail = f"{block.where(start, stop)}: the roles {roles_cell[:80]!r} are not understood; loaded without."
             yield Refusal(ordinal, "bad_roles", detail, file.original(block.raw(start, stop)), record_loaded=True)
+        if has_crlf and block.lines[stop - 1].endswith("\n") and not block.lines[stop - 1].endswith("\r\n"):
+            detail = f"{block.where(start, stop)}: the line ends unlike the header; loaded nevertheless."
+            yield Refusal(ordinal, "mixed_line_ends", detail, file.original(block.raw(start, stop)), record_loaded=True)
         yield ChatMessage(
             ordinal,
             cells[message_id] or None,
@@ -91,13 +103,12 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
             cells[text],
             json.dumps({column: cells[at] for column, at in extra.items()}, ensure_ascii=False) if extra else None,
             started,
-            reader.is_recovering,
         )
 
 
 def columns(names: Sequence[str]) -> tuple[Mapping[str, int], Mapping[str, int]]:
     """Return the indexes of known and unknown columns. Raises Rejected if this is not a chat header."""
-    names = [name.strip(_BLANKS) or f"column_{number}" for number, name in enumerate(names, 1)]
+    names = [_visible(name) or f"column_{number}" for number, name in enumerate(names, 1)]
     names = [_KNOWN.get(_SEPARATORS.sub("", name).casefold(), name) for name in names]
     shown = ", ".join(map(repr, names[:20]))[:500]
     missing = [name for name in REQUIRED if name not in names]
@@ -113,6 +124,12 @@ def columns(names: Sequence[str]) -> tuple[Mapping[str, int], Mapping[str, int]]
     return known, {name: index for index, name in enumerate(names) if name not in COLUMNS}
 
 
+def _visible(name: str) -> str:
+    """Return a column's name without blanks and invisible characters around it, such as a byte order mark."""
+    seen = [at for at, one in enumerate(name) if unicodedata.category(one)[0] not in "CZ"]
+    return name[seen[0] : seen[-1] + 1] if seen else ""
+
+
 def _spanning(cells: Sequence[str], of_one_line: Mapping[int, str], where: str) -> Rejected | None:
     """Return the fault of a record whose name, id, role, type or time spans lines: its quotes are broken."""
     for index, column in of_one_line.items():
@@ -126,8 +143,10 @@ def _roles(cell: str) -> list[str] | None:
 
     `[host moderator]` is the vendor's form of two roles (inferred); a JSON list of texts is read as that.
     """
-    inner = cell.strip().removeprefix("[").removesuffix("]")
-    if not re.search(r"[\[\]{}\"'\\]", inner):
+    text = cell.strip()
+    is_list = text.startswith("[") and text.endswith("]")
+    inner = text[1:-1] if is_list else text
+    if inner != "null" and not re.search(r"[\[\]{}\"'\\]", inner):
         return re.split(r"[\s,]+", inner.strip(" ,")) if inner.strip(" ,") else []
     try:
         roles = json.loads(cell)

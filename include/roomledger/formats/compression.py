@@ -14,7 +14,7 @@ FREE_BYTES, MAX_RATIO = 64 << 20, 200
 """A file that unpacks to more than FREE_BYTES and to more than MAX_RATIO times its size is no text of a recording."""
 
 _MAGIC = b"\x1f\x8b\x08"
-_PIECE = 1 << 20
+_PIECE, _SMALL = 1 << 20, 1 << 14
 
 
 def unpack(content: Iterator[bytes]) -> Iterator[bytes]:
@@ -30,10 +30,17 @@ def unpack(content: Iterator[bytes]) -> Iterator[bytes]:
     yield from content
 
 
+def _small(content: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the content in small pieces: at each end of a member the rest of a piece is copied."""
+    for piece in content:
+        for at in range(0, len(piece), _SMALL):
+            yield piece[at : at + _SMALL]
+
+
 def _unpack(content: Iterator[bytes]) -> Iterator[bytes]:
     member = zlib.decompressobj(wbits=31)
     read = written = 0
-    for piece in content:
+    for piece in _small(content):
         read += len(piece)
         is_full = False  # the last output filled its buffer, so that there may be more of it
         while piece or is_full:

@@ -26,12 +26,14 @@ _SPACE, _COMMA = re.compile(r"[ \t\n\r]*"), re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _WHOLE = re.compile(r"\d{1,18}(?:\.0{1,18})?", re.ASCII)
 _FRACTION = re.compile(r"\d{1,18}\.\d{1,18}", re.ASCII)
 _LONGEST_INTEGER = 300
+_FLOAT_DIGITS = 15
+"""Digits that every float keeps."""
 _DEEPEST = 50
 
 
 @dataclass(frozen=True, slots=True)
 class NotANumber:
-    """What stands in the place of a number and is none that a database knows: `NaN`, `1e999`, thousands of digits."""
+    """What stands in the place of a number and is none that a program keeps: `NaN`, `1e999`, thousands of digits."""
 
     source: str
 
@@ -194,8 +196,11 @@ def _integer(source: str) -> int | NotANumber:
 
 
 def _float(source: str) -> float | NotANumber:
+    """Return a number only if it says all that its digits say."""
     value = float(source)
-    return value if isfinite(value) else NotANumber(source)
+    digits = source.lower().partition("e")[0].replace(".", "").strip("-0")
+    is_exact = isfinite(value) and len(digits) <= _FLOAT_DIGITS and (value != 0 or not digits)
+    return value if is_exact else NotANumber(source)
 
 
 def describe(value: object) -> str:
@@ -234,6 +239,13 @@ def is_fraction(value: object) -> bool:
     if isinstance(value, str):
         return "." in value and _FRACTION.fullmatch(value) is not None and _WHOLE.fullmatch(value) is None
     return isinstance(value, float) and not value.is_integer()
+
+
+def is_more_than_a_day_of_seconds(value: object) -> bool:
+    """Whether a whole number, also as text, is within a recording as milliseconds, but not as seconds."""
+    if isinstance(value, str):
+        value = int(value.partition(".")[0]) if _WHOLE.fullmatch(value) else None
+    return isinstance(value, (int, float)) and MAX_OFFSET_MS // 1000 < value <= MAX_OFFSET_MS and value == int(value)
 
 
 def milliseconds(value: object, what: str, *, unit_known: bool = True) -> int | None:
@@ -277,25 +289,38 @@ def has_content(value: Any) -> bool:
 def format_extra(left_over: Mapping[str, Any]) -> str | None:
     """Format what is left over as a JSON object; None if nothing has content.
 
-    What JSON columns cannot store (NUL, half characters, deep nesting) becomes the text of its JSON, in the member
-    `source`. Raises Rejected `duplicate_key`.
+    A value that JSON columns cannot store (NUL, half characters, deep nesting) becomes the text of its JSON. Raises
+    Rejected `duplicate_key`.
     """
     kept = {name: _plain(value) for name, value in left_over.items() if has_content(value)}
     if not kept:
         return None
-    if not _is_deep(kept, _DEEPEST):
-        found = json.dumps(kept, ensure_ascii=False, default=repr)
-        if "\\u0000" not in found and not text_fault(found):
-            return found
-    return json.dumps({"source": json.dumps(kept, default=repr)})
+    return json.dumps({_storable(name): _kept(value) for name, value in kept.items()}, ensure_ascii=False, default=repr)
+
+
+def _kept(value: Any) -> Any:
+    found = "" if _is_deep(value, _DEEPEST) else json.dumps(value, ensure_ascii=False, default=repr)
+    return value if found and "\\u0000" not in found and not text_fault(found) else json.dumps(value, default=repr)
+
+
+def _storable(name: str) -> str:
+    return json.dumps(name)[1:-1] if text_fault(name) else name
 
 
 def require_nothing_unread(left_over: Mapping[str, Any], *, is_empty: bool) -> None:
-    """Raise Rejected `unexpected_shape` for a document without entries that has a list under a name not understood."""
-    unread = [name for name, value in left_over.items() if isinstance(value, list) and value]
-    if is_empty and unread:
-        name = unread[0][:80]
-        raise Rejected("unexpected_shape", f"The file has no entries but a list of an unknown name, {name!r}.")
+    """Raise Rejected `unexpected_shape` for a document without entries that has words under a name not understood."""
+    unread = [name for name, value in left_over.items() if is_empty and _has_words(_plain(value))]
+    if unread:
+        raise Rejected("unexpected_shape", f"The file has no entries, but {unread[0][:80]!r}, which is not understood.")
+
+
+def _has_words(value: Any) -> bool:
+    """Whether a value is a text of several words, a list with content, or an object with any text."""
+    if isinstance(value, str):
+        return len(value.split()) > 1
+    if isinstance(value, dict):
+        return any(isinstance(one, str) or _has_words(one) for one in value.values() if one)
+    return isinstance(value, list) and bool(value)
 
 
 def _is_deep(value: Any, levels: int) -> bool:

@@ -45,6 +45,10 @@ class Block(NamedTuple):
         """Return the bytes of these lines as they are in the stream."""
         return b"".join(self.encoded[start:stop])
 
+    def is_cut(self, start: int) -> bool:
+        """Whether this line is the last one of the file, and has no end: the rest of it may be missing."""
+        return start == len(self.lines) - 1 and not self.lines[start].endswith(("\n", "\r"))
+
     def where(self, start: int, stop: int) -> str:
         """Name these lines, for a message."""
         first, last = self.first_line + start, self.first_line + stop - 1
@@ -68,8 +72,8 @@ class Rows:
     """Every record of a file but blank lines; all must have as many cells as the first one.
 
     After a quote that is broken or never closed, nobody can tell which lines are text within quotes. Only the first
-    line of its record is refused, and each later line is read as a record of its own, while `is_recovering` is true.
-    The time is linear in the size of the file.
+    line of its record is refused, and each later line is read as a record of its own. The time is linear in the size of
+    the file.
     """
 
     def __init__(self, file: TextFile) -> None:
@@ -78,8 +82,7 @@ class Rows:
             csv.field_size_limit(MAX_RECORD)  # A setting of the whole process: only ever increase it.
         self._file = file
         self._width = -1
-        self.is_recovering = False
-        """The later records may be text within quotes. Who reads the records may set it, too."""
+        self._is_lost = False  # after a broken quote
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the records."""
@@ -111,7 +114,7 @@ class Rows:
     def _records(self, block: Block, ended: bool) -> Generator[Row, None, int]:
         """Yield the records of a block, an incomplete last one only if the file has ended; return the lines read."""
         lines, start = block.lines, 0
-        while start < len(lines) and not self.is_recovering:
+        while start < len(lines) and not self._is_lost:
             first = start
             reader = csv.reader(map(lines.__getitem__, range(first, len(lines))), strict=True)
             try:
@@ -125,11 +128,8 @@ class Rows:
                         self._width = len(cells)
                         yield cells, block, start, stop, None
                     else:
-                        self.is_recovering = may_hold_records(cells, stop - start)
                         yield [], block, start, stop, self._wrong_width(cells, block, start, stop)
                     start = stop
-                    if self.is_recovering:
-                        break
             except csv.Error as error:
                 stop = first + reader.line_num
                 if str(error) == _OPEN_QUOTE and not ended:
@@ -142,11 +142,11 @@ class Rows:
                     yield [], block, start, start + 1, self._unclosed(block, start)
                     start += 1
                 else:
-                    self.is_recovering = True
+                    self._is_lost = True
                     detail = f"{block.where(start, stop)}: text after a closing quote."
                     yield [], block, start, stop, Rejected("bad_quoting", detail)
                     start = stop
-        if self.is_recovering:
+        if self._is_lost:
             yield from self._lines_as_records(block, start)
             start = len(lines)
         return start
@@ -161,19 +161,23 @@ class Rows:
             except csv.Error:
                 yield [], block, at, at + 1, self._unclosed(block, at)
                 continue
-            if len(cells) == self._width:
-                yield cells, block, at, at + 1, None
-            else:
-                yield [], block, at, at + 1, self._wrong_width(cells, block, at, at + 1)
+            fault = None if len(cells) == self._width else self._wrong_width(cells, block, at, at + 1)
+            yield cells if fault is None else [], block, at, at + 1, fault
 
     def _unclosed(self, block: Block, start: int) -> Rejected:
-        self.is_recovering = True
+        if not self._is_lost and block.is_cut(start):
+            return Rejected("truncated_record", f"{block.where(start, start + 1)}: the file ends within quotes.")
+        self._is_lost = True
         detail = f"{block.where(start, start + 1)} opens a quote that is not closed properly, there or on a later line."
         return Rejected("unclosed_quote", detail)
 
     def _wrong_width(self, cells: list[str], block: Block, start: int, stop: int) -> Rejected:
-        code = "too_few_cells" if len(cells) < self._width else "too_many_cells"
-        return Rejected(code, f"{block.where(start, stop)}: {len(cells)} cells, but the header has {self._width}.")
+        counts = f"{len(cells)} cells, but the header has {self._width}"
+        if len(cells) > self._width:
+            return Rejected("too_many_cells", f"{block.where(start, stop)}: {counts}.")
+        if not self._is_lost and block.is_cut(start):
+            return Rejected("truncated_record", f"{block.where(start, stop)}: {counts}, and the file ends there.")
+        return Rejected("too_few_cells", f"{block.where(start, stop)}: {counts}.")
 
     def _skip_line(self, end: bytes) -> tuple[int, bytes]:
         """Read to the end of a line; return the number of its bytes, and what was read after it."""
@@ -184,14 +188,6 @@ class Rows:
                 return skipped + at, part[at:]
             skipped += len(part)
         return skipped, b""
-
-
-def may_hold_records(cells: list[str], lines: int) -> bool:
-    """Whether the quotes of a broken record of several lines may be those of other records.
-
-    Then what was read as its closing quote opens the text of a later record: it stands after a comma or a line end.
-    """
-    return lines > 1 and any(cell.endswith((",", "\n", "\r")) for cell in cells)
 
 
 def _block(content: bytes, end: bytes, first_line: int) -> Block:

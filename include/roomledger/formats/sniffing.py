@@ -17,21 +17,26 @@ _SRT = re.compile(rb"(?:\d+[ \t]*(?:\r{0,2}\n|\r))?" + TIMING.pattern)
 _MEMBER = re.compile(r'[\s,{]*"((?:[^"\\]|\\.)*)"\s*:\s*')
 _OBJECTS = re.compile(r"\[\s*(?:\{|\]|\Z)")
 _LISTS = {"words": "transcript", "sentences": "transcript", "sections": "summary"}
-_ENTRY_NAMES = {"word", "sentence", "peer_id", "bullets", "paragraph"}
+_ENTRY_NAMES = {"peer_id", "start_time", "bullets", "paragraph"}
 """Names that only the vendor's entries have; other programs have lists of these names, too."""
 
 _OTHERS = {
-    "a WEBVTT file": re.compile(rb"WEBVTT\b"),
-    "a page of HTML or XML": re.compile(rb"<(?:[?!]|[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>(?!:))"),
-    "JSON within other text": re.compile(rb"\)\]\}'|/[*/]|(?:(?:var|let|const)\s)?[\w.$]{1,99}\s{0,9}[(=]\s{0,9}[\[{]"),
-    "a log": re.compile(rb"\W{0,2}\d{4}-\d\d-\d\d[T ]\d\d:\d\d"),
+    "WEBVTT": rb"(?i:WEBVTT)\b",
+    "a page of HTML or XML": rb"<(?:[?!]|[A-Za-z][\w:.-]*(?:\s[^<>]*)?/?>(?!:))",
+    "JSON within other text": rb"\)\]\}'|/[*/]|(?:(?:var|let|const)\s)?[\w.$]{1,99}\s{0,9}[(=]\s{0,9}[\[{]",
+    "a log": rb"\W{0,2}\d{4}-\d\d-\d\d[T ]\d\d:\d\d|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ",
+    "an answer of a server": rb"HTTP/\d|curl: \(\d+\)|[1-5]\d\d [A-Z][a-z]",
+    "an e-mail": rb"(?:From|To|Subject|Date|Received|Return-Path|Message-ID): [^\n]*\n(?:[A-Z][\w-]*: |[ \t])",
+    "an error of a program": rb"Traceback \(|An error occurred|\w*(?:Error|Exception)\b",
+    "a document in another format": rb"%PDF-|PK\x03\x04|\{\\rtf|#{1,6} |#!|---[ \t]*[\r\n]|--- [\w./]|\[Script Info\]|"
+    rb"BEGIN:V|\[\d\d:\d\d[.:]\d\d\]|\d:\d\d:\d\d\.\d{3},\d|\[[\w. -]{1,99}\]\s{0,9}\n\s{0,9}[\w.-]{1,99}\s{0,9}=",
 }
-"""What is stored in the place of a transcript by mistake."""
-_NO_NAMES = frozenset(
-    [
-        *("debug", "error", "errors", "exception", "fatal", "hint", "info", "message", "note", "notice", "status"),
-        *("summary", "title", "todo", "trace", "traceback", "usage", "warn", "warning"),
-    ]
+_OTHER = {what: re.compile(pattern) for what, pattern in _OTHERS.items()}
+"""What is stored in the place of a transcript by mistake, by its first bytes."""
+_NO_NAME = re.compile(
+    r"(?i:debug|errors?|exception|fatal|from|hint|info|message|note|notice|reason|status|subject|summary|title|to|todo|"
+    r"trace|usage|warn|warning|failed|failure|.*\b(?:access ?denied|not found|forbidden|unauthorized|timed out)\b.*)"
+    r"|(?:[A-Z][a-z]+){1,4}(?:Denied|Error|Exception|Key|Found|Argument|Request|Expired|Mismatch)"
 )
 """What starts the lines of messages, logs and read-me files as a name starts a turn."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -54,34 +59,42 @@ def sniff(head: bytes) -> tuple[str, str | None] | None:
 
 
 def transcript_mode(head: bytes, declared: str | None, uri: str = "") -> str:
-    """Return the output mode of a transcript: `declared`, by its key, unless the head contradicts it for certain.
+    """Return the output mode of a transcript: `declared`, by key or vendor, unless the head contradicts it for certain.
 
     The vendor's own samples have `.json` paths for srt and txt transcripts, so turns of several people are read under
     any name. Raises Rejected `not_a_transcript` for other files.
     """
     content = head.lstrip()
+    if not content:
+        return declared or "txt"
     if _JSON.match(content):
         return "json"
     if _SRT.match(content):
         return "srt"
-    for what, pattern in _OTHERS.items():
-        if pattern.match(content):
-            raise Rejected("not_a_transcript", f"The file is {what}, not a transcript.")
-    if len(_CONTROL.findall(content)) > max(8, len(content) // 50):
-        raise Rejected("not_a_transcript", "The file is no text.")
-    if not content:
-        return declared or "txt"
-    names = _speakers(head)
-    others = [name for name in names if name.casefold() in _NO_NAMES]
+    what = next((what for what, pattern in _OTHER.items() if pattern.match(content)), None)
+    if what or _is_binary(content):
+        raise Rejected("not_a_transcript", f"The file is {what or 'not text'}, not a transcript.")
+    names, blocks = _speakers(head)
+    others = [name for name in names if _NO_NAME.fullmatch(name)]
     if (declared or uri.rpartition(".")[2].lower()) == "txt":
-        if others and others == names:
-            raise Rejected("not_a_transcript", f"The file is a message that starts with {names[0]!r}, not speech.")
+        if len(others) == len(names):
+            start = (
+                f"is a message that starts with {names[0][:80]!r}" if names else "has no line with a name and a colon"
+            )
+            raise Rejected("not_a_transcript", f"The file {start}: it is not speech.")
         return "txt"
-    if declared:
-        return "txt" if not others and len(names) > len(set(names)) > 1 else declared
-    if names and not others:  # only the vendor's records name this file a transcript
-        return "txt"
+    are_turns = bool(names) and len(names) == blocks and not others
+    if are_turns and (not declared or len(names) > len(set(names)) > 1):
+        return "txt"  # without a declared mode, the vendor's records name this file a transcript
+    if declared == "json" or (declared == "srt" and b"-->" in head):
+        return declared
     raise Rejected("not_a_transcript", "The file is neither JSON nor subtitles nor turns of people.")
+
+
+def _is_binary(content: bytes) -> bool:
+    """Whether there are more control characters than a text has by mistake."""
+    found = len(_CONTROL.findall(content))
+    return found > max(8, len(content) // 50) or found * 5 > len(content)
 
 
 def _json_type(text: str, at: int = 0, within: str | None = None) -> str | None:
@@ -124,7 +137,8 @@ def _has_chat_header(text: str) -> bool:
     return any(name.startswith("Sender") for name in known)
 
 
-def _speakers(head: bytes) -> list[str]:
+def _speakers(head: bytes) -> tuple[list[str], int]:
+    """Return the speakers of the turns, and the number of blocks, as far as these are complete."""
     text = head.decode("utf-8", "replace")
-    whole = text if len(head) < HEAD else text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
-    return speakers(whole) or []
+    cut = max(text.rfind("\n"), text.rfind("\r")) + 1
+    return speakers(text[:cut] if len(head) >= HEAD and cut else text)

@@ -7,7 +7,6 @@ there is, such as sections within a section, is kept in `extra`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -68,6 +67,9 @@ def _section(ordinal: int, entry: Entry) -> tuple[SummarySection, list[str]]:
     if not isinstance(bullets, list):
         bullets = [] if bullets is None or bullets == "" else [bullets]
     left_over = {name: one for name, one in value.items() if name not in ("title", "format", "paragraph", named)}
+    left_over[named] = [one for one in bullets if isinstance(one, (list, dict, bool)) and document.has_content(one)]
+    plain = (one for one in bullets if not isinstance(one, (list, dict, bool)))
+    points = (document.text(one, "a bullet", "bad_section") for one in plain)
     section = SummarySection(
         ordinal,
         document.text(value.get("title"), "title", "bad_section") or None,
@@ -75,11 +77,4 @@ def _section(ordinal: int, entry: Entry) -> tuple[SummarySection, list[str]]:
         document.text(value.get("paragraph"), "paragraph", "bad_section") or None,
         document.format_extra(left_over),
     )
-    return section, [_point(bullet) for bullet in bullets]
-
-
-def _point(bullet: Any) -> str:
-    """The text of a bullet; other values are formatted as JSON, null is empty."""
-    if isinstance(bullet, (list, dict, bool)):
-        bullet = json.dumps(bullet, ensure_ascii=False, default=repr)
-    return document.text(bullet, "a bullet", "bad_section") or ""
+    return section, [point for point in points if point is not None]

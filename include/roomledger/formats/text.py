@@ -26,6 +26,7 @@ LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 
 _LINE_END = re.compile(rb"\r{0,2}\n|\r")
 _LINE = re.compile(rb"[^\r\n]*(?:\r{0,2}\n|\r)|[^\r\n]+")
+_MARKS = re.compile(rb"(?:\xef\xbb\xbf)*")
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -55,18 +56,21 @@ class _PieceReader(io.RawIOBase):
 class TextFile(io.BufferedReader):
     """A text file as one stream of UTF-8 without byte order marks; UTF-16 with a mark is transcoded."""
 
-    def __init__(self, pieces: Iterable[bytes], encoding: str = "utf-8") -> None:
-        """`encoding` is that of the file, from which `pieces` were transcoded."""
+    def __init__(self, pieces: Iterable[bytes], encoding: str = "utf-8", cut: list[bytes] | None = None) -> None:
+        """`encoding`: that of the file, from which `pieces` were transcoded; `cut` gets half a character at its end."""
         super().__init__(_PieceReader(pieces))
         self.encoding = encoding
+        self.cut = [] if cut is None else cut
 
     def original(self, content: bytes) -> bytes:
         """Give bytes of the stream as they stand in the file."""
         if self.encoding == "utf-8":
             return content
-        # A record that is cut may end within a character.
-        text = codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(content.removesuffix(_CUT))
-        return text.encode(self.encoding, "surrogatepass")
+        whole = content.removesuffix(_CUT)
+        # A record of which only a part is stored may end within a character.
+        text = codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(whole)
+        rest = b"".join(self.cut) if len(whole) < len(content) else b""
+        return text.encode(self.encoding, "surrogatepass") + rest
 
 
 _CUT = b"\xff"
@@ -79,36 +83,38 @@ def open_text(content: Iterable[bytes]) -> TextFile:
     head = b""
     while len(head) < 3 and (piece := next(pieces, None)) is not None:
         head += piece
-    encoding = _UTF16.get(head[:2], "utf-8")
-    if encoding == "utf-8":
-        return TextFile(_without_marks(chain((head,), pieces)))
-    return TextFile(_without_marks(_transcode(chain((head,), pieces), encoding)), encoding)
+    pieces = chain((head,), pieces)
+    encoding = _UTF16.get(head[:2])
+    if encoding is None:
+        return TextFile(_without_marks(pieces))
+    cut: list[bytes] = []
+    return TextFile(_without_marks(_transcode(pieces, encoding, cut)), encoding, cut)
 
 
-def _without_marks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    head, mark = b"", codecs.BOM_UTF8
+def _without_marks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    pieces, head = iter(pieces), b""
     for piece in pieces:
-        head += piece
-        while head.startswith(mark):
-            head = head[len(mark) :]
-        if not mark.startswith(head):  # else more of a mark may follow
+        marks = _MARKS.match(head + piece)
+        head = (head + piece)[marks.end() if marks else 0 :]
+        if not codecs.BOM_UTF8.startswith(head):  # else more of a mark may follow
             break
     yield head
     yield from pieces
 
 
-def _transcode(pieces: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+def _transcode(pieces: Iterable[bytes], encoding: str, cut: list[bytes]) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
     for piece in pieces:
         yield decoder.decode(piece).encode("utf-8", "surrogatepass")
-    if decoder.getstate()[0]:
+    if rest := decoder.getstate()[0]:
+        cut.append(rest)
         yield _CUT
 
 
 def peek(file: TextFile, size: int = HEAD) -> tuple[bytes, TextFile]:
     """Read the first `size` bytes; return them and a stream that starts with them again."""
     head = file.read(size)
-    return head, TextFile(chain((head,), iter(lambda: file.read(HEAD), b"")), file.encoding)
+    return head, TextFile(chain((head,), iter(lambda: file.read(HEAD), b"")), file.encoding, file.cut)
 
 
 def line_end(content: bytes) -> bytes:

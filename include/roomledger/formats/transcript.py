@@ -36,6 +36,7 @@ class _Kind(NamedTuple):
 
 _NAMES, _PEERS = ("name", "speaker", "speaker_name"), ("peer_id", "peerId")
 _STARTS, _ENDS = ("start_time", "start", "start_ms"), ("end_time", "end", "end_ms")
+_TIMES = (*_STARTS, *_ENDS)
 _OTHERS = (_NAMES, _PEERS, _STARTS, _ENDS)
 _SENTENCES = _Kind(TranscriptSegment, ("sentences", "segments", "utterances"), ("sentence", "text"), "bad_segment")
 _WORDS = _Kind(TranscriptWord, ("words",), ("word", "text"), "bad_word")
@@ -95,7 +96,7 @@ def _language(left_over: dict[str, Any]) -> str | None:
 
 
 def _entries(read: Document, sentences: list[Entry], words: list[Entry]) -> Iterator[Spoken | Refusal]:
-    unit_known = not any(_has_fraction(entry.value) for entry in (*sentences, *words))
+    unit_known = _is_in_milliseconds([entry.value for entry in (*sentences, *words)])
     for kind, entries, before in ((_SENTENCES, sentences, 0), (_WORDS, words, len(sentences))):
         documented = kind.documented
         what = documented[0].capitalize()
@@ -113,10 +114,17 @@ def _entries(read: Document, sentences: list[Entry], words: list[Entry]) -> Iter
             yield spoken
 
 
-def _has_fraction(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    return any(document.is_fraction(value[name]) for name in (*_STARTS, *_ENDS) if name in value)
+def _is_in_milliseconds(entries: list[Any]) -> bool:
+    """Whether whole numbers are milliseconds: not beside fractions, unless some are too large for seconds."""
+    has_fractions = False
+    for value in entries:
+        if isinstance(value, dict):
+            for name in _TIMES:
+                if name in value:
+                    if document.is_more_than_a_day_of_seconds(value[name]):
+                        return True
+                    has_fractions |= document.is_fraction(value[name])
+    return not has_fractions
 
 
 def _spoken(

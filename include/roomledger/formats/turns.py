@@ -23,7 +23,7 @@ _POSITION = re.compile(rb"(?:[XY][12]:[ \t]*\d+[ \t]*)*")
 """Where some programs show a subtitle on the screen, after its timing: `X1:40 X2:600 Y1:20 Y2:50`."""
 _LONGEST_NAME = 200
 
-_TURN = re.compile(rf"(\S[^\n]{{0,{_LONGEST_NAME - 1}}}?): [^\n]*")
+_TURN = re.compile(rf"(\S[^\n]{{0,{_LONGEST_NAME - 1}}}?): ")
 
 
 class _Block(NamedTuple):
@@ -55,7 +55,7 @@ def parse_srt(file: TextFile) -> Iterator[TranscriptSegment | Refusal]:
         else:
             broken = any(b"-->" in content and not TIMING.fullmatch(content) for content in block.lines[:2])
             code = "bad_time" if broken else "bad_segment"
-            detail = f"Line {block.number} should be a number, before a line such as 00:00:01,010 --> 00:00:12,870."
+            detail = f"{block.where} should start with a number, then a line such as 00:00:01,010 --> 00:00:12,870."
             yield Refusal(ordinal, code, detail, file.original(b"".join(block.lines)))
 
 
@@ -65,11 +65,12 @@ def parse_txt(file: TextFile) -> Iterator[TranscriptSegment | Refusal]:
         yield _segment(ordinal, block, file, block.lines)
 
 
-def speakers(text: str) -> list[str] | None:
-    """Return the speaker of every turn of a txt transcript, or None if the text contains anything else."""
+def speakers(text: str) -> tuple[list[str], int]:
+    """Return the speaker of every turn of a txt transcript, and the number of its blocks, also of those without one."""
     text = re.sub("\r{0,2}\n|\r", "\n", text)
-    turns = [_TURN.fullmatch(block.strip()) for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
-    return [turn[1] for turn in turns if turn] if all(turns) else None
+    blocks = [block.lstrip() for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
+    turns = [_TURN.match(block) for block in blocks]
+    return [turn[1] for turn in turns if turn], len(blocks)
 
 
 def _subtitle(
@@ -102,7 +103,7 @@ def _segment(
         detail = f"{block.where} contain a NUL byte, which a text column cannot store."
         return Refusal(ordinal, "nul_byte", detail, file.original(b"".join(block.lines)))
     name, colon, rest = text.partition(": ")
-    if not colon or len(name) > _LONGEST_NAME or LINE_BREAK.search(name):
+    if not colon or len(name) > _LONGEST_NAME or name.startswith("<") or LINE_BREAK.search(name):
         return TranscriptSegment(ordinal, None, None, start_ms, end_ms, text)
     return TranscriptSegment(ordinal, name.strip() or None, None, start_ms, end_ms, rest)
 

@@ -37,6 +37,8 @@ class Claim:
     replaces_sha256: str | None
     """Digest of the other version of the object whose rows are in the tables, if any."""
     replaces_tag: str | None
+    named_mode: str | None = None
+    """Output mode of a transcript in the vendor's records; takes precedence over the key."""
 
 
 def retry_delay(attempts: int) -> timedelta:
@@ -74,7 +76,8 @@ def claim_batch(
     tx.execute(text(_CLAIM.format(claimed=claimed)), {"token": token, "lease": now + LEASE})
     rows = tx.execute(text(_CLAIMS.format(claimed=claimed))).mappings().all()
     replaced = {row.uri: row for row in tx.execute(text(_REPLACED.format(claimed=claimed)))}
-    claims = [_claim(row, replaced.get(row["uri"])) for row in rows]
+    modes = {row.object_id: row.output_mode for row in tx.execute(text(_MODES.format(claimed=claimed)))}
+    claims = [_claim(row, replaced.get(row["uri"]), modes.get(row["object_id"])) for row in rows]
     return sorted(claims, key=lambda claim: (claim.seen.modified_at, claim.object_id))
 
 
@@ -117,6 +120,15 @@ SELECT object_id, source, uri, version, version_id, content_tag, modified_at, si
 FROM object_ledger WHERE object_id IN (SELECT object_id FROM {claimed})
 """
 
+_MODES = """
+SELECT mine.object_id, min(report.output_mode) AS output_mode
+FROM object_ledger AS mine
+JOIN roomledger_raw.asset_reports AS report ON report.uri = mine.uri AND report.customer = mine.customer
+WHERE mine.object_id IN (SELECT object_id FROM {claimed}) AND mine.named_type IS NOT NULL
+  AND report.output_mode IN ('json', 'srt', 'txt') AND NOT report.is_withdrawn
+GROUP BY mine.object_id HAVING count(DISTINCT report.output_mode) = 1
+"""
+
 _REPLACED = """
 SELECT current.uri, current.content_sha256, current.content_tag
 FROM object_ledger current JOIN object_ledger mine ON mine.uri = current.uri AND mine.object_id <> current.object_id
@@ -125,7 +137,7 @@ WHERE mine.object_id IN (SELECT object_id FROM {claimed})
 """
 
 
-def _claim(row: RowMapping, replaced: Any) -> Claim:
+def _claim(row: RowMapping, replaced: Any, named_mode: str | None) -> Claim:
     return Claim(
         object_id=row["object_id"],
         source=row["source"],
@@ -136,6 +148,7 @@ def _claim(row: RowMapping, replaced: Any) -> Claim:
         replay=row["replay_requested_at"] is not None,
         replaces_sha256=replaced and replaced.content_sha256,
         replaces_tag=replaced and replaced.content_tag,
+        named_mode=named_mode,
     )
 
 

@@ -30,6 +30,8 @@ class Outcome:
     rows_duplicate: int = 0
     refused_for: str | None = None
     """The reason code for which all or nearly all records of a loaded version were refused, or values of them."""
+    is_doubtful: bool = False
+    """Its messages may be lines of other messages: see `chat.DOUBTFUL`."""
     content_sha256: str | None = None
     retry_at: datetime | None = None
     is_changed: bool = False

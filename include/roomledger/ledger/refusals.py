@@ -75,6 +75,16 @@ def open_refusals(tx: Connection, origin: str, source: str | None = None) -> lis
     return list(tx.execute(text(query), {"origin": origin, "source": source}).mappings())
 
 
+STOPPED = "the load that claimed it stopped at the refusals of its batch"
+"""Reason of an object that waits because it would be refused as most others of its batch."""
+
+
+def count_stopped(tx: Connection) -> int:
+    """Count the objects at which loads stopped, and which wait until somebody has looked."""
+    query = "SELECT count(*) FROM object_ledger WHERE disposition = 'seen' AND reason LIKE :reason"
+    return int(tx.execute(text(query), {"reason": f"new: {STOPPED}%"}).scalar_one())
+
+
 def count_open(tx: Connection) -> tuple[int, int]:
     """Count the open refusals: of files, vendor records, webhooks and messages as a whole, and of records of files."""
     query = """

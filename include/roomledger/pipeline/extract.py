@@ -16,6 +16,7 @@ from itertools import chain
 from time import thread_time
 
 from roomledger.formats import PARSERS
+from roomledger.formats.chat import DOUBTFUL
 from roomledger.formats.compression import unpack
 from roomledger.formats.object_keys import recognise, recognise_content
 from roomledger.ledger.claims import MAX_ATTEMPTS, Claim, retry_delay
@@ -24,7 +25,6 @@ from roomledger.model import (
     MEDIA_TYPES,
     UNKNOWN,
     Asset,
-    ChatMessage,
     Ignored,
     Record,
     Refusal,
@@ -90,6 +90,8 @@ def extract(
     asset = _classified(claim)
     if isinstance(asset, Ignored):
         return Outcome(claim=claim, disposition="ignored", reason=asset.reason)
+    if claim.named_mode and asset.asset_type == "transcript":
+        asset = replace(asset, output_mode=claim.named_mode)
     if excluded := source.excludes(asset):  # the settings may have changed since it was observed
         return _ignored(claim, asset, excluded)
     if claim.replaces_tag and claim.replaces_tag == claim.seen.content_tag and not claim.replay:
@@ -177,6 +179,7 @@ def _parsed(claim: Claim, asset: Asset, content: Iterable[bytes], staging: Stagi
         rows_parsed=found.loaded + found.refused,
         rows_refused=found.refused,
         refused_for=found.shared_reason(),
+        is_doubtful=found.is_doubtful,
         content_sha256=digest.hexdigest(),
     )
 
@@ -187,7 +190,7 @@ class _Found:
     def __init__(self) -> None:
         self.loaded = self.refused = 0
         self._reasons: Counter[str] = Counter()
-        self._without_values = self._recovered = 0
+        self._without_values = 0
         self._names: dict[str, None] = {}
 
     def add(self, record: Record | Refusal) -> None:
@@ -200,8 +203,10 @@ class _Found:
             self.loaded += 1
         if extra := getattr(record, "extra", None):
             self._names |= dict.fromkeys(json.loads(extra))
-        if isinstance(record, ChatMessage):
-            self._recovered += record.is_recovered
+
+    @property
+    def is_doubtful(self) -> bool:
+        return any(reason in DOUBTFUL for reason in self._reasons)
 
     def summary(self) -> str:
         """Say in words what was not loaded, or not as it is in the file."""
@@ -210,7 +215,7 @@ class _Found:
         parts = (
             self.refused and f"{self.refused} of its records were refused",
             self._without_values and f"{self._without_values} of its records were loaded without values",
-            self._recovered and f"{self._recovered} of its records may be text of others, after a broken quote",
+            self.is_doubtful and "since a record is broken, any of its messages may be a line of another one",
             names and f"not understood, but kept in extra: {names}{more}",
         )
         return "; ".join(part for part in parts if part) or "all of it was read"

@@ -21,7 +21,7 @@ from roomledger.ledger.appends import begin_append, finish_append, renew_append
 from roomledger.ledger.claims import LEASE, Claim, claim_batch, count_claimable, release_claims, renew_lease
 from roomledger.ledger.database import BULK, Database, WarehouseError
 from roomledger.ledger.outcome import Load, Outcome
-from roomledger.ledger.refusals import whole_content
+from roomledger.ledger.refusals import STOPPED, whole_content
 from roomledger.ledger.settlement import settle
 from roomledger.model import BatchRefused
 from roomledger.pipeline.extract import extract
@@ -150,7 +150,7 @@ def load_batch(
                 tx,
                 database,
                 load_id,
-                "new: the load that claimed it stopped at the refusals of its batch; waits to be read",
+                f"new: {STOPPED}; waits to be read",
             )
         first = next(iter(suspects.values()))
         raise BatchRefused(
@@ -172,7 +172,9 @@ def _commit(
     started_by: str,
 ) -> Load:
     """Append the rows, settle the outcomes and publish the objects."""
-    staged = staging.finish({one.claim.object_id for one in outcomes if one.disposition == "loaded"})
+    loaded = [one for one in outcomes if one.disposition == "loaded"]
+    doubtful = {one.claim.object_id for one in loaded if one.is_doubtful}
+    staged = staging.finish({one.claim.object_id for one in loaded}, doubtful)
     outcomes = [
         replace(one, rows_duplicate=staged.duplicates[one.claim.object_id])
         if one.claim.object_id in staged.duplicates

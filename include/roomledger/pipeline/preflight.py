@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from roomledger.ledger.database import WarehouseError
 from roomledger.ledger.installation import LEDGER
 from roomledger.ledger.migrate import require_current
-from roomledger.ledger.refusals import count_open
+from roomledger.ledger.refusals import count_open, count_stopped
 from roomledger.runtime import Runtime
 from roomledger.settings import Source, WorkspaceSource
 from roomledger.stores import ObjectChanged, ObjectMissing, StoreError
@@ -34,10 +34,14 @@ def check(runtime: Runtime) -> list[Finding]:
 def _refusals(runtime: Runtime) -> Finding:
     with runtime.database.begin(read_only=True) as tx:
         files, records = count_open(tx)
-    if not files and not records:
-        return Finding("refusals", None)
-    refused = f"{files:,} files or messages and {records:,} records, or values of records, are refused"
-    return Finding("refusals", None, f"{refused}: `roomledger status` shows the reasons")
+        stopped = count_stopped(tx)
+    notes = []
+    if files or records:
+        refused = f"{files:,} files or messages and {records:,} records, or values of records, are refused"
+        notes.append(f"{refused}: `roomledger status` shows the reasons")
+    if stopped:
+        notes.append(f"a load stopped at {stopped:,} files that would be refused alike: `roomledger load` says why")
+    return Finding("refusals", None, "; ".join(notes) or None)
 
 
 def _databases(runtime: Runtime) -> Iterator[Finding]:

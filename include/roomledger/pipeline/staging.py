@@ -76,8 +76,8 @@ class StagingFiles:
                 if rows and (flush or len(rows) >= _ROWS):
                     self._write(table, rows)
 
-    def finish(self, loaded: Set[str]) -> StagedBatch:
-        """Finish the files, with the rows of the objects `loaded` and without duplicates."""
+    def finish(self, loaded: Set[str], doubtful: Set[str] = frozenset()) -> StagedBatch:
+        """Finish the files, with the rows of the objects `loaded`, without duplicates; mark messages of `doubtful`."""
         with self._lock:
             for table, rows in self._buffered.items():
                 if rows:
@@ -88,7 +88,7 @@ class StagingFiles:
         refused: Rows = files.pop(refusals, _schema(refusals).empty_table())
         duplicates: dict[str, int] = {}
         if files:
-            files, duplicates = select_rows(files, self._objects, loaded, self._folder, self._memory_mb)
+            files, duplicates = select_rows(files, self._objects, loaded, doubtful, self._folder, self._memory_mb)
         return StagedBatch(files, refused, duplicates)
 
     def _write(self, table: Table, rows: list[tuple[Any, ...]]) -> None:

@@ -58,9 +58,9 @@ chat_messages = _fact(
     column("extra", Json, "Further columns of the file, by name."),
     column("recorder_started_at", Timestamp, "Start of the recorder that wrote the file, from its key."),
     column(
-        "is_recovered",
+        "is_doubtful",
         Boolean(),
-        "True: it was read from a line after a broken quote of its file, and may be text of another message. Null in"
+        "True: a record of the file is broken, so that any row of it may be a line of another person's message. Null in"
         " rows that an older version loaded.",
     ),
 )

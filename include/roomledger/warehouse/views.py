@@ -125,7 +125,7 @@ statements = view(
         "speaker_evidence",
         Text(),
         "Evidence for the person: peer_id or user_id: in the file; name: only the name, which is unique in the session;"
-        " none: no evidence; recovered: read from a line after a broken quote, maybe text that another person wrote.",
+        " none: no evidence; doubtful: a record of the file is broken, so that another person may have written it.",
     ),
     column("text", Text(), "The text, unchanged."),
     *copied(chat_messages, "object_id ordinal load_id"),
@@ -147,7 +147,8 @@ session_overview = view(
         "Distinct persons present, by user_id, else by name, else by peer_id; without recorders.",
     ),
     column("peers", BigInteger(), "Stays; a person who rejoins counts again; without recorders."),
-    column("messages", BigInteger(), "Chat messages, each once, without recovered ones (statements)."),
+    column("messages", BigInteger(), "Chat messages, each once, without doubtful ones (statements)."),
+    column("doubtful_messages", BigInteger(), "Messages of files with a broken record (statements)."),
     column("sentences", BigInteger(), "Sentences of transcripts, once per recording (statements)."),
     column("recordings", BigInteger(), "Recording jobs, live streams and external streams (recordings)."),
     column("assets", BigInteger(), "Recording assets (recording_assets)."),

@@ -1,5 +1,6 @@
 -- Expected assets and their state: one row per recording job and asset type that was planned or the vendor reports.
--- A row with an asset_id is one asset that the vendor reports as completed or failed, without an object in the bucket.
+-- A row with a uri is one asset that the vendor reports as completed or failed, without an object in the bucket, or one
+-- object of no known job of which something is refused.
 -- States: arrived (rows_refused of its records may be refused); refused (arrived, but rejected, or all its records are);
 -- failed (reported by the vendor); pending (not due yet); late (due, and the vendor still stores it, up to 15 days after
 -- the stop); missing (after that); none_named (a chat was planned, but the completed job has none, usually because
@@ -74,6 +75,12 @@ WITH not_loaded AS (
            CAST(NULL AS BIGINT), asset_id, uri, COALESCE(created_at, first_seen_at)
     FROM assets
     WHERE has_arrived = 0 AND status IN ('completed', 'failed')
+    UNION ALL
+    SELECT customer, source, room_id, session_id, CAST(NULL AS TEXT), COALESCE(asset_type, 'unknown'),
+           CAST(NULL AS BOOLEAN), 0, 1, CASE WHEN rows_loaded = 0 THEN 1 ELSE 0 END, rows_refused, 0,
+           CAST(NULL AS BIGINT), asset_id, uri, modified_at
+    FROM objects
+    WHERE job_id IS NULL AND (disposition = 'refused' OR rows_refused > 0)
 ), timed AS (
     SELECT findings.*, jobs.kind, jobs.status AS job_status, jobs.stopped_at,
            COALESCE(jobs.over_at, findings.created_at) AS over_at,

@@ -24,7 +24,8 @@ WITH named AS (
     GROUP BY customer, session_id
 ), counts AS (
     SELECT customer, session_id,
-           count(CASE WHEN kind = 'message' AND speaker_evidence <> 'recovered' THEN 1 END) AS messages,
+           count(CASE WHEN kind = 'message' AND speaker_evidence <> 'doubtful' THEN 1 END) AS messages,
+           count(CASE WHEN kind = 'message' AND speaker_evidence = 'doubtful' THEN 1 END) AS doubtful_messages,
            count(CASE WHEN kind = 'sentence' THEN 1 END) AS sentences
     FROM statements GROUP BY customer, session_id
 ), jobs AS (
@@ -62,7 +63,8 @@ SELECT
     known.active, known.started_at, known.ended_at,
     CAST(extract(epoch FROM known.ended_at - known.started_at) AS DOUBLE PRECISION) AS duration_s,
     COALESCE(attendance.attendees, 0) AS attendees, COALESCE(attendance.peers, 0) AS peers,
-    COALESCE(counts.messages, 0) AS messages, COALESCE(counts.sentences, 0) AS sentences,
+    COALESCE(counts.messages, 0) AS messages, COALESCE(counts.doubtful_messages, 0) AS doubtful_messages,
+    COALESCE(counts.sentences, 0) AS sentences,
     COALESCE(jobs.recordings, 0) AS recordings,
     COALESCE(recorded.assets, 0) AS assets, COALESCE(recorded.assets_failed, 0) AS assets_failed,
     COALESCE(recorded.assets_in_bucket, 0) AS assets_in_bucket,

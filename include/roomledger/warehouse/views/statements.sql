@@ -4,8 +4,8 @@ WITH messages AS (
            row_number() OVER (PARTITION BY customer, session_id, message_key ORDER BY object_id, ordinal) AS copy,
            count(*) OVER (PARTITION BY customer, session_id, message_key) AS copies
     FROM (
-        -- A recovered message may be forged: it replaces no other.
-        SELECT *, CASE WHEN session_id IS NULL OR message_id IS NULL OR message_id = '' OR is_recovered
+        -- A doubtful message may be forged: it replaces no other.
+        SELECT *, CASE WHEN session_id IS NULL OR message_id IS NULL OR message_id = '' OR is_doubtful
                        THEN object_id || ' ' || CAST(ordinal AS TEXT) ELSE message_id END AS message_key
         FROM chat_messages
     ) AS chat
@@ -28,7 +28,7 @@ WITH messages AS (
            NULLIF(sender_name, '') AS name, NULLIF(sender_peer_id, '') AS peer_id,
            NULLIF(sender_user_id, '') AS user_id,
            message AS text, object_id, ordinal, load_id, copies,
-           CASE WHEN is_recovered THEN 1 ELSE 0 END AS recovered
+           CASE WHEN is_doubtful THEN 1 ELSE 0 END AS doubtful
     FROM messages WHERE copy = 1
     UNION ALL
     SELECT formats.customer, formats.source, formats.session_id, formats.room_id, formats.session_evidence, 'sentence',
@@ -62,7 +62,7 @@ SELECT
     COALESCE(statement.peer_id, named.peer_id) AS peer_id,
     COALESCE(statement.user_id, NULLIF(stay.user_id, ''), named.user_id) AS user_id,
     COALESCE(stay.role, named.role) AS role,
-    CASE WHEN statement.recovered = 1 THEN 'recovered'
+    CASE WHEN statement.doubtful = 1 THEN 'doubtful'
          WHEN statement.peer_id IS NOT NULL THEN 'peer_id'
          WHEN statement.user_id IS NOT NULL THEN 'user_id'
          WHEN named.name IS NOT NULL THEN 'name'

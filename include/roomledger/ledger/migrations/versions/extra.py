@@ -1,4 +1,4 @@
-"""Add what a file has besides its known values, and marks of recovered messages and refused values."""
+"""Add what a file has besides its known values, and marks of doubtful messages and refused values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = {
     "transcript_words": sa.Column("extra", Json),
     "summaries": sa.Column("extra", Json),
     "summary_sections": sa.Column("extra", Json),
-    "chat_messages": sa.Column("is_recovered", sa.Boolean()),
+    "chat_messages": sa.Column("is_doubtful", sa.Boolean()),
 }
 
 
