@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from roomledger.formats import document, transcript
+from roomledger.formats import document, json_values, transcript
 from roomledger.model import Asset, Refusal, Rejected, Transcript, TranscriptSegment, TranscriptWord
 from tests.formats.case_files import content_of, read_cases
 
@@ -220,7 +220,7 @@ def test_subtitles_are_streamed() -> None:
 letters = st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="[]{}()<>=/")
 name = st.text(letters, min_size=1, max_size=9)
 text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
-milliseconds = st.integers(0, document.MAX_OFFSET_MS)
+milliseconds = st.integers(0, json_values.MAX_OFFSET_MS)
 
 
 @given(st.lists(st.tuples(name, text, milliseconds, milliseconds)))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from roomledger.formats import document
-from roomledger.formats.document import Document, Entry
+from roomledger.formats import json_values
+from roomledger.formats.document import Document, Entry, duplicate_key
 from roomledger.formats.text import open_text
 from roomledger.model import Asset, Refusal, Rejected, Summary, SummaryPoint, SummarySection
 
@@ -40,7 +40,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[SummarySection | S
         for bullet in bullets:
             points += 1
             yield SummaryPoint(points, ordinal, bullet)
-    yield Summary(0, sections, points, document.format_extra(left_over))
+    yield Summary(0, sections, points, json_values.format_extra(left_over))
 
 
 def _sections(read: Document) -> tuple[list[Entry], dict[str, Any]]:
@@ -49,7 +49,7 @@ def _sections(read: Document) -> tuple[list[Entry], dict[str, Any]]:
     if "sections" in left_over:
         sections = left_over.pop("sections")
         if sections is None or isinstance(sections, list):
-            document.require_nothing_unread(left_over, is_empty=not sections)
+            json_values.require_nothing_unread(left_over, is_empty=not sections)
             return sections or [], left_over
     raise Rejected("unexpected_shape", 'A summary is {"sections": […]}, alone or within "summary"; this is other JSON.')
 
@@ -57,24 +57,24 @@ def _sections(read: Document) -> tuple[list[Entry], dict[str, Any]]:
 def _section(ordinal: int, entry: Entry) -> tuple[SummarySection, list[str]]:
     value = entry.value
     if entry.repeated:
-        raise document.duplicate_key("it", entry.repeated)
+        raise duplicate_key("it", entry.repeated)
     if not isinstance(value, dict):
-        raise Rejected("bad_section", f"an object was expected, not {document.describe(value)}")
+        raise Rejected("bad_section", f"an object was expected, not {json_values.describe(value)}")
     if not value.keys() & _MEMBERS:
         raise Rejected("bad_section", "it has no title, format, bullets or paragraph")
-    named = next((name for name in _BULLETS if document.has_content(value.get(name))), _BULLETS[0])
+    named = next((name for name in _BULLETS if json_values.has_content(value.get(name))), _BULLETS[0])
     bullets = value.get(named)
     if not isinstance(bullets, list):
         bullets = [] if bullets is None or bullets == "" else [bullets]
     left_over = {name: one for name, one in value.items() if name not in ("title", "format", "paragraph", named)}
-    left_over[named] = [one for one in bullets if isinstance(one, (list, dict, bool)) and document.has_content(one)]
+    left_over[named] = [one for one in bullets if isinstance(one, (list, dict, bool)) and json_values.has_content(one)]
     plain = (one for one in bullets if not isinstance(one, (list, dict, bool)))
-    points = (document.text(one, "a bullet", "bad_section") for one in plain)
+    points = (json_values.text(one, "a bullet", "bad_section") for one in plain)
     section = SummarySection(
         ordinal,
-        document.text(value.get("title"), "title", "bad_section") or None,
-        document.text(value.get("format"), "format", "bad_section") or None,
-        document.text(value.get("paragraph"), "paragraph", "bad_section") or None,
-        document.format_extra(left_over),
+        json_values.text(value.get("title"), "title", "bad_section") or None,
+        json_values.text(value.get("format"), "format", "bad_section") or None,
+        json_values.text(value.get("paragraph"), "paragraph", "bad_section") or None,
+        json_values.format_extra(left_over),
     )
     return section, [point for point in points if point is not None]

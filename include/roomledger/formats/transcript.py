@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from roomledger.formats import document
-from roomledger.formats.document import Document, Entry
+from roomledger.formats import json_values
+from roomledger.formats.document import Document, Entry, duplicate_key
 from roomledger.formats.sniffing import transcript_mode
 from roomledger.formats.text import open_text, peek, text_fault
 from roomledger.formats.turns import parse_srt, parse_txt
@@ -58,7 +58,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[Spoken | Transcrip
         read = Document(file)
         sentences, spoken_words, left_over = _lists(read)
         language = _language(left_over)
-        extra = document.format_extra(left_over)
+        extra = json_values.format_extra(left_over)
         entries = _entries(read, sentences, spoken_words)
     else:
         entries = parse_srt(file) if mode == "srt" else parse_txt(file)
@@ -84,7 +84,7 @@ def _lists(read: Document) -> tuple[list[Entry], list[Entry], dict[str, Any]]:
     sentences, words = found
     if not members.keys() & {*_SENTENCES.lists, *_WORDS.lists}:
         raise Rejected("unexpected_shape", 'A transcript is {"words": […], "sentences": […]}; this is other JSON.')
-    document.require_nothing_unread(left_over, is_empty=not sentences and not words)
+    json_values.require_nothing_unread(left_over, is_empty=not sentences and not words)
     return sentences, words, left_over
 
 
@@ -121,9 +121,9 @@ def _is_in_milliseconds(entries: list[Any]) -> bool:
         if isinstance(value, dict):
             for name in _TIMES:
                 if name in value:
-                    if document.is_more_than_a_day_of_seconds(value[name]):
+                    if json_values.is_more_than_a_day_of_seconds(value[name]):
                         return True
-                    has_fractions |= document.is_fraction(value[name])
+                    has_fractions |= json_values.is_fraction(value[name])
     return not has_fractions
 
 
@@ -136,9 +136,9 @@ def _spoken(
     """
     value, code = entry.value, kind.reason_code
     if entry.repeated:
-        raise document.duplicate_key("it", entry.repeated)
+        raise duplicate_key("it", entry.repeated)
     if not isinstance(value, dict):
-        raise Rejected(code, f"an object was expected, not {document.describe(value)}")
+        raise Rejected(code, f"an object was expected, not {json_values.describe(value)}")
     left_over: dict[str, Any] = {}
     if not value.keys() <= {*names}:
         names = tuple(_first(value, several) for several in (kind.texts, *_OTHERS))
@@ -146,7 +146,7 @@ def _spoken(
             names = (names[0], _NAMES[0], *names[2:])  # the number of a speaker is no name
         left_over = {name: one for name, one in value.items() if name not in names}
     said, named, peer, start, end = names
-    spoken = document.text(value.get(said), said, code)
+    spoken = json_values.text(value.get(said), said, code)
     if spoken is None:
         raise Rejected(code, f"it has no {kind.texts[0]!r}")
     cells: list[str | int | None] = []
@@ -154,14 +154,14 @@ def _spoken(
     for name in (named, peer, start, end):
         try:
             if name in (named, peer):
-                cells.append(document.line(document.text(value.get(name), name, code), name))
+                cells.append(json_values.line(json_values.text(value.get(name), name, code), name))
             else:
-                cells.append(document.milliseconds(value.get(name), name, unit_known=unit_known))
+                cells.append(json_values.milliseconds(value.get(name), name, unit_known=unit_known))
         except Rejected as error:
             cells.append(None)
             problems.append(error)
             left_over[name] = value[name]
-    return kind.make(ordinal, *cells, spoken, document.format_extra(left_over) if left_over else None), problems
+    return kind.make(ordinal, *cells, spoken, json_values.format_extra(left_over) if left_over else None), problems
 
 
 def _first(value: Mapping[str, Any], names: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from roomledger.formats.document import MAX_OFFSET_MS
+from roomledger.formats.json_values import MAX_OFFSET_MS
 from roomledger.formats.text import LINE_BREAK, MAX_RECORD, TextFile, lines, text_fault
 from roomledger.model import Refusal, Rejected, TranscriptSegment
 
