@@ -23,7 +23,6 @@ from roomledger.ledger.database import (
     Rows,
     Staged,
     WarehouseError,
-    fetch_rows,
     require_names,
     staged_name,
     took_too_long,
@@ -144,10 +143,9 @@ class DuckDB:
             timer = threading.Timer(time_limit_s, driver.interrupt)
             timer.start()
             try:
-                if parameters is not None:
-                    return fetch_rows(tx, sql, parameters)
-                _require_query(driver, sql)
-                result = tx.exec_driver_sql(sql)
+                statement = sa.text(sql)
+                _require_query(driver, sql if parameters is None else str(statement.compile(dialect=tx.dialect)))
+                result = tx.exec_driver_sql(sql) if parameters is None else tx.execute(statement, dict(parameters))
                 require_names([*result.keys()])
                 return [dict(row) for row in result.mappings()]
             except (duckdb.Error, sa.exc.DBAPIError) as error:
