@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
@@ -170,6 +171,23 @@ def test_a_user_without_rights(on_postgres: tuple[Path, URL]) -> None:
         said = one_sentence(*words, config=config)
         assert "the database reports: permission denied for " in said
         assert "members of roomledger_loader may load" in said
+
+
+def test_the_time_limit_holds_where_the_database_does_not_stop(
+    ready_config: Path, ready_postgres: Callable[[], Database]
+) -> None:
+    began = time.monotonic()
+    limit = ("--time-limit", "0.5")
+    slow = "SELECT levenshtein(repeat('a', 200000), repeat('b', 200000)) AS n"
+    assert "it took longer than 0.5 s: select less" in one_sentence("sql", slow, *limit, config=ready_config)
+    url = make_url(ready_postgres().url)
+    config = with_url(ready_config, url.render_as_string(hide_password=False))
+    with psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("LOCK TABLE alembic_version")
+        for words in (["sql", "SELECT 1"], ["audit", "completeness"]):
+            said = one_sentence(*words, *limit, config=config)
+            assert "it took longer than 0.5 s: select less" in said
+    assert time.monotonic() - began < 60
 
 
 def test_a_server_that_ends_the_connection(on_postgres: tuple[Path, URL]) -> None:

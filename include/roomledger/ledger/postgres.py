@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -121,6 +121,8 @@ class PostgreSQL:
         """Take from a transaction what a query does not need."""
         tx.exec_driver_sql("SET TRANSACTION READ ONLY")
         tx.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(1000 * time_limit_s))}")
+        with suppress(sa.exc.DBAPIError), tx.begin_nested():  # not every server's system can
+            tx.exec_driver_sql("SET LOCAL client_connection_check_interval = '1s'")
         tx.exec_driver_sql("SET LOCAL standard_conforming_strings = on")  # `require_query` reads strings so
         if tx.exec_driver_sql("SELECT current_setting('is_superuser') = 'on'").scalar_one():
             tx.exec_driver_sql("SET LOCAL ROLE pg_read_all_data")
