@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from roomledger.ledger import database as contract
 from roomledger.ledger.database import Database, QueryError
 from roomledger.ledger.postgres import PostgreSQL
 from tests.rows import put
@@ -292,6 +293,17 @@ def test_a_query_has_a_time_limit(filled: Database) -> None:
     with pytest.raises(QueryError, match=r"longer than 0\.5 s: select less"):
         filled.query(forever, time_limit_s=0.5)
     assert time.monotonic() - began < 20
+    assert filled.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_result_has_a_limit(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "MAX_ROWS", 20_000)
+    query = "SELECT a.n, b.n AS m FROM generate_series(1, {rows}) AS a (n), generate_series(1, 100) AS b (n)"
+    for parameters in (None, {}):
+        assert len(filled.query(query.format(rows=200), parameters)) == 20_000
+        for rows in (201, 1_000_000):
+            with pytest.raises(QueryError, match=r"^it gives more than 20,000 rows: aggregate, or add LIMIT$"):
+                filled.query(query.format(rows=rows), parameters)
     assert filled.query("SELECT 1 AS one") == [{"one": 1}]
 
 

@@ -7,10 +7,10 @@ An engine opens transactions (`begin`), appends rows in bulk (`append`) or stage
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -40,6 +40,8 @@ class QueryError(Exception):
 
 QUERY_TIME_S = 300.0
 """Time limit of a query."""
+MAX_ROWS = 1_000_000
+"""Rows of a query, which are all held in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,14 @@ def require_names(columns: Sequence[str]) -> None:
     for name, times in Counter(columns).items():
         if times > 1:
             raise QueryError(f"{times} columns have the name {name!r}: give each another one with AS")
+
+
+def take_rows(rows: Iterable[Row]) -> list[Row]:
+    """Give the rows of a query, or raise QueryError for too many."""
+    taken = list(islice(rows, MAX_ROWS + 1))
+    if len(taken) > MAX_ROWS:
+        raise QueryError(f"it gives more than {MAX_ROWS:,} rows: aggregate, or add LIMIT")
+    return taken
 
 
 def took_too_long(time_limit_s: float) -> QueryError:

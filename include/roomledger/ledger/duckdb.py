@@ -25,6 +25,7 @@ from roomledger.ledger.database import (
     WarehouseError,
     require_names,
     staged_name,
+    take_rows,
     took_too_long,
 )
 from roomledger.settings import DEFAULT_MEMORY_MB
@@ -32,6 +33,7 @@ from roomledger.settings import DEFAULT_MEMORY_MB
 log = logging.getLogger(__name__)
 
 _LOCK_WAIT_S = 120
+_FETCHED_ROWS = 10_000
 
 
 class DuckDB:
@@ -147,7 +149,7 @@ class DuckDB:
                 _require_query(driver, sql if parameters is None else str(statement.compile(dialect=tx.dialect)))
                 result = tx.exec_driver_sql(sql) if parameters is None else tx.execute(statement, dict(parameters))
                 require_names([*result.keys()])
-                return [dict(row) for row in result.mappings()]
+                return take_rows(dict(row) for many in result.mappings().partitions(_FETCHED_ROWS) for row in many)
             except (duckdb.Error, sa.exc.DBAPIError) as error:
                 raise _query_error(error, time_limit_s) from error
             finally:

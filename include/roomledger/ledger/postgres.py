@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -20,6 +20,7 @@ from roomledger.ledger.database import (
     WarehouseError,
     require_names,
     staged_name,
+    take_rows,
     took_too_long,
 )
 from roomledger.ledger.postgres_queries import require_query
@@ -108,8 +109,8 @@ class PostgreSQL:
                 sent, values = _bound(tx, sql, parameters)
                 require_query(tx, sent % dict.fromkeys(values, "$1") if values is not None else sent)
                 # `stream` has the server parse the text as a single statement, also without parameters.
-                with driver.cursor() as cursor:
-                    return list(_rows(cursor, sent, values))
+                with driver.cursor() as cursor, closing(cursor.stream(sent, values, size=_streamed_rows())) as stream:
+                    return take_rows(_named(stream, cursor))
             except sa.exc.DBAPIError as error:
                 raise _query_error(error.orig, time_limit_s) from error
             except psycopg.Error as error:
@@ -181,10 +182,15 @@ def _bound(tx: sa.Connection, sql: str, parameters: Mapping[str, Any] | None) ->
     return str(compiled), compiled.construct_params(dict(parameters))
 
 
-def _rows(cursor: Any, sql: str, values: Mapping[str, Any] | None) -> Iterator[Row]:
-    """Give the rows of a query, while the server computes others."""
+def _streamed_rows() -> int:
+    """Rows that are received at once: libpq before 17 gives them one by one."""
+    return 1000 if psycopg.capabilities.has_stream_chunked() else 1
+
+
+def _named(rows: Iterable[Sequence[Any]], cursor: Any) -> Iterator[Row]:
+    """Give the rows of a query by the names of their columns, which are known with the first one."""
     names: list[str] = []
-    for row in cursor.stream(sql, values):
+    for row in rows:
         if not names:
             names = [column.name for column in cursor.description]
             require_names(names)
