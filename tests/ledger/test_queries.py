@@ -307,6 +307,14 @@ def test_a_result_has_a_limit(filled: Database, monkeypatch: pytest.MonkeyPatch)
     assert filled.query("SELECT 1 AS one") == [{"one": 1}]
 
 
+def test_what_is_no_query_is_told(filled: Database) -> None:
+    with pytest.raises(QueryError, match=r"^it needs the parameter id$"):
+        filled.query("SELECT * FROM loads WHERE load_id = :id", {"other": 1})
+    for sql, parameters in (("SELECT '\udcff' AS x", None), ("SELECT :x AS x", {"x": "\udcff"}), ("SELECT 1\0", None)):
+        with pytest.raises(QueryError, match="characters that are no text"):
+            filled.query(sql, parameters)
+
+
 def test_an_error_is_told_in_one_line_of_ours(filled: Database) -> None:
     with pytest.raises(QueryError, match="nothing_here"):
         filled.query("SELECT * FROM nothing_here")

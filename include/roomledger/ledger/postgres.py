@@ -18,7 +18,9 @@ from roomledger.ledger.database import (
     Rows,
     Staged,
     WarehouseError,
+    bound,
     require_names,
+    require_text,
     staged_name,
     take_rows,
     took_too_long,
@@ -102,6 +104,7 @@ class PostgreSQL:
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, time_limit_s: float = QUERY_TIME_S
     ) -> list[Row]:
         """Run one query in a transaction that only reads and is rolled back, without the rights of a superuser."""
+        require_text(sql, parameters)
         with self._connect() as tx, tx.begin() as transaction:
             driver: Any = tx.connection.driver_connection
             try:
@@ -111,7 +114,7 @@ class PostgreSQL:
                 # `stream` has the server parse the text as a single statement, also without parameters.
                 with driver.cursor() as cursor, closing(cursor.stream(sent, values, size=_streamed_rows())) as stream:
                     return take_rows(_named(stream, cursor))
-            except sa.exc.DBAPIError as error:
+            except sa.exc.StatementError as error:
                 raise _query_error(error.orig, time_limit_s) from error
             except psycopg.Error as error:
                 raise _query_error(error, time_limit_s) from error
@@ -178,7 +181,7 @@ def _bound(tx: sa.Connection, sql: str, parameters: Mapping[str, Any] | None) ->
     """Give a query with its parameters in the form of the driver."""
     if parameters is None:
         return sql, None
-    compiled = sa.text(sql).compile(dialect=tx.dialect)
+    compiled = bound(sql, parameters).compile(dialect=tx.dialect)
     return str(compiled), compiled.construct_params(dict(parameters))
 
 
