@@ -40,7 +40,7 @@ def run_audit(
 ) -> None:
     """Run one audit and print its result."""
     chosen = chosen_form(form, output, as_json=as_json)
-    with deadline(time_limit), opened(config) as runtime:
+    with deadline(time_limit), opened(config, only_facts=True) as runtime:
         parameters: dict[str, Any] = dict(_parameter(one) for one in param or ())
         if name == "completeness":
             parameters.setdefault("now", times.utc_now())

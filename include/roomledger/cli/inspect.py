@@ -97,6 +97,6 @@ def sql(
     Example: `roomledger sql "SELECT * FROM statements" --output statements.csv`
     """
     chosen = chosen_form(form, output, as_json=as_json)
-    with deadline(time_limit), opened(config) as runtime:
+    with deadline(time_limit), opened(config, only_facts=True) as runtime:
         rows = runtime.facts.query(query, time_limit_s=time_limit)
     deliver("Result", rows, chosen, output)

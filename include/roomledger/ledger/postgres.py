@@ -71,6 +71,11 @@ class PostgreSQL:
             return self._engine.connect()
         except sa.exc.OperationalError as error:
             where = self._engine.url.render_as_string(hide_password=True)
+            if "permission denied for database" in str(error.orig):
+                raise WarehouseError(
+                    f"this user may not connect to {where}: let its owner run GRANT CONNECT ON DATABASE "
+                    f"{self._engine.url.database} TO {self._engine.url.username}"
+                ) from error
             raise WarehouseError(
                 f"the database at {where} does not answer: {' '.join(str(error.orig).split())}: check host, database, "
                 "user and password in the url of [warehouse] or [control], or ROOMLEDGER_WAREHOUSE_URL"
