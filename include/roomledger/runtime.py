@@ -117,13 +117,17 @@ def open_runtime(
     connections: Connections | None = None,
     *,
     needs_tables: bool = True,
+    only_facts: bool = False,
 ) -> Runtime:
     """Open the database and choose these sources, or all.
 
     Raises SettingsError for an unknown source, and WarehouseError unless the tables are current (`needs_tables`).
+    With `only_facts` the ledger is not connected to, where it is in another database.
     """
     database, facts = open_database(settings), open_facts(settings)
-    if needs_tables:
+    if only_facts:
+        facts.require_current()
+    elif needs_tables:
         require_current(database, facts)
     sources = tuple(source for source in settings.select(names) if isinstance(source, BucketSource) or source.api)
     return Runtime(settings, database, facts, connections or StandardConnections(), sources)

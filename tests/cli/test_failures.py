@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
@@ -13,8 +14,12 @@ import psycopg
 import pytest
 from sqlalchemy import URL, make_url
 
+from roomledger.ledger import migrate
 from roomledger.ledger.database import Database
+from roomledger.ledger.postgres import PostgreSQL
+from roomledger.warehouse import roles, setup
 from tests.cli.program import roomledger
+from tests.folders import chat, chat_key, put
 
 
 def one_sentence(*words: str, config: Path, code: int = 2, **environ: str) -> str:
@@ -170,6 +175,63 @@ def test_a_user_without_rights(on_postgres: tuple[Path, URL]) -> None:
         said = one_sentence(*words, config=config)
         assert "the database reports: permission denied for " in said
         assert "members of roomledger_loader may load" in said
+
+
+def test_the_time_limit_holds_where_the_database_does_not_stop(
+    ready_config: Path, ready_postgres: Callable[[], Database]
+) -> None:
+    began = time.monotonic()
+    limit = ("--time-limit", "0.5")
+    slow = "SELECT levenshtein(repeat('a', 200000), repeat('b', 200000)) AS n"
+    assert "it took longer than 0.5 s: select less" in one_sentence("sql", slow, *limit, config=ready_config)
+    url = make_url(ready_postgres().url)
+    config = with_url(ready_config, url.render_as_string(hide_password=False))
+    with psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False)) as other:
+        other.execute("LOCK TABLE alembic_version")
+        for words in (["sql", "SELECT 1"], ["audit", "completeness"]):
+            said = one_sentence(*words, *limit, config=config)
+            assert "it took longer than 0.5 s: select less" in said
+    assert time.monotonic() - began < 60
+
+
+def test_a_query_needs_no_control_database(config: Path) -> None:
+    with config.open("a") as file:
+        file.write('[control]\nurl = "duckdb:///control.duckdb"\n')
+    assert roomledger("init", config=config).returncode == 0
+    config.write_text(config.read_text().replace("duckdb:///control.duckdb", "postgresql+psycopg://u:x@127.0.0.1:1/db"))
+    for words in (["sql", "SELECT count(*) AS n FROM chat_messages"], ["audit", "completeness"]):
+        done = roomledger(*words, config=config)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert "does not answer: " in one_sentence("status", config=config)
+
+
+@pytest.mark.parametrize("role", [roles.LOADER, roles.READER, None])
+def test_what_a_user_may_not_do(config: Path, new_database: Callable[[], str], role: str | None) -> None:
+    url = make_url(new_database())
+    database = PostgreSQL(url.render_as_string(hide_password=False))
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    name = f"cli_{role or 'nobody'}"
+    config = as_user(config, url, name)
+    refused = [one_sentence("init", config=config)]  # may not create
+    setup.upgrade(database)
+    roles.create(database)
+    with psycopg.connect(plain, autocommit=True) as owner:
+        if role:
+            owner.execute(f"GRANT {role} TO {name}")
+        put(config.parent / "bucket", chat_key(1), chat("one"))
+        if role == roles.LOADER:
+            assert roomledger("run", config=config).returncode == 0
+        else:
+            refused += [one_sentence(*words, config=config) for words in (["collect"], ["load"], ["run"], ["status"])]
+        owner.execute("COMMENT ON TABLE alembic_version IS 'other views'")
+        refused.append(one_sentence("init", config=config))
+        owner.execute(f"UPDATE alembic_version SET version_num = '{migrate.revisions()[-2]}'")
+        refused.append(one_sentence("init", config=config))
+        for said in refused:
+            assert re.match("the database reports: (permission denied for|must be owner of) ", said)
+            assert "only the owner may run `roomledger init`" in said
+        owner.execute(f"REVOKE CONNECT ON DATABASE {url.database} FROM PUBLIC, {roles.LOADER}, {roles.READER}")
+        assert "may not connect to" in one_sentence("sql", "SELECT 1", config=config)
 
 
 def test_a_server_that_ends_the_connection(on_postgres: tuple[Path, URL]) -> None:

@@ -32,6 +32,40 @@ def test_a_query_as_json(ready_config: Path, words: list[str]) -> None:
     assert json.loads(done.stdout)[0] == {"text": 'नम, "x"', "offset_s": 63.5, "=A1": "=1+1"}
 
 
+ODD = (
+    "SELECT [TIMESTAMP '2026-03-01 12:00:00', NULL] AS times, [1.50::DECIMAL(9, 2)] AS decimals,"
+    " ['\\x01'::BLOB] AS bytes,"
+    " ['00000000-0000-0000-0000-000000000001'::UUID] AS ids, MAP {DATE '2026-03-01': 'nan'::DOUBLE} AS map,"
+    " 'inf'::DOUBLE AS far, '-inf'::DOUBLE AS near"
+)
+
+
+def test_lists_of_any_values_and_numbers_that_json_has_not(ready_config: Path) -> None:
+    done = roomledger("sql", ODD, "--json", config=ready_config)
+    [found] = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert found == {
+        "times": ["2026-03-01T12:00:00", None],
+        "decimals": [1.5],
+        "bytes": ["01"],
+        "ids": ["00000000-0000-0000-0000-000000000001"],
+        "map": {"2026-03-01": "NaN"},
+        "far": "Infinity",
+        "near": "-Infinity",
+    }
+    done = roomledger("sql", ODD, "--format", "csv", config=ready_config)
+    [row] = csv.DictReader(io.StringIO(done.stdout))
+    assert {name: json.loads(row[name]) for name in [*found][:5]} == {name: found[name] for name in [*found][:5]}
+
+
+@pytest.mark.parametrize("words", [["sql", "SELECT '\udcff'"], ["audit", "user-record", "-p", "user_id=\udcff"]])
+def test_an_argument_that_is_not_utf8(ready_config: Path, words: list[str]) -> None:
+    if words[0] == "audit":
+        words = [*words, "-p", "since=2026-03-01", "-p", "until=2026-04-01"]
+    done = roomledger(*words, config=ready_config)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "characters that are no text" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("file", "words", "form"),
     [

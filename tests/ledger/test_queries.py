@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
+from roomledger.ledger import database as contract
 from roomledger.ledger.database import Database, QueryError
 from roomledger.ledger.postgres import PostgreSQL
 from tests.rows import put
@@ -35,6 +37,7 @@ WAYS_OUT = (
     "WITH gone AS (DELETE FROM loads RETURNING *) SELECT * FROM gone",
     "EXPLAIN ANALYZE DELETE FROM loads",
     "explain (analyze) insert into loads select * from loads",
+    "EXPLAIN ANALYZE CREATE TABLE mine AS SELECT 1 AS x",
     "SELECT * INTO mine FROM loads",
     "SELECT * FROM loads FOR UPDATE; DELETE FROM loads",
     "BEGIN",
@@ -128,6 +131,55 @@ OF_POSTGRESQL = (
     "REFRESH MATERIALIZED VIEW mine",
     "REINDEX TABLE loads",
     "COMMENT ON TABLE loads IS 'x'",
+    "EXPLAIN /* a /* b */ */ ANALYZE CREATE UNLOGGED TABLE mine AS SELECT 1 AS x",
+    "EXPLAIN -- why\n ANALYSE CREATE MATERIALIZED VIEW mine AS SELECT 1 AS x",
+    'explain (costs off, "analyze" true) CREATE TABLE mine AS SELECT 1 AS x',
+    "EXPLAIN (ANALYZE) SELECT 1 AS x INTO mine",
+)
+HIDDEN_CALLS = (
+    "SELECT pg_notify/* x */ -- y\n ('a', 'b')",
+    "SELECT pg_catalog . pg_notify('a', 'b')",
+    "SELECT pg_catalog.\"pg_notify\"('a', 'b')",
+    "SELECT PG_Notify('a', 'b')",
+    "SELECT '€'::text, '€' || pg_notify('a', 'b')::text",
+    r"SELECT E'\'', pg_notify('a', 'b'), E'\''",
+    r"SELECT e'''\\', pg_notify('a', 'b')",
+    "SELECT E'a' -- x\n 'b\\'', pg_notify('a', 'b'), E'\\''",
+    "SELECT 'a'\n'b\\', pg_notify('a', 'b')",
+    r"SELECT 'a\', pg_notify('a', 'b'), '\'",
+    "SELECT $$'$$, pg_notify('a', 'b'), $$'$$",
+    "SELECT $€$ $$ ' $€$, pg_notify('a', 'b'), $€$'$€$",
+    "SELECT $a$ $b$a$, pg_notify('a', 'b'), $a$ $a$",
+    "SELECT '/*', pg_notify('a', 'b'), '*/'",
+    "SELECT '--', pg_notify('a', 'b')",
+    "SELECT /* '/* ' */ ' */ pg_notify('a', 'b') --'",
+    "SELECT -- '\r pg_notify('a', 'b')",
+    "SELECT 1 AS a$$, pg_notify('a', 'b') AS b$$",
+    "SELECT 1 AS é$$, pg_notify('a', 'b') AS b$$",
+    "SELECT 1 AS \"a''\"\"\", pg_notify('a', 'b'), ''",
+    "SELECT 2 */* x */ 3, pg_notify('a', 'b')",
+    "SELECT 2 +-- x\n 3, pg_notify('a', 'b')",
+    r"SELECT B'1', X'1F', N'x', U&'\0061', pg_notify('a', 'b')",
+    "SELECT date '2000-01-01', v.e, pg_notify('a', 'b') FROM (VALUES ('1')) AS v (e)",
+    "SELECT * FROM pg_notify('a', 'b')",
+    "SELECT * FROM ROWS FROM (pg_notify('a', 'b'))",
+    "SELECT (7::bigint).pg_advisory_lock",
+    "SELECT (v.x).pg_sleep FROM (VALUES (0.1::float8)) AS v (x)",
+    "TABLE pg_hba_file_rules",
+    "VALUES (pg_notify('a', 'b'))",
+    "EXPLAIN SELECT pg_notify('a', 'b')",
+    "SELECT pg_notify(VARIADIC ARRAY['a', 'b'])",
+)
+"""Calls that PostgreSQL finds."""
+NO_CALLS = (
+    "SELECT message FROM chat_messages WHERE message ILIKE '%system%' OR message = 'pg_notify(1)'",
+    r"""SELECT 1 AS lastval, 2 AS "nextval", $$pg_notify('a', 'b')$$ AS x, E'\'pg_notify(' AS y""",
+    "SELECT * FROM loads TABLESAMPLE SYSTEM (10)",
+    "SELECT prosrc FROM pg_proc WHERE proname = 'pg_notify' -- pg_notify('a', 'b')",
+    "SELECT /* /* pg_notify('a', 'b') */ pg_notify('a', 'b') */ 1 AS one",
+    "SELECT random() AS x, 'u&\"x\"' AS y",
+    "EXPLAIN SELECT 'analyze' AS x",
+    "(SELECT 1 AS one)",
 )
 
 
@@ -168,6 +220,48 @@ def test_no_way_out(filled: Database, tmp_path: Path) -> None:
         assert snapshot(filled, tmp_path) == before, query
 
 
+@pytest.fixture
+def on_postgres(ready_postgres: Callable[[], Database]) -> Database:
+    return ready_postgres()
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"x": "'; DELETE FROM loads; --"}])
+def test_no_way_out_with_parameters(filled: Database, parameters: dict[str, str] | None, tmp_path: Path) -> None:
+    before = snapshot(filled, tmp_path)
+    ways = [*WAYS_OUT[:12], "SELECT 1 AS x; DELETE FROM loads; COMMIT"]
+    if isinstance(filled, PostgreSQL):
+        ways += ["SELECT pg_notify('a', 'b')", "EXPLAIN ANALYZE CREATE TABLE mine AS SELECT 1 AS x"]
+    for way in ways:
+        with pytest.raises(QueryError):
+            filled.query(way, parameters)
+        assert snapshot(filled, tmp_path) == before, way
+
+
+def test_every_call_is_found(on_postgres: Database) -> None:
+    found = []
+    for query in HIDDEN_CALLS:
+        with pytest.raises(QueryError) as caught:
+            on_postgres.query(query)
+        found.append((query, str(caught.value)))
+    assert [one for one in found if "can change something outside of the query" not in one[1]] == [
+        ("TABLE pg_hba_file_rules", "permission denied for function pg_hba_file_rules")
+    ]
+
+
+@pytest.mark.parametrize("query", NO_CALLS)
+def test_words_that_are_no_calls_are_allowed(on_postgres: Database, query: str) -> None:
+    on_postgres.query(query)
+
+
+def test_a_call_that_slips_through_is_rolled_back(on_postgres: Database) -> None:
+    with psycopg.connect(on_postgres.url.replace("+psycopg", ""), autocommit=True) as other:
+        other.execute("LISTEN a")
+        slip = "RETURNS text STABLE LANGUAGE sql AS $$ SELECT pg_notify('a', 'b')::text $$"
+        other.execute(f"CREATE FUNCTION slip() {slip}")
+        assert on_postgres.query("SELECT slip() AS slip") == [{"slip": ""}]
+        assert [*other.notifies(timeout=0.2)] == []
+
+
 def test_a_parameter_is_a_value(filled: Database) -> None:
     found = filled.query("SELECT count(*) AS n FROM loads WHERE load_id = :id", {"id": "'; DELETE FROM loads; --"})
     assert found == [{"n": 0}]
@@ -200,6 +294,25 @@ def test_a_query_has_a_time_limit(filled: Database) -> None:
         filled.query(forever, time_limit_s=0.5)
     assert time.monotonic() - began < 20
     assert filled.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_a_result_has_a_limit(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "MAX_ROWS", 20_000)
+    query = "SELECT a.n, b.n AS m FROM generate_series(1, {rows}) AS a (n), generate_series(1, 100) AS b (n)"
+    for parameters in (None, {}):
+        assert len(filled.query(query.format(rows=200), parameters)) == 20_000
+        for rows in (201, 1_000_000):
+            with pytest.raises(QueryError, match=r"^it gives more than 20,000 rows: aggregate, or add LIMIT$"):
+                filled.query(query.format(rows=rows), parameters)
+    assert filled.query("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_what_is_no_query_is_told(filled: Database) -> None:
+    with pytest.raises(QueryError, match=r"^it needs the parameter id$"):
+        filled.query("SELECT * FROM loads WHERE load_id = :id", {"other": 1})
+    for sql, parameters in (("SELECT '\udcff' AS x", None), ("SELECT :x AS x", {"x": "\udcff"}), ("SELECT 1\0", None)):
+        with pytest.raises(QueryError, match="characters that are no text"):
+            filled.query(sql, parameters)
 
 
 def test_an_error_is_told_in_one_line_of_ours(filled: Database) -> None:

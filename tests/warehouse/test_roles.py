@@ -63,6 +63,8 @@ def test_the_loader_does_all_that_the_pipeline_does(owner: Database, tmp_path: P
         "CREATE TABLE roomledger_raw.mine (x INT)",
         "CREATE SCHEMA mine",
         "DELETE FROM alembic_version",
+        "DELETE FROM roomledger_raw.installation",
+        "UPDATE roomledger_raw.installation SET holds = 'facts'",
     ],
 )
 @pytest.mark.parametrize("role", [roles.LOADER, roles.READER])
@@ -113,6 +115,32 @@ def test_init_grants_the_roles_again_after_a_change_of_the_views(owner: Database
     execute(owner, "COMMENT ON TABLE alembic_version IS 'another version of the views'")
     setup.upgrade(owner)
     assert messages(as_member_of(owner, roles.READER)) == []
+
+
+@pytest.mark.parametrize("role", [roles.LOADER, roles.READER])
+def test_only_the_owner_grants(owner: Database, role: str) -> None:
+    with pytest.raises(WarehouseError, match=r"^the tables belong to postgres: run `roomledger roles` as that user$"):
+        roles.create(as_member_of(owner, role))
+
+
+def test_what_the_owner_may_not_grant_is_left_to_an_administrator(
+    owner: Database, new_database: Callable[[], str]
+) -> None:
+    url = make_url(new_database())
+    administrator = PostgreSQL(url.render_as_string(hide_password=False))
+    execute(administrator, "CREATE ROLE roles_owner LOGIN")
+    execute(administrator, f"REVOKE ALL ON DATABASE {url.database} FROM PUBLIC")
+    execute(administrator, f"GRANT ALL ON DATABASE {url.database} TO roles_owner")
+    execute(administrator, "REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT ALL ON SCHEMA public TO roles_owner")
+    own = PostgreSQL(url.set(username="roles_owner").render_as_string(hide_password=False))
+    setup.upgrade(own)
+    with pytest.raises(WarehouseError, match="let an administrator run GRANT CONNECT ON DATABASE") as caught:
+        roles.create(own)
+    statements = str(caught.value).partition(" run ")[2].partition(" in this database")[0]
+    assert statements.count("GRANT ") == 5
+    execute(administrator, statements)
+    roles.create(own)
+    assert messages(as_member_of(administrator, roles.READER)) == []
 
 
 def test_duckdb_has_no_roles(tmp_path: Path) -> None:

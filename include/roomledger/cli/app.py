@@ -49,9 +49,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 
 @contextmanager
-def opened(config: Path, names: Sequence[str] | None = None, *, needs_tables: bool = True) -> Iterator[Runtime]:
+def opened(
+    config: Path, names: Sequence[str] | None = None, *, needs_tables: bool = True, only_facts: bool = False
+) -> Iterator[Runtime]:
     """Open settings and warehouse for a command; `failures.explained` ends its errors."""
     log.debug("reading %s", config)
-    runtime = open_runtime(settings.read(config, os.environ), names or (), needs_tables=needs_tables)
+    found = settings.read(config, os.environ)
+    runtime = open_runtime(found, names or (), needs_tables=needs_tables, only_facts=only_facts)
     log.debug("opened the warehouse, with the sources %s", ", ".join(one.name for one in runtime.sources))
     yield runtime

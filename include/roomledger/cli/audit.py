@@ -8,6 +8,7 @@ import typer
 
 from roomledger import times
 from roomledger.cli.app import INCOMPLETE, TOML, USERS_MISTAKE, Config, TimeLimit, opened
+from roomledger.cli.deadline import deadline
 from roomledger.cli.output import complain
 from roomledger.cli.results import AsJson, Form, Output, chosen_form, deliver
 from roomledger.ledger.database import QUERY_TIME_S
@@ -39,7 +40,7 @@ def run_audit(
 ) -> None:
     """Run one audit and print its result."""
     chosen = chosen_form(form, output, as_json=as_json)
-    with opened(config) as runtime:
+    with deadline(time_limit), opened(config, only_facts=True) as runtime:
         parameters: dict[str, Any] = dict(_parameter(one) for one in param or ())
         if name == "completeness":
             parameters.setdefault("now", times.utc_now())

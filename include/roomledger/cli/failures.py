@@ -53,6 +53,8 @@ def explain(error: Exception) -> tuple[list[str], int]:
             return [str(error)], USERS_MISTAKE
         case CannotConfigure() | AuditError():
             return [str(error)], USERS_MISTAKE
+        case MemoryError():
+            return ["there is not enough memory: of a query aggregate or add LIMIT, or use a larger machine"], FAILURE
         case StoreError() | BatchRefused() | ProvisioningError():
             return [str(error)], FAILURE
     if found := database_errors.explain(error):

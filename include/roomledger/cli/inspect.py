@@ -10,6 +10,7 @@ import typer
 
 from roomledger import times
 from roomledger.cli.app import TOML, USERS_MISTAKE, AsJson, Config, TimeLimit, opened
+from roomledger.cli.deadline import deadline
 from roomledger.cli.output import complain, print_json
 from roomledger.cli.results import AsJson as SameAsJson
 from roomledger.cli.results import Form, Output, chosen_form, deliver
@@ -96,6 +97,6 @@ def sql(
     Example: `roomledger sql "SELECT * FROM statements" --output statements.csv`
     """
     chosen = chosen_form(form, output, as_json=as_json)
-    with opened(config) as runtime:
+    with deadline(time_limit), opened(config, only_facts=True) as runtime:
         rows = runtime.facts.query(query, time_limit_s=time_limit)
     deliver("Result", rows, chosen, output)

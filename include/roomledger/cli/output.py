@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
 from typing import Any, TextIO
 
 from rich.console import Console
 
 from roomledger.cli.cells import visible
 from roomledger.cli.tables import Row, show
+from roomledger.queries.plain import plain
 
 
 def complain(sentence: str) -> None:
@@ -39,16 +38,8 @@ def show_result(title: str, rows: Sequence[Row], *, as_json: bool, empty: str = 
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
-    """Print one JSON document; times are ISO 8601, bytes are hexadecimal, decimals are numbers."""
+    """Print one JSON document; see `plain` for its values."""
     stream = stream or sys.stdout
     is_unicode = (stream.encoding or "").lower().startswith("utf")
-    json.dump(value, stream, ensure_ascii=not is_unicode, indent=2, default=_for_json)
+    json.dump(plain(value), stream, ensure_ascii=not is_unicode, indent=2, allow_nan=False)
     stream.write("\n")
-
-
-def _for_json(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Decimal) and value.is_finite():
-        return int(value) if value == value.to_integral_value() else float(value)
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -7,14 +7,14 @@ An engine opens transactions (`begin`), appends rows in bulk (`append`) or stage
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Table, TextClause, text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +40,8 @@ class QueryError(Exception):
 
 QUERY_TIME_S = 300.0
 """Time limit of a query."""
+MAX_ROWS = 1_000_000
+"""Rows of a query, which are all held in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,30 @@ def require_names(columns: Sequence[str]) -> None:
     for name, times in Counter(columns).items():
         if times > 1:
             raise QueryError(f"{times} columns have the name {name!r}: give each another one with AS")
+
+
+def bound(sql: str, parameters: Mapping[str, Any]) -> TextClause:
+    """Give a query with `:name` for its parameters; raises QueryError for one that is not given."""
+    statement = text(sql)
+    for name in statement.compile().params:
+        if name not in parameters:
+            raise QueryError(f"it needs the parameter {name}")
+    return statement
+
+
+def require_text(sql: str, parameters: Mapping[str, Any] | None) -> None:
+    """Raise QueryError for what is no text, such as an argument of the command that is not UTF-8."""
+    for one in (sql, *(parameters or {}).values()):
+        if isinstance(one, str) and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in one):
+            raise QueryError("it has characters that are no text: write query and parameters in UTF-8, without NUL")
+
+
+def take_rows(rows: Iterable[Row]) -> list[Row]:
+    """Give the rows of a query, or raise QueryError for too many."""
+    taken = list(islice(rows, MAX_ROWS + 1))
+    if len(taken) > MAX_ROWS:
+        raise QueryError(f"it gives more than {MAX_ROWS:,} rows: aggregate, or add LIMIT")
+    return taken
 
 
 def took_too_long(time_limit_s: float) -> QueryError:

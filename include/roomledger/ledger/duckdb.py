@@ -23,9 +23,11 @@ from roomledger.ledger.database import (
     Rows,
     Staged,
     WarehouseError,
-    fetch_rows,
+    bound,
     require_names,
+    require_text,
     staged_name,
+    take_rows,
     took_too_long,
 )
 from roomledger.settings import DEFAULT_MEMORY_MB
@@ -33,6 +35,7 @@ from roomledger.settings import DEFAULT_MEMORY_MB
 log = logging.getLogger(__name__)
 
 _LOCK_WAIT_S = 120
+_FETCHED_ROWS = 10_000
 
 
 class DuckDB:
@@ -138,19 +141,23 @@ class DuckDB:
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, time_limit_s: float = QUERY_TIME_S
     ) -> list[Row]:
         """Run one query on the file, opened read-only, without access to anything else."""
+        require_text(sql, parameters)
         self._require_file()
         with self._mine, self._connect(self._reader) as tx:
             driver: Any = tx.connection.driver_connection
             timer = threading.Timer(time_limit_s, driver.interrupt)
             timer.start()
             try:
-                if parameters is not None:
-                    return fetch_rows(tx, sql, parameters)
-                _require_query(driver, sql)
-                result = tx.exec_driver_sql(sql)
+                if parameters is None:
+                    _require_query(driver, sql)
+                    result = tx.exec_driver_sql(sql)
+                else:
+                    statement = bound(sql, parameters)
+                    _require_query(driver, str(statement.compile(dialect=tx.dialect)))
+                    result = tx.execute(statement, dict(parameters))
                 require_names([*result.keys()])
-                return [dict(row) for row in result.mappings()]
-            except (duckdb.Error, sa.exc.DBAPIError) as error:
+                return take_rows(dict(row) for many in result.mappings().partitions(_FETCHED_ROWS) for row in many)
+            except (duckdb.Error, sa.exc.StatementError) as error:
                 raise _query_error(error, time_limit_s) from error
             finally:
                 timer.cancel()
@@ -169,7 +176,7 @@ def _require_query(driver: Any, sql: str) -> None:
 
 
 def _query_error(error: Exception, time_limit_s: float) -> QueryError:
-    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    cause = error.orig if isinstance(error, sa.exc.StatementError) else error
     if isinstance(cause, duckdb.InterruptException):
         return took_too_long(time_limit_s)
     # "Parser Error: syntax error at …", then the line of the query.

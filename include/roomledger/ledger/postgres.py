@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import sqlalchemy as sa
-from psycopg.rows import dict_row
 
 from roomledger.ledger.database import (
     QUERY_TIME_S,
@@ -20,11 +18,14 @@ from roomledger.ledger.database import (
     Rows,
     Staged,
     WarehouseError,
-    fetch_rows,
+    bound,
     require_names,
+    require_text,
     staged_name,
+    take_rows,
     took_too_long,
 )
+from roomledger.ledger.postgres_queries import require_query
 from roomledger.ledger.tables.columns import metadata
 
 _TYPES = {
@@ -70,6 +71,11 @@ class PostgreSQL:
             return self._engine.connect()
         except sa.exc.OperationalError as error:
             where = self._engine.url.render_as_string(hide_password=True)
+            if "permission denied for database" in str(error.orig):
+                raise WarehouseError(
+                    f"this user may not connect to {where}: let its owner run GRANT CONNECT ON DATABASE "
+                    f"{self._engine.url.database} TO {self._engine.url.username}"
+                ) from error
             raise WarehouseError(
                 f"the database at {where} does not answer: {' '.join(str(error.orig).split())}: check host, database, "
                 "user and password in the url of [warehouse] or [control], or ROOMLEDGER_WAREHOUSE_URL"
@@ -102,26 +108,33 @@ class PostgreSQL:
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, *, time_limit_s: float = QUERY_TIME_S
     ) -> list[Row]:
-        """Run one query in a read-only transaction, without the rights of a superuser."""
-        with self._connect() as tx, tx.begin():
+        """Run one query in a transaction that only reads and is rolled back, without the rights of a superuser."""
+        require_text(sql, parameters)
+        with self._connect() as tx, tx.begin() as transaction:
+            driver: Any = tx.connection.driver_connection
             try:
-                tx.exec_driver_sql("SET TRANSACTION READ ONLY")
-                tx.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(1000 * time_limit_s))}")
-                if tx.exec_driver_sql("SELECT current_setting('is_superuser') = 'on'").scalar_one():
-                    tx.exec_driver_sql("SET LOCAL ROLE pg_read_all_data")
-                if parameters is not None:
-                    return fetch_rows(tx, sql, parameters)
-                _require_query(tx, sql)
-                driver: Any = tx.connection.driver_connection
-                # The server prepares only a single statement.
-                with driver.cursor(row_factory=dict_row) as cursor:
-                    cursor.execute(sql, prepare=True)
-                    require_names([column.name for column in cursor.description or ()])
-                    return list(cursor)
-            except sa.exc.DBAPIError as error:
+                self._restrict(tx, time_limit_s)
+                sent, values = _bound(tx, sql, parameters)
+                require_query(tx, sent % dict.fromkeys(values, "$1") if values is not None else sent)
+                # `stream` has the server parse the text as a single statement, also without parameters.
+                with driver.cursor() as cursor, closing(cursor.stream(sent, values, size=_streamed_rows())) as stream:
+                    return take_rows(_named(stream, cursor))
+            except sa.exc.StatementError as error:
                 raise _query_error(error.orig, time_limit_s) from error
             except psycopg.Error as error:
                 raise _query_error(error, time_limit_s) from error
+            finally:
+                transaction.rollback()
+
+    def _restrict(self, tx: sa.Connection, time_limit_s: float) -> None:
+        """Take from a transaction what a query does not need."""
+        tx.exec_driver_sql("SET TRANSACTION READ ONLY")
+        tx.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(1000 * time_limit_s))}")
+        with suppress(sa.exc.DBAPIError), tx.begin_nested():  # not every server's system can
+            tx.exec_driver_sql("SET LOCAL client_connection_check_interval = '1s'")
+        tx.exec_driver_sql("SET LOCAL standard_conforming_strings = on")  # `require_query` reads strings so
+        if tx.exec_driver_sql("SELECT current_setting('is_superuser') = 'on'").scalar_one():
+            tx.exec_driver_sql("SET LOCAL ROLE pg_read_all_data")
 
     def analyze(self) -> None:
         """Analyze the tables that have doubled, without waiting for autovacuum, which comes after a minute or more.
@@ -169,45 +182,27 @@ def _printable(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-_QUERIES = ("SELECT", "WITH", "VALUES", "TABLE", "EXPLAIN", "SHOW")
-_COMMENT = re.compile(r"--[^\n]*|/\*(?:(?!/\*|\*/).)*\*/", re.DOTALL)
-"""A comment without another one in it."""
-_HARMLESS = (
-    *("random", "random_normal", "gen_random_uuid", "uuidv4", "uuidv7", "clock_timestamp", "timeofday"),
-    *("pg_relation_size", "pg_total_relation_size", "pg_table_size", "pg_indexes_size", "pg_database_size"),
-)
-"""Volatile functions that change nothing."""
-_CHANGE_SOMETHING = sa.text("""
-SELECT DISTINCT proname FROM pg_proc
-WHERE provolatile = 'v' AND proname = ANY(:words) AND proname <> ALL(:harmless) ORDER BY proname LIMIT 3
-""")
+def _bound(tx: sa.Connection, sql: str, parameters: Mapping[str, Any] | None) -> tuple[str, Mapping[str, Any] | None]:
+    """Give a query with its parameters in the form of the driver."""
+    if parameters is None:
+        return sql, None
+    compiled = bound(sql, parameters).compile(dialect=tx.dialect)
+    return str(compiled), compiled.construct_params(dict(parameters))
 
 
-def _require_query(tx: sa.Connection, sql: str) -> None:
-    """Raise QueryError for anything but a query, and for functions that may have effects outside of the transaction.
-
-    These are volatile: they read files of the server, take advisory locks, change settings, stop other sessions. Every
-    word counts, also in text, so that no way of writing hides a call.
-    """
-    kind = _first_word(sql)
-    if not kind:
-        raise QueryError("give one query, such as SELECT count(*) FROM loads: this has 0 statements")
-    if kind not in _QUERIES:
-        raise QueryError(f"only queries can be run ({', '.join(_QUERIES)}): this is {kind}")
-    if re.search(r"\bu&\"", sql, re.IGNORECASE):
-        raise QueryError('names with escapes (U&"…") cannot be used in a query: write the name itself')
-    words = {*re.findall(r"[\w$]+", sql), *re.findall(r"[\w$]+", sql.lower())}
-    found = tx.execute(_CHANGE_SOMETHING, {"words": [*words], "harmless": [*_HARMLESS]}).scalars().all()
-    if found:
-        names = ", ".join(found)
-        raise QueryError(f"{names} can change something outside of the query: use functions that only read")
+def _streamed_rows() -> int:
+    """Rows that are received at once: libpq before 17 gives them one by one."""
+    return 1000 if psycopg.capabilities.has_stream_chunked() else 1
 
 
-def _first_word(sql: str) -> str:
-    while (shorter := _COMMENT.sub(" ", sql)) != sql:
-        sql = shorter
-    found = re.match(r"[\s(]*(\w*)", sql)
-    return found[1].upper() if found else ""
+def _named(rows: Iterable[Sequence[Any]], cursor: Any) -> Iterator[Row]:
+    """Give the rows of a query by the names of their columns, which are known with the first one."""
+    names: list[str] = []
+    for row in rows:
+        if not names:
+            names = [column.name for column in cursor.description]
+            require_names(names)
+        yield dict(zip(names, row, strict=True))
 
 
 def _query_error(error: BaseException | None, time_limit_s: float) -> QueryError:

@@ -18,6 +18,7 @@ from importlib import resources
 from typing import Any, TextIO
 
 from roomledger.ledger.database import QUERY_TIME_S, Row
+from roomledger.queries.plain import plain
 from roomledger.times import parse_rfc3339
 from roomledger.warehouse.engine import Facts
 
@@ -190,8 +191,8 @@ def _cell(cell: Any) -> Any:
             return cell
         case datetime():
             return cell.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case dict() | list():
-            return _as_text(json.dumps(cell, ensure_ascii=False))
+        case dict() | list() | tuple():
+            return _as_text(json.dumps(plain(cell), ensure_ascii=False))
         case bytes():
             return cell.hex()
     return _as_text(str(cell))

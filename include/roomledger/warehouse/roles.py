@@ -41,6 +41,7 @@ def create(database: Database) -> None:
             raise WarehouseError(
                 f"{shown_url(database)} is a DuckDB file, which has no roles: who can read the file can read everything"
             )
+        _require_owner(tx)
         try:
             known = set(tx.execute(text("SELECT rolname FROM pg_roles")).scalars())
             for role in (LOADER, READER):
@@ -53,6 +54,36 @@ def create(database: Database) -> None:
                 f"tables; if that user may not create roles, let an administrator run CREATE ROLE {LOADER}; CREATE "
                 f"ROLE {READER}; first"
             ) from error
+        _require_granted(tx)
+
+
+def _require_owner(tx: Connection) -> None:
+    """Raise WarehouseError for a user who does not own the tables: PostgreSQL would only warn."""
+    query = "SELECT pg_get_userbyid(relowner), pg_has_role(relowner, 'USAGE') FROM pg_class"
+    [[owner, is_owner]] = tx.execute(text(f"{query} WHERE oid = CAST('alembic_version' AS regclass)"))
+    if not is_owner:
+        raise WarehouseError(f"the tables belong to {owner}: run `roomledger roles` as that user")
+
+
+_NOT_GRANTED = text("""
+SELECT format('GRANT %s ON DATABASE %I TO %I', kind, current_database(), role)
+FROM (VALUES ('CONNECT', :loader), ('TEMPORARY', :loader), ('CONNECT', :reader)) AS needed (kind, role)
+WHERE NOT has_database_privilege(role, current_database(), kind)
+UNION ALL
+SELECT format('GRANT USAGE ON SCHEMA %I TO %I', name, role)
+FROM (VALUES (current_schema()), (:raw)) AS schemas (name), (VALUES (:loader), (:reader)) AS roles (role)
+WHERE NOT has_schema_privilege(role, name, 'USAGE')
+""")
+
+
+def _require_granted(tx: Connection) -> None:
+    """Raise WarehouseError for what the owner of the tables could not grant: database and schema may be another's."""
+    found = tx.execute(_NOT_GRANTED, {"loader": LOADER, "reader": READER, "raw": RAW}).scalars().all()
+    if found:
+        raise WarehouseError(
+            f"this user may not grant all that the roles need: let an administrator run {'; '.join(found)}; in this "
+            "database, then run `roomledger roles` again"
+        )
 
 
 def grant(tx: Connection) -> None:
@@ -73,6 +104,7 @@ def _statements(tx: Connection) -> Iterator[str]:
         text("SELECT current_database(), current_schema(), current_setting('server_version_num')::int")
     )
     tables = [one.fullname for one in metadata.sorted_tables if exists(one)]
+    loaded = [name for name in tables if name != installation.fullname]
     views = [one.name for one in VIEWS if exists(one)]
     quoted = tx.dialect.identifier_preparer.quote
     yield f"REVOKE ALL ON {', '.join([*tables, *views, 'alembic_version'])} FROM {LOADER}, {READER}"
@@ -81,8 +113,8 @@ def _statements(tx: Connection) -> Iterator[str]:
     yield f"GRANT TEMPORARY ON DATABASE {quoted(database)} TO {LOADER}"
     # ANALYZE after bulk writes; before PostgreSQL 17 only the owner may.
     maintain = ", MAINTAIN" if version >= 170_000 else ""
-    yield f"GRANT SELECT, INSERT, UPDATE, DELETE{maintain} ON {', '.join(tables)} TO {LOADER}"
-    yield f"GRANT SELECT ON {', '.join([*views, 'alembic_version'])} TO {LOADER}"
+    yield f"GRANT SELECT, INSERT, UPDATE, DELETE{maintain} ON {', '.join(loaded)} TO {LOADER}"
+    yield f"GRANT SELECT ON {', '.join([*views, 'alembic_version', installation.fullname])} TO {LOADER}"
     yield f"GRANT SELECT ON alembic_version TO {READER}"
     for one in filter(exists, READABLE):
         names = [column.name for column in one.columns if column.name not in RAW_COLUMNS]
