@@ -82,7 +82,7 @@ def test_a_reason_names_what_was_not_understood(ready: Database, tmp_path: Path)
     run(ready, source_of(bucket))
     assert reasons(ready) == [
         "loaded: not understood, but kept in extra: 'Mood'",
-        "loaded: 1 of its records were refused; 1 of its records were loaded without values;"
+        "loaded: 1 of its records were refused; something of 1 of its records was refused;"
         " not understood, but kept in extra: 'emotion', 'start_time', 'model'",
     ]
     counts = "SELECT rows_parsed, rows_loaded, rows_refused FROM object_ledger WHERE asset_type = 'transcript'"
@@ -148,6 +148,8 @@ BROKEN = {
     "no quotes": f"{CHAT_HEADER}{ROW}look:\n{EVE}forged,m-9\nend,m-1\n",
     "too many cells": f'{CHAT_HEADER}{ROW}"a",m-1,\n{EVE}forged,m-9\nend",m-1\n',
     "another line end": SEVEN.replace("\n", "\r\n") + f"{ROW}look:\n{EVE}forged\r\n",
+    "the other line end": SEVEN + f"{ROW}look:\r\n{EVE}forged\n{ROW}x\n",
+    "a broken record with a NUL": f'{CHAT_HEADER}p-1,Nell,u-1,[],"x\n\0",chat,hi,m\n{EVE}forged,m-9\n',
     "a comma in the name": f"{CHAT_HEADER}{ROW.replace('Nell', 'Nell, N')}a,m-1\n{EVE}forged,m-9\n",
 }
 
@@ -164,7 +166,10 @@ def test_all_messages_of_a_broken_file_are_doubtful(ready: Database, tmp_path: P
         assert read_status(tx, times.utc_now()).refusals
 
 
-@pytest.mark.parametrize("cut", ["p-2,Om", 'p-2,Omar,u-2,[],2026-03-02T10:00:02Z,chat,"hon'])
+@pytest.mark.parametrize(
+    "cut",
+    ["p-2,Om", 'p-2,Omar,u-2,[],2026-03-02T10:00:02Z,chat,"a\nb"', 'p-2,Omar,u-2,[],2026-03-02T10:00:02Z,chat,"hon'],
+)
 def test_a_file_that_is_cut_off_is_not_doubtful(ready: Database, tmp_path: Path, cut: str) -> None:
     put(tmp_path / "bucket", chat_key(), chat("one", "two") + cut.encode())
     run(ready, source_of(tmp_path / "bucket"))
@@ -173,6 +178,15 @@ def test_a_file_that_is_cut_off_is_not_doubtful(ready: Database, tmp_path: Path,
         ("two", False),
     ]
     assert fetch(ready, "SELECT reason_code FROM refusals") == [("truncated_record",)]
+
+
+def test_a_name_with_a_strange_separator_is_refused_alone(ready: Database, tmp_path: Path) -> None:
+    """Its owner cannot make the messages of others doubtful."""
+    content = chat("one", "two") + ROW.replace("Nell", "Ne\u2028ll").encode() + b"x,m9\n"
+    put(tmp_path / "bucket", chat_key(), content)
+    run(ready, source_of(tmp_path / "bucket"))
+    assert fetch(ready, "SELECT DISTINCT is_doubtful FROM chat_messages") == [(False,)]
+    assert fetch(ready, "SELECT reason_code FROM refusals") == [("line_break_in_value",)]
 
 
 def test_a_forged_message_replaces_none(ready: Database, tmp_path: Path) -> None:

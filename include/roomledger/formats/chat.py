@@ -54,7 +54,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
             fault.reason_code if fault.reason_code in ("nul_byte", "invalid_utf8") else "not_chat_csv",
             f"The first row is not a chat header. {fault.detail}",
         )
-    has_crlf = block.lines[stop - 1].endswith("\r\n")
+    end = block.end_of(stop - 1)
     known, extra = columns(names)
     width = len(names)  # Each row gets an empty cell at this index, for the columns that the file lacks.
     peer, name, user, roles, sent, kind, text, message_id = (known.get(column, width) for column in COLUMNS)
@@ -64,10 +64,10 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
     sent_cell, sent_at, roles_cell = None, None, ""
     roles_json: str | None = "[]"
     for ordinal, (cells, block, start, stop, fault) in enumerate(records, 1):
-        if not (block.clean or fault):
-            fault = block.text_fault(start, stop)
         if not fault and (block.has_breaks or stop - start > 1):
             fault = _spanning(cells, of_one_line, block.where(start, stop))
+        if not (block.clean or fault):
+            fault = block.text_fault(start, stop)
         if not fault and cells[sent] != sent_cell:
             try:
                 sent_at = parse_rfc3339(cells[sent])
@@ -87,7 +87,7 @@ def parse(content: Iterable[bytes], asset: Asset) -> Iterator[ChatMessage | Refu
         if roles_json is None:
             detail = f"{block.where(start, stop)}: the roles {roles_cell[:80]!r} are not understood; loaded without."
             yield Refusal(ordinal, "bad_roles", detail, file.original(block.raw(start, stop)), record_loaded=True)
-        if has_crlf and block.lines[stop - 1].endswith("\n") and not block.lines[stop - 1].endswith("\r\n"):
+        if block.end_of(stop - 1) not in (end, ""):
             detail = f"{block.where(start, stop)}: the line ends unlike the header; loaded nevertheless."
             yield Refusal(ordinal, "mixed_line_ends", detail, file.original(block.raw(start, stop)), record_loaded=True)
         yield ChatMessage(
@@ -133,8 +133,10 @@ def _visible(name: str) -> str:
 def _spanning(cells: Sequence[str], of_one_line: Mapping[int, str], where: str) -> Rejected | None:
     """Return the fault of a record whose name, id, role, type or time spans lines: its quotes are broken."""
     for index, column in of_one_line.items():
-        if LINE_BREAK.search(cells[index]):
-            return Rejected("value_spans_lines", f"{where}: a line break in {column}.")
+        if found := LINE_BREAK.search(cells[index]):
+            # Other programs than readers of CSV break lines at the others.
+            code = "value_spans_lines" if found[0] in "\r\n" else "line_break_in_value"
+            return Rejected(code, f"{where}: a line break in {column}.")
     return None
 
 

@@ -125,19 +125,23 @@ def _storable(name: str) -> str:
     return json.dumps(name)[1:-1] if text_fault(name) else name
 
 
+_ABOUT_THE_FILE = {"id", "language", "model", "name", "title", "version"}
+"""Names of texts that are no speech, even of several words."""
+
+
 def require_nothing_unread(left_over: Mapping[str, Any], *, is_empty: bool) -> None:
     """Raise Rejected `unexpected_shape` for a document without entries that has words under a name not understood."""
-    unread = [name for name, value in left_over.items() if is_empty and _has_words(_plain(value))]
-    if unread:
-        raise Rejected("unexpected_shape", f"The file has no entries, but {unread[0][:80]!r}, which is not understood.")
+    words = (name for name, value in left_over.items() if name not in _ABOUT_THE_FILE and _has_words(_plain(value)))
+    if is_empty and (unread := next(words, None)):
+        raise Rejected("unexpected_shape", f"The file has no entries, but {unread[:80]!r}, which is not understood.")
 
 
 def _has_words(value: Any) -> bool:
-    """Whether a value is a text of several words, a list with content, or an object with any text."""
+    """Whether a value is a text of several words, a list with content, or an object with one of these."""
     if isinstance(value, str):
         return len(value.split()) > 1
     if isinstance(value, dict):
-        return any(isinstance(one, str) or _has_words(one) for one in value.values() if one)
+        return any(map(_has_words, value.values()))
     return isinstance(value, list) and bool(value)
 
 

@@ -195,7 +195,7 @@ def _text(parts: Sequence[str], extension: str, dated: _Dated | None) -> Recogni
     fields = dated.fields() if dated else {}
     if extension == "srt":
         return "transcript", fields | {"output_mode": "srt"}
-    if _PROSE.match(parts[-1].lower()):
+    if _PROSE.fullmatch(parts[-1].lower()):
         return UNKNOWN, fields
     for part in reversed(parts):
         for asset_type, pattern in _TYPE_NAMES:

@@ -45,9 +45,14 @@ class Block(NamedTuple):
         """Return the bytes of these lines as they are in the stream."""
         return b"".join(self.encoded[start:stop])
 
-    def is_cut(self, start: int) -> bool:
+    def end_of(self, at: int) -> str:
+        """Return the end of a line, empty if the file ends before it."""
+        line = self.lines[at]
+        return "\n" if line[-1:] == "\n" and line[-2:-1] != "\r" else line[len(line.rstrip("\r\n")) :]
+
+    def is_cut(self, at: int) -> bool:
         """Whether this line is the last one of the file, and has no end: the rest of it may be missing."""
-        return start == len(self.lines) - 1 and not self.lines[start].endswith(("\n", "\r"))
+        return at == len(self.lines) - 1 and not self.end_of(at)
 
     def where(self, start: int, stop: int) -> str:
         """Name these lines, for a message."""
@@ -175,7 +180,7 @@ class Rows:
         counts = f"{len(cells)} cells, but the header has {self._width}"
         if len(cells) > self._width:
             return Rejected("too_many_cells", f"{block.where(start, stop)}: {counts}.")
-        if not self._is_lost and block.is_cut(start):
+        if not self._is_lost and block.is_cut(stop - 1):
             return Rejected("truncated_record", f"{block.where(start, stop)}: {counts}, and the file ends there.")
         return Rejected("too_few_cells", f"{block.where(start, stop)}: {counts}.")
 

@@ -12,7 +12,7 @@ from roomledger.formats.text import HEAD, open_text
 from roomledger.formats.turns import TIMING, speakers
 from roomledger.model import Rejected
 
-_JSON = re.compile(rb'\{|\[\s*["\[{\]]')
+_JSON = re.compile(rb'\{\s*(?:["\'}]|\w+\s*:|\Z)|\[\s*["\[{\]]')
 _SRT = re.compile(rb"(?:\d+[ \t]*(?:\r{0,2}\n|\r))?" + TIMING.pattern)
 _MEMBER = re.compile(r'[\s,{]*"((?:[^"\\]|\\.)*)"\s*:\s*')
 _OBJECTS = re.compile(r"\[\s*(?:\{|\]|\Z)")
@@ -71,19 +71,20 @@ def transcript_mode(head: bytes, declared: str | None, uri: str = "") -> str:
         return "json"
     if _SRT.match(content):
         return "srt"
+    names, blocks = _speakers(head)
+    others = [name for name in names if _NO_NAME.fullmatch(name)]
+    is_txt = (declared or uri.rpartition(".")[2].lower()) == "txt"
+    are_turns = bool(names) and len(names) == blocks and not others
+    if is_txt and are_turns and len(names) > len(set(names)):
+        return "txt"  # whatever the first name looks like
     what = next((what for what, pattern in _OTHER.items() if pattern.match(content)), None)
     if what or _is_binary(content):
         raise Rejected("not_a_transcript", f"The file is {what or 'not text'}, not a transcript.")
-    names, blocks = _speakers(head)
-    others = [name for name in names if _NO_NAME.fullmatch(name)]
-    if (declared or uri.rpartition(".")[2].lower()) == "txt":
+    if is_txt:
         if len(others) == len(names):
-            start = (
-                f"is a message that starts with {names[0][:80]!r}" if names else "has no line with a name and a colon"
-            )
-            raise Rejected("not_a_transcript", f"The file {start}: it is not speech.")
+            why = f"it is a message that starts with {names[0][:80]!r}" if names else "no line has a name and a colon"
+            raise Rejected("not_a_transcript", f"The file is not speech: {why}.")
         return "txt"
-    are_turns = bool(names) and len(names) == blocks and not others
     if are_turns and (not declared or len(names) > len(set(names)) > 1):
         return "txt"  # without a declared mode, the vendor's records name this file a transcript
     if declared == "json" or (declared == "srt" and b"-->" in head):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from roomledger.formats.json_values import MAX_OFFSET_MS
@@ -23,6 +24,7 @@ _POSITION = re.compile(rb"(?:[XY][12]:[ \t]*\d+[ \t]*)*")
 """Where some programs show a subtitle on the screen, after its timing: `X1:40 X2:600 Y1:20 Y2:50`."""
 _LONGEST_NAME = 200
 
+_TURN_LINE = re.compile(rb"\w[^\r\n:]{0,59}: ")
 _TURN = re.compile(rf"(\S[^\n]{{0,{_LONGEST_NAME - 1}}}?): ")
 
 
@@ -61,8 +63,15 @@ def parse_srt(file: TextFile) -> Iterator[TranscriptSegment | Refusal]:
 
 def parse_txt(file: TextFile) -> Iterator[TranscriptSegment | Refusal]:
     """Yield a segment without times per turn; a block without a name at its start has no speaker."""
-    for ordinal, block in enumerate(_blocks(file), 1):
+    for ordinal, block in enumerate(chain.from_iterable(map(_turns, _blocks(file))), 1):
         yield _segment(ordinal, block, file, block.lines)
+
+
+def _turns(block: _Block) -> Iterable[_Block]:
+    """Split a block in which each line has a name into turns: some programs leave out the blank lines between them."""
+    if len(block.lines) > 1 and all(map(_TURN_LINE.match, block.lines)):
+        return [_Block(block.number + at, [line]) for at, line in enumerate(block.lines)]
+    return [block]
 
 
 def speakers(text: str) -> tuple[list[str], int]:
@@ -123,7 +132,10 @@ def _blocks(file: TextFile) -> Iterator[_Block]:
     for number, line in enumerate(lines(file), 1):
         timing = TIMING.fullmatch(line) is not None
         if block and (not line.strip() or (timing and timed)):
-            next_ = [block.pop()] if timing and len(block) > 1 and block[-1].strip().isdigit() else []
+            # A number before a time is its counter, unless it is all that a subtitle without a counter has.
+            counted = timing and len(block) > 1 and block[-1].strip().isdigit()
+            counted = counted and (len(block) > 2 or block[0].strip().isdigit())
+            next_ = [block.pop()] if counted else []
             yield _Block(number - len(block) - len(next_), block)
             block, timed, size = next_, False, sum(map(len, next_))
         if line.strip():

@@ -214,7 +214,7 @@ class _Found:
         more = f" and {len(self._names) - _MOST_NAMES} more" if len(self._names) > _MOST_NAMES else ""
         parts = (
             self.refused and f"{self.refused} of its records were refused",
-            self._without_values and f"{self._without_values} of its records were loaded without values",
+            self._without_values and f"something of {self._without_values} of its records was refused",
             self.is_doubtful and "since a record is broken, any of its messages may be a line of another one",
             names and f"not understood, but kept in extra: {names}{more}",
         )
