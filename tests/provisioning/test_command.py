@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from roomledger import settings
-from roomledger.cli.notifications import app
+from roomledger.cli.main import app
 from sandbox.servers.process_group import free_ports
 from tests.provisioning.conftest import Account
 from tests.provisioning.gcp_server import AGENT, GoogleCloud
@@ -29,7 +29,15 @@ ACME = (
 
 def run(*words: str, config: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     environment = {"ROOMLEDGER_CONFIG": str(config)} if config else {}
-    command = [sys.executable, "-W", "error", "-c", "from roomledger.cli.notifications import app; app()", *words]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-c",
+        "from roomledger.cli.main import app; app()",
+        "notifications",
+        *words,
+    ]
     return subprocess.run(
         command, env=os.environ | environment | environ, capture_output=True, text=True, check=False, timeout=120
     )
@@ -104,7 +112,7 @@ def test_account_and_region_of_the_settings_need_no_credentials(write: Write) ->
 def test_other_paths_have_additional_keys(write: Write, via: str, keys: set[str]) -> None:
     queue = '[[queue]]\nname = "q"\nurl = "sqs://123456789012/events"\nregion = "eu-west-1"\n'
     printed = json.loads(
-        CliRunner().invoke(app, ["s3", "acme-eu", "--via", via, "-c", str(write(ACME + queue))]).stdout
+        CliRunner().invoke(app, ["notifications", "s3", "acme-eu", "--via", via, "-c", str(write(ACME + queue))]).stdout
     )
     assert keys <= printed.keys()
     if via == "eventbridge":
@@ -170,7 +178,7 @@ def test_gcs_apply_changes_once_and_reports_what_remains(google: GoogleCloud, wr
     ],
 )
 def test_a_mistake_is_reported_in_one_sentence(write: Write, words: str, message: str) -> None:
-    done = CliRunner().invoke(app, [*words.split(), "--config", str(write(ACME))])
+    done = CliRunner().invoke(app, ["notifications", *words.split(), "--config", str(write(ACME))])
     assert done.exit_code == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -343,7 +343,7 @@ def test_an_overview_of_a_session(tx: Connection) -> None:
         "customer": "Acme", "source": "bucket", "session_id": "s", "room_id": "r", "room_name": "Maths",
         "active": False, "started_at": NOON, "ended_at": at(90.5), "duration_s": 90.5,
         # u-ann, u-bob, u-rob, u-dee, and by name Cy (twice) and Dee, by peer x1
-        "attendees": 7, "peers": 9, "messages": 1, "sentences": 1, "recordings": 1,
+        "attendees": 7, "peers": 9, "messages": 1, "doubtful_messages": 0, "sentences": 1, "recordings": 1,
         "assets": 5, "assets_failed": 1, "assets_in_bucket": 3,
         "assets_by_type": "chat 1, track 2, transcript 2", "assets_by_status": "completed 4, failed 1",
     }  # fmt: skip
