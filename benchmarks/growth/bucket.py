@@ -45,7 +45,7 @@ class Bucket:
             yield page
 
     def stat(self, uri: str) -> Observation | None:
-        """No step that is measured asks for it."""
+        """See `Store.stat`; no step that is measured asks for it, and a new one that does must not measure nothing."""
         raise NotImplementedError
 
     def read(self, seen: Observation) -> Iterator[bytes]:
